@@ -1,0 +1,213 @@
+// What a node and the control plane say to each other, over mTLS, always dialled by the node.
+//
+//   POST /node/v1/join           one-time join token + CSR -> node certificate (TLS without client certificate)
+//   POST /node/v1/report         what is on the host        -> { ackRevision }  or 409 resync_needed
+//   GET  /node/v1/assignments    ?since=REV&waitMs=N        -> full set when newer than REV, else 204
+//   POST /node/v1/host-certificate  an SSH host key         -> its certificate
+//
+// Both directions carry full state under a revision; a lost message costs time, never truth. A
+// report may carry only what changed since the last acknowledged one (`full: false`); the control plane
+// answers 409 resync_needed when it does not know that base, and the node then sends everything.
+
+import { z } from "zod";
+import { DESIRED_STATES, HOST_STATES, SNAPSHOT_KINDS } from "#domain/box.ts";
+
+const specSchema = z.object({
+  cpus: z.number().int().positive(),
+  memoryMib: z.number().int().positive(),
+  rootDiskGib: z.number().int().positive(),
+  homeDiskGib: z.number().int().positive(),
+});
+
+const noticeSchema = z.object({ code: z.string(), message: z.string(), atMs: z.number() });
+
+const identitySchema = z.object({
+  boxId: z.string(),
+  hostName: z.string(),
+  machineId: z.string(),
+  sshUserCa: z.string(),
+  sshPrincipals: z.array(z.string()),
+  env: z.record(z.string(), z.string()),
+});
+
+const sourceSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("image"), imageDigest: z.string() }),
+  z.object({ kind: z.literal("snapshot"), snapshotId: z.string(), withMemory: z.boolean() }),
+]);
+
+/** A snapshot that the control plane wants of a box; `snapshotId` makes it idempotent. */
+export const wantedSnapshotSchema = z.object({
+  snapshotId: z.string(),
+  kind: z.enum(SNAPSHOT_KINDS),
+  withMemory: z.boolean(),
+});
+
+/** Steps that turn a started box into a prebuild; run once, in order, as root or dev. */
+export const buildSchema = z.object({
+  steps: z.array(
+    z.object({
+      name: z.string(),
+      user: z.enum(["root", "dev"]),
+      argv: z.array(z.string()),
+      timeoutMs: z.number().int().positive(),
+    }),
+  ),
+});
+
+export const assignmentSchema = z.object({
+  boxId: z.string(),
+  epoch: z.number().int().positive(),
+  /** Generation of the intent that this assignment carries; reported back as observedGeneration. */
+  generation: z.number().int().nonnegative(),
+  desired: z.enum(DESIRED_STATES),
+  /** A box that runs with a lower one is shut down and booted again (restart). */
+  bootSerial: z.number().int().nonnegative(),
+  spec: specSchema,
+  imageDigest: z.string(),
+  templateVersionId: z.string(),
+  source: sourceSchema,
+  identity: identitySchema,
+  /** The snapshot to come to rest as, when desired is paused or stopped. */
+  restSnapshot: wantedSnapshotSchema.nullable(),
+  /** Snapshots wanted while the box runs (fork, checkpoint, prebuild), oldest first. */
+  wantedSnapshots: z.array(wantedSnapshotSchema),
+  build: buildSchema.nullable(),
+  /** Commands run as dev after a resume or a fork was renewed; failures are notices. */
+  hooks: z.object({ onResume: z.string().nullable(), onFork: z.string().nullable() }),
+});
+export type Assignment = z.infer<typeof assignmentSchema>;
+
+/** A snapshot as this node must keep it. Local snapshots not listed are removed. */
+export const keptSnapshotSchema = z.object({
+  snapshotId: z.string(),
+  /** Upload it to the object store until durable. */
+  upload: z.boolean(),
+  /** Fetch it from the object store when it is not here. */
+  fetch: z.boolean(),
+  /** Object key of its manifest once durable. */
+  manifestKey: z.string().nullable(),
+});
+export type KeptSnapshot = z.infer<typeof keptSnapshotSchema>;
+
+export const assignmentsSchema = z.object({
+  revision: z.number().int().nonnegative(),
+  boxes: z.array(assignmentSchema),
+  snapshots: z.array(keptSnapshotSchema),
+  /** Gateways to keep a connection to. */
+  gateways: z.array(z.object({ url: z.string() })),
+});
+export type Assignments = z.infer<typeof assignmentsSchema>;
+
+export const boxReportSchema = z.object({
+  boxId: z.string(),
+  epoch: z.number().int(),
+  state: z.enum(HOST_STATES),
+  /** What the agent is doing to it now, in words a user reads: "restoring memory". Null at rest. */
+  activity: z.string().nullable(),
+  /** Intent that the agent has made true; equal to the assignment's when there is nothing left to do. */
+  observedGeneration: z.number().int(),
+  bootSerial: z.number().int(),
+  /** Set when the last attempt failed: what, since when, how often, when the next try is. */
+  fault: z
+    .object({
+      code: z.string(),
+      message: z.string(),
+      retryable: z.boolean(),
+      attempts: z.number().int(),
+      sinceMs: z.number(),
+      nextAttemptMs: z.number().nullable(),
+    })
+    .nullable(),
+  notices: z.array(noticeSchema),
+  renewal: z
+    .object({ renewed: z.array(z.string()), sshHostKey: z.string(), at: z.number() })
+    .nullable(),
+  /** How this epoch came up, with milliseconds per phase; null before. */
+  started: z
+    .object({
+      how: z.enum(["adopted", "restored", "booted"]),
+      phases: z.record(z.string(), z.number()),
+    })
+    .nullable(),
+  build: z
+    .object({
+      done: z.boolean(),
+      step: z.string().nullable(),
+      log: z.string(),
+      error: z.string().nullable(),
+    })
+    .nullable(),
+});
+export type BoxReport = z.infer<typeof boxReportSchema>;
+
+export const snapshotReportSchema = z.object({
+  snapshotId: z.string(),
+  boxId: z.string(),
+  epoch: z.number().int(),
+  kind: z.enum(SNAPSHOT_KINDS),
+  withMemory: z.boolean(),
+  compatibility: z.string(),
+  parentId: z.string().nullable(),
+  createdAtMs: z.number(),
+  allocatedBytes: z.number(),
+  /** Object key of the manifest once every byte is in the object store; null before. */
+  manifestKey: z.string().nullable(),
+  /** Bytes that the upload added to the object store. */
+  storedBytes: z.number().nullable(),
+  /** Upload progress 0..1, for display. */
+  progress: z.number(),
+  /** Last failure of its upload or of taking it; retried unless `failed`. */
+  error: z.string().nullable(),
+  failed: z.boolean(),
+});
+export type SnapshotReport = z.infer<typeof snapshotReportSchema>;
+
+export const reportSchema = z.object({
+  /** Random per agent process: a new session always starts with a full report. */
+  session: z.string(),
+  revision: z.number().int().positive(),
+  full: z.boolean(),
+  fingerprint: z
+    .object({
+      driver: z.enum(["qemu", "fake"]),
+      accelerator: z.enum(["kvm", "tcg", "none"]),
+      acceleratorReason: z.string(),
+      cpus: z.number(),
+      memoryMib: z.number(),
+      diskGib: z.number(),
+      gpus: z.number(),
+      compatibility: z.string(),
+    })
+    .nullable(),
+  images: z.array(z.string()).nullable(),
+  boxes: z.array(boxReportSchema),
+  snapshots: z.array(snapshotReportSchema),
+  /** Ids that the node no longer has, in a report that is not full. */
+  goneBoxes: z.array(z.string()),
+  goneSnapshots: z.array(z.string()),
+});
+export type Report = z.infer<typeof reportSchema>;
+
+export const joinSchema = z.object({
+  token: z.string(),
+  name: z.string(),
+  csrPem: z.string(),
+  region: z.string(),
+  labels: z.record(z.string(), z.string()),
+});
+export type JoinRequest = z.infer<typeof joinSchema>;
+
+export const joinedSchema = z.object({
+  nodeId: z.string(),
+  certificatePem: z.string(),
+  caPem: z.string(),
+  objectStore: z.object({ kind: z.literal("directory"), path: z.string() }),
+});
+export type Joined = z.infer<typeof joinedSchema>;
+
+export const hostCertificateRequestSchema = z.object({
+  boxId: z.string(),
+  epoch: z.number().int(),
+  publicKey: z.string(),
+});
+export const hostCertificateSchema = z.object({ certificate: z.string() });

@@ -1,0 +1,150 @@
+// How a box runs on a host: the whole interface between the agent and a VMM. The fake and QEMU pass
+// the same conformance suite (conformance.ts). Every method is idempotent and may be called again
+// after a crash at any point; nothing here is remembered that the host cannot tell again.
+
+import type { BoxIdentity, BoxRun, BoxSpec, HostState, Notice, SnapshotKind } from "#domain/box.ts";
+import type { BoxId, SnapshotId } from "#domain/ids.ts";
+
+/** One box as the host shows it. */
+export interface HostBox {
+  readonly boxId: BoxId;
+  readonly epoch: number;
+  readonly state: HostState;
+  /** Process id of the VMM when there is one. */
+  readonly pid: number | null;
+  readonly notices: readonly Notice[];
+}
+
+/** A committed snapshot on this host's disk: a directory of immutable files. */
+export interface LocalSnapshot {
+  readonly snapshotId: SnapshotId;
+  readonly boxId: BoxId;
+  readonly epoch: number;
+  readonly kind: SnapshotKind;
+  readonly withMemory: boolean;
+  readonly spec: BoxSpec;
+  readonly imageDigest: string;
+  /** Hosts and VMMs that can restore its memory: QEMU version, machine, CPU, TSC rate. */
+  readonly compatibility: string;
+  /** Snapshot that this one's disks and memory came from, for incremental upload; null for none. */
+  readonly parentId: SnapshotId | null;
+  readonly identity: BoxIdentity;
+  readonly createdAtMs: number;
+  /** Absolute directory, and the names of the files in it that make up the snapshot. */
+  readonly directory: string;
+  readonly files: readonly string[];
+  /** Bytes allocated on disk. */
+  readonly allocatedBytes: number;
+}
+
+/** What the guest renewed when it came up; shown to the user per fork. */
+export interface RenewalReport {
+  readonly renewed: readonly string[];
+  readonly sshHostKey: string;
+  readonly at: number;
+}
+
+export interface StartOptions {
+  /** Asks the control plane's SSH CA for a host certificate of the given public key line. */
+  readonly signHostKey: (publicKey: string) => Promise<string>;
+  readonly signal?: AbortSignal;
+}
+
+export interface StartResult {
+  readonly how: "adopted" | "restored" | "booted";
+  readonly renewal: RenewalReport;
+  /** Milliseconds per phase (prepare, launch, restore, boot, renew). */
+  readonly phases: Readonly<Record<string, number>>;
+}
+
+export interface ExecRequest {
+  /** Program and arguments, not a shell string. */
+  readonly argv: readonly string[];
+  /** Linux user: dev or root. */
+  readonly user: string;
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  readonly timeoutMs?: number;
+}
+
+export interface ExecResult {
+  /** Exit code, or 128 + signal. */
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Capacity and kind of this host, for the scheduler. */
+export interface Fingerprint {
+  readonly driver: "qemu" | "fake";
+  readonly accelerator: "kvm" | "tcg" | "none";
+  /** Why the accelerator was chosen; shown by doctor and status. */
+  readonly acceleratorReason: string;
+  readonly cpus: number;
+  readonly memoryMib: number;
+  readonly diskGib: number;
+  readonly gpus: number;
+  readonly compatibility: string;
+}
+
+export interface Driver {
+  fingerprint(): Promise<Fingerprint>;
+
+  /** What survived: every box with anything on this host, by what the kernel and the disk say. */
+  list(): Promise<HostBox[]>;
+
+  inspect(boxId: BoxId): Promise<HostBox | null>;
+
+  /**
+   * Makes the box ready: prepares its files from `run.source` when it has none, starts the VMM when
+   * there is none, renews the guest's identity for this epoch when it has not acknowledged it.
+   * A box whose files are there but whose VMM is gone boots from its disks, with a notice.
+   * Files of an older epoch are replaced when `run.source` can give newer ones, else adopted.
+   * Fails closed: an unacknowledged renewal leaves the box `up`, never `ready`.
+   */
+  start(run: BoxRun, options: StartOptions): Promise<StartResult>;
+
+  /**
+   * Freezes RAM (when `withMemory`), devices and disks at one instant under the given id. Committed by one
+   * rename; done already: returns the committed one. Kinds that release the compute end the VMM and
+   * remove the box's files after the commit; the others let the box go on.
+   * Without memory the box must be `down` (kind stop) or is flushed and frozen by the guest.
+   */
+  snapshot(
+    boxId: BoxId,
+    epoch: number,
+    request: { snapshotId: SnapshotId; kind: SnapshotKind; withMemory: boolean },
+  ): Promise<LocalSnapshot>;
+
+  /** Lets a `frozen` box go on (its snapshot was given up). */
+  thaw(boxId: BoxId, epoch: number): Promise<void>;
+
+  /** Shuts the guest down, flushing its disks; ends the VMM when it takes over `timeoutMs`. */
+  shutdown(boxId: BoxId, epoch: number, timeoutMs: number): Promise<void>;
+
+  /** Ends the VMM and removes everything of the box from the host (not its snapshots). */
+  destroy(boxId: BoxId): Promise<void>;
+
+  listSnapshots(): Promise<LocalSnapshot[]>;
+  /** Where to write a snapshot that comes from elsewhere; `commitSnapshot` makes it appear. */
+  stageSnapshot(snapshotId: SnapshotId): Promise<string>;
+  commitSnapshot(
+    snapshot: Omit<LocalSnapshot, "directory" | "allocatedBytes">,
+  ): Promise<LocalSnapshot>;
+  removeSnapshot(snapshotId: SnapshotId): Promise<void>;
+
+  /** Runs a program to its end in a `ready` box. Output over 1 MiB each is cut, with a mark. */
+  exec(boxId: BoxId, request: ExecRequest): Promise<ExecResult>;
+
+  /** A raw byte stream to a TCP port inside the box: 22 is its sshd, 1 its exec server. */
+  connect(boxId: BoxId, epoch: number, port: number): Promise<import("node:stream").Duplex>;
+
+  /** The last bytes of the box's console (serial port), at most `maxBytes`. */
+  console(boxId: BoxId, maxBytes: number): Promise<string>;
+
+  /** Removes remains on the host that belong to no box (namespaces, cgroups, half-made directories). */
+  sweep(): Promise<void>;
+
+  close(): Promise<void>;
+}

@@ -1,0 +1,161 @@
+// The rooms under src/ and who may import whom. tools/walls.ts holds the tree to this table, and
+// ARCHITECTURE.md prints it. A package or a node: module that no room lists is refused.
+
+export interface Room {
+  readonly owns: string;
+  /** Other rooms it may import. */
+  readonly rooms: readonly string[];
+  /** npm packages it may import. */
+  readonly npm: readonly string[];
+  /** node: modules it may import, without the prefix. */
+  readonly node: readonly string[];
+}
+
+const plain = ["buffer", "crypto", "events", "path", "timers/promises", "url", "util"] as const;
+
+export const ROOMS: Readonly<Record<string, Room>> = {
+  lib: {
+    owns: "small tools without domain words: clock, log, failpoints, child processes",
+    rooms: [],
+    npm: ["pino"],
+    node: [...plain, "child_process", "fs", "fs/promises", "stream", "async_hooks", "os"],
+  },
+  domain: { owns: "decisions: pure, total, no clock, no I/O", rooms: [], npm: [], node: [] },
+  contract: {
+    owns: "what may be said: API schemas, error codes, the node protocol",
+    rooms: ["domain"],
+    npm: ["zod"],
+    node: [],
+  },
+  trust: {
+    owns: "certificate authorities, SSH certificates, tickets, token hashes",
+    rooms: ["lib", "domain"],
+    npm: ["@peculiar/x509", "reflect-metadata", "jose"],
+    node: [...plain, "fs/promises"],
+  },
+  store: {
+    owns: "Postgres: the only SQL",
+    rooms: ["domain", "contract", "lib"],
+    npm: ["pg", "kysely"],
+    node: [...plain, "fs", "fs/promises"],
+  },
+  objects: {
+    owns: "the object store, and snapshots as packs of pages in it",
+    rooms: ["domain", "lib"],
+    npm: [],
+    node: [...plain, "fs", "fs/promises", "zlib", "worker_threads", "stream", "stream/promises"],
+  },
+  images: {
+    owns: "base images: recipe, build, content-addressed cache",
+    rooms: ["domain", "lib"],
+    npm: [],
+    node: [...plain, "fs", "fs/promises", "os"],
+  },
+  drivers: {
+    owns: "how a box runs on a host: QEMU and the fake",
+    rooms: ["domain", "lib", "images"],
+    npm: [],
+    node: [...plain, "fs", "fs/promises", "net", "os", "stream"],
+  },
+  api: {
+    owns: "the HTTP front door: parse, permit, store, shape",
+    rooms: ["store", "domain", "contract", "trust", "lib"],
+    npm: ["fastify", "fastify-type-provider-zod", "@fastify/swagger", "zod"],
+    node: [...plain, "http", "https", "stream", "tls"],
+  },
+  scheduler: { owns: "placement", rooms: ["store", "domain", "lib"], npm: [], node: [] },
+  reconciler: { owns: "healing loops", rooms: ["store", "domain", "lib"], npm: [], node: [] },
+  node: {
+    owns: "the agent of a host: makes assignments true and reports what is there",
+    rooms: ["drivers", "objects", "images", "domain", "contract", "trust", "lib"],
+    npm: ["undici", "zod"],
+    node: [...plain, "fs", "fs/promises", "http2", "net", "tls", "stream", "os"],
+  },
+  gateway: {
+    owns: "doors: byte streams into boxes; no database",
+    rooms: ["contract", "domain", "trust", "lib"],
+    npm: ["ws", "zod"],
+    node: [...plain, "fs/promises", "http", "https", "http2", "net", "tls", "stream"],
+  },
+  sdk: {
+    owns: "the client library",
+    rooms: ["gen"],
+    npm: ["openapi-fetch", "ws"],
+    node: ["events", "stream"],
+  },
+  cli: {
+    owns: "the terminal",
+    rooms: ["sdk", "gen", "lib"],
+    npm: ["commander", "yaml"],
+    node: [
+      ...plain,
+      "child_process",
+      "fs",
+      "fs/promises",
+      "os",
+      "readline",
+      "stream",
+      "tty",
+      "net",
+    ],
+  },
+  main: {
+    owns: "wiring: configuration, roles, the embedded Postgres, ./berth up",
+    rooms: [
+      "lib",
+      "domain",
+      "contract",
+      "trust",
+      "store",
+      "objects",
+      "images",
+      "drivers",
+      "api",
+      "scheduler",
+      "reconciler",
+      "node",
+      "gateway",
+      "sdk",
+      "cli",
+    ],
+    npm: ["commander", "pino", "undici", "ws"],
+    node: [
+      ...plain,
+      "child_process",
+      "fs",
+      "fs/promises",
+      "http",
+      "https",
+      "net",
+      "os",
+      "process",
+      "tls",
+    ],
+  },
+  gen: { owns: "generated files", rooms: [], npm: [], node: [] },
+};
+
+/** Globals that only the named rooms may touch, each with what to use in their place. */
+export const BANS: readonly { pattern: RegExp; except: readonly string[]; instead: string }[] = [
+  {
+    pattern: /\bDate\.now\(|\bnew Date\(\)/,
+    except: ["lib"],
+    instead: "take a Clock (#lib/clock.ts)",
+  },
+  {
+    pattern: /\bprocess\.env\b/,
+    except: ["main", "cli", "lib"],
+    instead: "read it in src/main/config.ts and pass the value",
+  },
+  {
+    pattern: /\bset(Timeout|Interval)\(/,
+    except: ["lib", "web"],
+    instead: "take a Clock (#lib/clock.ts)",
+  },
+  { pattern: /\bMath\.random\(/, except: ["lib"], instead: "node:crypto or an injected seed" },
+  {
+    pattern: /\bconsole\.(log|error|warn)\(/,
+    except: ["cli", "main"],
+    instead: "take a Log (#lib/log.ts)",
+  },
+];

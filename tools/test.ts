@@ -1,0 +1,120 @@
+// npm test. Runs the quick checks, then every test file in a process of its own: the fast ones two
+// at a time, then those that start VMs (*.vm.test.ts) one after another. Closes with a line
+// "N passed, N failed". `npm test -- NAME …` runs the files whose path contains a NAME.
+
+import { spawn, spawnSync } from "node:child_process";
+import { globSync, mkdirSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+
+const root = resolve(import.meta.dirname, "..");
+const FILE_TIMEOUT_MS = 20 * 60_000;
+
+interface Outcome {
+  file: string;
+  passed: number;
+  failed: number;
+  skipped: number;
+  output: string;
+  ms: number;
+}
+
+function runFile(file: string): Promise<Outcome> {
+  const startedAt = performance.now();
+  return new Promise((done) => {
+    const child = spawn(
+      process.execPath,
+      ["--disable-warning=ExperimentalWarning", "--test", "--test-reporter=tap", file],
+      { cwd: root, stdio: ["ignore", "pipe", "pipe"], detached: true },
+    );
+    let output = "";
+    child.stdout.on("data", (d) => {
+      output += d;
+    });
+    child.stderr.on("data", (d) => {
+      output += d;
+    });
+    const timer = setTimeout(() => {
+      output += `\n# killed: ran over ${FILE_TIMEOUT_MS / 60_000} minutes\n`;
+      if (child.pid) process.kill(-child.pid, "SIGKILL");
+    }, FILE_TIMEOUT_MS);
+    child.on("close", (code) => {
+      clearTimeout(timer);
+      const count = (word: string) =>
+        Number(output.match(new RegExp(`^# ${word} (\\d+)$`, "m"))?.[1] ?? 0);
+      const failed = count("fail") + count("cancelled");
+      done({
+        file,
+        output,
+        ms: performance.now() - startedAt,
+        passed: count("pass"),
+        skipped: count("skipped") + count("todo"),
+        failed: failed === 0 && (code !== 0 || count("tests") === 0) ? 1 : failed,
+      });
+    });
+  });
+}
+
+async function runAll(files: string[], width: number): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  const queue = [...files];
+  const worker = async () => {
+    for (let file = queue.shift(); file; file = queue.shift()) {
+      const outcome = await runFile(file);
+      outcomes.push(outcome);
+      const log = join(root, ".berth/test-logs", `${file.replaceAll("/", "__")}.tap`);
+      writeFileSync(log, outcome.output);
+      const word = outcome.failed === 0 ? "ok  " : "FAIL";
+      console.log(
+        `${word} ${file} (${outcome.passed} passed, ${outcome.failed} failed, ${(outcome.ms / 1000).toFixed(1)} s)`,
+      );
+      if (outcome.failed > 0) console.log(outcome.output.replace(/^/gm, "     "));
+    }
+  };
+  await Promise.all(Array.from({ length: width }, worker));
+  return outcomes;
+}
+
+const wanted = process.argv.slice(2);
+const chosen = globSync(["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.test.ts"], {
+  cwd: root,
+})
+  .filter((file) => wanted.length === 0 || wanted.some((name) => file.includes(name)))
+  .sort();
+mkdirSync(join(root, ".berth/test-logs"), { recursive: true });
+
+let failed = 0;
+let passed = 0;
+if (wanted.length === 0) {
+  const check = spawnSync("sh", ["tools/run.sh", "tools/check.ts"], {
+    cwd: root,
+    stdio: "inherit",
+  });
+  if (check.status === 0) passed += 1;
+  else failed += 1;
+}
+const outcomes = [
+  ...(await runAll(
+    chosen.filter((f) => !f.endsWith(".vm.test.ts")),
+    Math.min(2, availableParallelism()),
+  )),
+  ...(await runAll(
+    chosen.filter((f) => f.endsWith(".vm.test.ts")),
+    1,
+  )),
+];
+for (const outcome of outcomes) {
+  passed += outcome.passed;
+  failed += outcome.failed;
+}
+if (failed > 0)
+  console.log(
+    `\nfailed: ${
+      outcomes
+        .filter((o) => o.failed > 0)
+        .map((o) => o.file)
+        .join(", ") || "quick checks"
+    }`,
+  );
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
