@@ -27,6 +27,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     npm: ["zod"],
     node: [],
   },
+  wire: {
+    owns: "byte codecs that both ends of a stream share: exec frames",
+    rooms: [],
+    npm: [],
+    node: ["buffer", "stream", "events"],
+  },
   trust: {
     owns: "certificate authorities, SSH certificates, tickets, token hashes",
     rooms: ["lib", "domain"],
@@ -53,7 +59,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   drivers: {
     owns: "how a box runs on a host: QEMU and the fake",
-    rooms: ["domain", "lib", "images"],
+    rooms: ["domain", "lib", "images", "wire"],
     npm: [],
     node: [...plain, "fs", "fs/promises", "net", "os", "stream"],
   },
@@ -73,19 +79,19 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   gateway: {
     owns: "doors: byte streams into boxes; no database",
-    rooms: ["contract", "domain", "trust", "lib"],
+    rooms: ["contract", "domain", "trust", "lib", "wire"],
     npm: ["ws", "zod"],
     node: [...plain, "fs/promises", "http", "https", "http2", "net", "tls", "stream"],
   },
   sdk: {
     owns: "the client library",
-    rooms: ["gen"],
+    rooms: ["gen", "wire"],
     npm: ["openapi-fetch", "ws"],
     node: ["events", "stream"],
   },
   cli: {
     owns: "the terminal",
-    rooms: ["sdk", "gen", "lib"],
+    rooms: ["sdk", "gen", "lib", "wire"],
     npm: ["commander", "yaml"],
     node: [
       ...plain,
