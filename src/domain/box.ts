@@ -83,3 +83,19 @@ export interface Notice {
   readonly message: string;
   readonly atMs: number;
 }
+
+/** The one word a user sees for a box; computed by domain/phase.ts, never stored. */
+export const PHASES = [
+  "creating",
+  "starting",
+  "running",
+  "pausing",
+  "paused",
+  "resuming",
+  "stopping",
+  "stopped",
+  "deleting",
+  "deleted",
+  "failed",
+] as const;
+export type Phase = (typeof PHASES)[number];
