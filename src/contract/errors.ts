@@ -1,0 +1,178 @@
+// Every error that the API can answer with: what it means, which status it has, whether trying the
+// same thing again can help, and what to do next. A code never changes its meaning. gen/errors.md is
+// printed from here, and test/proof/errors.test.ts holds each entry to a place that throws it.
+
+import { z } from "zod";
+
+interface ErrorEntry {
+  readonly status: number;
+  readonly title: string;
+  /** True when the same request may succeed later without a change. */
+  readonly retryable: boolean;
+  /** The next step for whoever reads the message. */
+  readonly next: string;
+}
+
+export const ERRORS = {
+  invalid_request: {
+    status: 400,
+    title: "The request is not valid",
+    retryable: false,
+    next: "Correct the fields listed in `errors` and send it again.",
+  },
+  invalid_json: {
+    status: 400,
+    title: "The body is not JSON",
+    retryable: false,
+    next: "Send one JSON object with Content-Type: application/json.",
+  },
+  invalid_cursor: {
+    status: 400,
+    title: "The cursor is not one of ours",
+    retryable: false,
+    next: "Start again without a cursor; cursors are opaque and belong to one list.",
+  },
+  unauthenticated: {
+    status: 401,
+    title: "No valid token",
+    retryable: false,
+    next: "Send `Authorization: Bearer TOKEN`; `berth up` prints where the token is kept.",
+  },
+  forbidden: {
+    status: 403,
+    title: "Not allowed",
+    retryable: false,
+    next: "Ask an administrator of your organization for the permission named in the detail.",
+  },
+  not_found: {
+    status: 404,
+    title: "Not found",
+    retryable: false,
+    next: "Check the id or name; list the resources to see what you can reach.",
+  },
+  route_not_found: {
+    status: 404,
+    title: "No such operation",
+    retryable: false,
+    next: "See /v1/openapi.json for every operation.",
+  },
+  name_taken: {
+    status: 409,
+    title: "The name is in use",
+    retryable: false,
+    next: "Choose another name, or delete what holds it.",
+  },
+  not_now: {
+    status: 409,
+    title: "Not possible in this state",
+    retryable: false,
+    next: "Read the detail: it names the state that is needed and how to get there.",
+  },
+  not_ready: {
+    status: 409,
+    title: "Not ready yet",
+    retryable: true,
+    next: "Wait until what the detail names is ready, then send the request again.",
+  },
+  in_use: {
+    status: 409,
+    title: "Still in use",
+    retryable: false,
+    next: "Remove what the detail names first.",
+  },
+  generation_mismatch: {
+    status: 412,
+    title: "The resource has changed",
+    retryable: false,
+    next: "Read it again, decide again, and send its new ETag in If-Match.",
+  },
+  body_too_large: {
+    status: 413,
+    title: "The body is too large",
+    retryable: false,
+    next: "Send a smaller body; the detail names the limit.",
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: "Unsupported content type",
+    retryable: false,
+    next: "Send the body with Content-Type: application/json.",
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: "The Idempotency-Key was used for another request",
+    retryable: false,
+    next: "Use a new key for a new request; repeat a key only with the same body.",
+  },
+  internal: {
+    status: 500,
+    title: "A fault in Berth",
+    retryable: false,
+    next: "Look for the requestId in the server's log and report it.",
+  },
+  unavailable: {
+    status: 503,
+    title: "Not available for a moment",
+    retryable: true,
+    next: "Send the request again after Retry-After seconds; running boxes are not affected.",
+  },
+  join_token_invalid: {
+    status: 401,
+    title: "The join token is not valid",
+    retryable: false,
+    next: "Join tokens work once and expire: make a new one with `berth node token`.",
+  },
+  node_unknown: {
+    status: 403,
+    title: "Not a node of this control plane",
+    retryable: false,
+    next: "Join the node again with a new join token.",
+  },
+  resync_needed: {
+    status: 409,
+    title: "The report builds on one that is not known here",
+    retryable: true,
+    next: "Send a full report (the agent does so by itself).",
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+export const ERROR_CODES = Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]];
+
+export interface FieldError {
+  /** Where in the request: `body.size.cpus`, `query.limit`, `path.box`. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** Thrown anywhere below the API to answer with a problem of the catalogue. */
+export class Problem extends Error {
+  override readonly name = "Problem";
+  readonly code: ErrorCode;
+  readonly fields: readonly FieldError[];
+  constructor(
+    code: ErrorCode,
+    detail: string,
+    options: { cause?: unknown; fields?: readonly FieldError[] } = {},
+  ) {
+    super(detail, "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.fields = options.fields ?? [];
+  }
+}
+
+export const problemSchema = z
+  .object({
+    type: z.string().describe("A stable address of the error's documentation."),
+    title: z.string(),
+    status: z.number().int(),
+    code: z.enum(ERROR_CODES),
+    detail: z.string().describe("What happened this time, and what to do next."),
+    retryable: z.boolean().describe("True when the same request may succeed later unchanged."),
+    requestId: z.string().describe("Names this request in the server's log."),
+    errors: z
+      .array(z.object({ path: z.string(), message: z.string() }))
+      .optional()
+      .describe("The fields that are not valid."),
+  })
+  .meta({ id: "Problem", description: "An error (RFC 9457 problem+json)." });
