@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { ConfigError, environmentOf, readConfig, VARIABLES } from "./config.ts";
+
+test("an empty environment gives the documented defaults", () => {
+  const config = readConfig({});
+  assert.equal(config.stateDir, "/var/lib/berth");
+  assert.deepEqual(config.apiListen, { host: "127.0.0.1", port: 7300 });
+  assert.equal(config.nodeApiUrl, "https://127.0.0.1:7301");
+  assert.equal(config.databaseUrl, null);
+});
+
+test("an unknown BERTH_ variable is refused with the nearest name", () => {
+  assert.throws(
+    () => readConfig({ BERTH_STATEDIR: "/x" }),
+    (error: Error) =>
+      error instanceof ConfigError && /did you mean BERTH_STATE_DIR\?/.test(error.message),
+  );
+  assert.doesNotThrow(() => readConfig({ OTHER_STATEDIR: "/x" }));
+});
+
+test("values are checked when they are read", () => {
+  for (const [name, value] of [
+    ["BERTH_DRIVER", "docker"],
+    ["BERTH_API_LISTEN", "7300"],
+    ["BERTH_API_LISTEN", "localhost:70000"],
+    ["BERTH_STATE_DIR", "state"],
+    ["BERTH_LABELS", "gpu"],
+    ["BERTH_GATEWAY_URL", "gateway"],
+    ["DATABASE_URL", "mysql://db"],
+  ] as const)
+    assert.throws(() => readConfig({ [name]: value }), ConfigError, `${name}=${value}`);
+});
+
+test("an option wins over a variable", () => {
+  const config = readConfig({ BERTH_DRIVER: "qemu" }, { BERTH_DRIVER: "fake" });
+  assert.equal(config.driver, "fake");
+});
+
+test("a child that is given the environment of a configuration reads the same configuration", () => {
+  const config = readConfig({
+    BERTH_STATE_DIR: "/srv/berth",
+    BERTH_LABELS: "zone=a,disk=fast",
+    BERTH_API_LISTEN: "[::1]:8000",
+    BERTH_GATEWAY_LISTEN: "0.0.0.0:8001",
+    BERTH_JOIN_TOKEN: "t",
+    DATABASE_URL: "postgres://db/berth",
+  });
+  assert.deepEqual(readConfig(environmentOf(config)), config);
+  assert.equal(config.gatewayUrl, "http://127.0.0.1:8001");
+});
+
+test("docs/configuration.md documents exactly the variables that are read", () => {
+  const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
+  const documented = [...page.matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1]);
+  assert.deepEqual(documented.sort(), ["DATABASE_URL", ...Object.keys(VARIABLES)].sort());
+  for (const [name, { about }] of Object.entries(VARIABLES))
+    assert.ok(page.includes(about), `${name}: docs/configuration.md says something else`);
+});

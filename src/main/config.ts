@@ -1,0 +1,243 @@
+// The only reader of the environment on the server side. Every variable is a row of VARIABLES: read
+// once, checked, and passed on as a value. docs/configuration.md lists the same rows (held by a test).
+
+import { hostname } from "node:os";
+import { nearestOf } from "#lib/nearest.ts";
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface Config {
+  readonly stateDir: string;
+  readonly imageCacheDir: string;
+  /** Null: the embedded PostgreSQL in the state directory. */
+  readonly databaseUrl: string | null;
+  readonly driver: "qemu" | "fake";
+  readonly accelerator: "auto" | "kvm" | "tcg";
+  readonly apiListen: Address;
+  readonly nodeApiListen: Address;
+  readonly gatewayListen: Address;
+  readonly gatewayNodeListen: Address;
+  /** Where nodes and gateways reach the node API. */
+  readonly nodeApiUrl: string;
+  /** Where clients reach the gateway. */
+  readonly gatewayUrl: string;
+  /** Where nodes reach the gateway's node door. */
+  readonly gatewayNodeUrl: string;
+  readonly joinToken: string | null;
+  readonly nodeName: string;
+  readonly region: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly logLevel: string;
+  readonly failpoints: string;
+}
+
+/** Thrown for anything that the person who starts Berth can correct; printed without a stack. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
+
+interface Variable {
+  readonly about: string;
+  /** As documented; computed where it depends on other variables. */
+  readonly default: string;
+}
+
+export const VARIABLES = {
+  BERTH_STATE_DIR: {
+    about: "Everything that must survive: database, snapshots, certificates, logs.",
+    default: "/var/lib/berth",
+  },
+  BERTH_IMAGE_CACHE: {
+    about: "Base images, addressed by content. Safe to delete; they are built again.",
+    default: "/var/cache/berth/images",
+  },
+  BERTH_DRIVER: {
+    about: "How a node runs boxes: `qemu`, or `fake` for trying Berth without virtual machines.",
+    default: "qemu",
+  },
+  BERTH_ACCELERATOR: {
+    about: "`auto` boots a probe guest under KVM and falls back to `tcg` (emulation, slow).",
+    default: "auto",
+  },
+  BERTH_API_LISTEN: { about: "Address of the user API (HTTP).", default: "127.0.0.1:7300" },
+  BERTH_NODE_API_LISTEN: { about: "Address of the node API (mTLS).", default: "127.0.0.1:7301" },
+  BERTH_GATEWAY_LISTEN: {
+    about: "Address of the gateway's door for clients (WebSocket).",
+    default: "127.0.0.1:7302",
+  },
+  BERTH_GATEWAY_NODE_LISTEN: {
+    about: "Address of the gateway's door for nodes (mTLS).",
+    default: "127.0.0.1:7303",
+  },
+  BERTH_NODE_API_URL: {
+    about: "Where nodes and gateways reach the node API.",
+    default: "https://ADDRESS of BERTH_NODE_API_LISTEN",
+  },
+  BERTH_GATEWAY_URL: {
+    about: "Where clients reach the gateway; the API tells them.",
+    default: "http://ADDRESS of BERTH_GATEWAY_LISTEN",
+  },
+  BERTH_GATEWAY_NODE_URL: {
+    about: "Where nodes reach the gateway; the node API tells them.",
+    default: "https://ADDRESS of BERTH_GATEWAY_NODE_LISTEN",
+  },
+  BERTH_JOIN_TOKEN: {
+    about: "One-time token that a node or gateway needs at its first start.",
+    default: "(none)",
+  },
+  BERTH_NODE_NAME: { about: "Name of this node.", default: "(the host's name)" },
+  BERTH_REGION: { about: "Region of this node, for placement.", default: "default" },
+  BERTH_LABELS: { about: "Labels of this node, for placement: `a=b,c=d`.", default: "(none)" },
+  BERTH_LOG_LEVEL: { about: "`debug`, `info`, `warn` or `error`.", default: "info" },
+  BERTH_FAILPOINTS: {
+    about: "For tests: `NAME=crash` or `NAME=throw`, with commas between.",
+    default: "(none)",
+  },
+  BERTH_URL: {
+    about: "For the CLI: address of the user API, when it is not on this machine.",
+    default: "(from the state directory)",
+  },
+  BERTH_TOKEN: {
+    about: "For the CLI: token to use, when it is not on this machine.",
+    default: "(from the state directory)",
+  },
+} as const satisfies Record<string, Variable>;
+export type VariableName = keyof typeof VARIABLES;
+
+const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+const POSTGRES_URL = /^postgres(ql)?:\/\//;
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads and checks the environment. `overrides` are command-line options, as variables. */
+export function readConfig(
+  environment: Environment,
+  overrides: Partial<Record<VariableName, string>> = {},
+): Config {
+  refuseUnknown(environment);
+  const given = (name: VariableName): string | null => overrides[name] || environment[name] || null;
+  const get = (name: VariableName): string => given(name) ?? VARIABLES[name].default;
+  const address = (name: VariableName) => parseAddress(name, get(name));
+  const nodeApiListen = address("BERTH_NODE_API_LISTEN");
+  const gatewayListen = address("BERTH_GATEWAY_LISTEN");
+  const gatewayNodeListen = address("BERTH_GATEWAY_NODE_LISTEN");
+  const url = (name: VariableName, scheme: string, listen: Address) =>
+    parseUrl(name, given(name) ?? `${scheme}://${reachable(listen)}`);
+  return {
+    stateDir: parsePath("BERTH_STATE_DIR", get("BERTH_STATE_DIR")),
+    imageCacheDir: parsePath("BERTH_IMAGE_CACHE", get("BERTH_IMAGE_CACHE")),
+    databaseUrl: parseDatabaseUrl(environment.DATABASE_URL),
+    driver: oneOf("BERTH_DRIVER", get("BERTH_DRIVER"), ["qemu", "fake"]),
+    accelerator: oneOf("BERTH_ACCELERATOR", get("BERTH_ACCELERATOR"), ["auto", "kvm", "tcg"]),
+    apiListen: address("BERTH_API_LISTEN"),
+    nodeApiListen,
+    gatewayListen,
+    gatewayNodeListen,
+    nodeApiUrl: url("BERTH_NODE_API_URL", "https", nodeApiListen),
+    gatewayUrl: url("BERTH_GATEWAY_URL", "http", gatewayListen),
+    gatewayNodeUrl: url("BERTH_GATEWAY_NODE_URL", "https", gatewayNodeListen),
+    joinToken: given("BERTH_JOIN_TOKEN"),
+    nodeName: given("BERTH_NODE_NAME") ?? hostname(),
+    region: get("BERTH_REGION"),
+    labels: parseLabels(given("BERTH_LABELS") ?? ""),
+    logLevel: oneOf("BERTH_LOG_LEVEL", get("BERTH_LOG_LEVEL"), LOG_LEVELS),
+    failpoints: given("BERTH_FAILPOINTS") ?? "",
+  };
+}
+
+/** The variables that give a child process the same configuration. */
+export function environmentOf(config: Config): Record<string, string> {
+  const variables: Partial<Record<VariableName, string>> = {
+    BERTH_STATE_DIR: config.stateDir,
+    BERTH_IMAGE_CACHE: config.imageCacheDir,
+    BERTH_DRIVER: config.driver,
+    BERTH_ACCELERATOR: config.accelerator,
+    BERTH_API_LISTEN: printAddress(config.apiListen),
+    BERTH_NODE_API_LISTEN: printAddress(config.nodeApiListen),
+    BERTH_GATEWAY_LISTEN: printAddress(config.gatewayListen),
+    BERTH_GATEWAY_NODE_LISTEN: printAddress(config.gatewayNodeListen),
+    BERTH_NODE_API_URL: config.nodeApiUrl,
+    BERTH_GATEWAY_URL: config.gatewayUrl,
+    BERTH_GATEWAY_NODE_URL: config.gatewayNodeUrl,
+    BERTH_NODE_NAME: config.nodeName,
+    BERTH_REGION: config.region,
+    BERTH_LABELS: Object.entries(config.labels)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(","),
+    BERTH_LOG_LEVEL: config.logLevel,
+    BERTH_FAILPOINTS: config.failpoints,
+    ...(config.joinToken ? { BERTH_JOIN_TOKEN: config.joinToken } : {}),
+  };
+  return {
+    ...variables,
+    ...(config.databaseUrl ? { DATABASE_URL: config.databaseUrl } : {}),
+  } as Record<string, string>;
+}
+
+export function printAddress(address: Address): string {
+  return `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
+}
+
+/** The address as a client on this machine dials it. */
+function reachable(address: Address): string {
+  const host = { "0.0.0.0": "127.0.0.1", "::": "::1" }[address.host] ?? address.host;
+  return printAddress({ host, port: address.port });
+}
+
+function refuseUnknown(environment: Environment): void {
+  for (const name of Object.keys(environment)) {
+    if (!name.startsWith("BERTH_") || name in VARIABLES) continue;
+    const nearest = nearestOf(name, Object.keys(VARIABLES));
+    throw new ConfigError(
+      `the environment has ${name}, which Berth does not know${nearest ? `: did you mean ${nearest}?` : ""}` +
+        ` Correct or unset it; docs/configuration.md lists every variable.`,
+    );
+  }
+}
+
+function oneOf<T extends string>(name: string, value: string, allowed: readonly T[]): T {
+  const found = allowed.find((candidate) => candidate === value);
+  if (found) return found;
+  throw new ConfigError(`${name} is '${value}': it must be one of ${allowed.join(", ")}`);
+}
+
+function parseAddress(name: string, value: string): Address {
+  const match = /^(?:\[([0-9a-fA-F:]+)\]|([^:\s]+)):(\d{1,5})$/.exec(value);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  if (!host || !(port >= 1 && port <= 65535))
+    throw new ConfigError(`${name} is '${value}': write HOST:PORT, for example 127.0.0.1:7300`);
+  return { host, port };
+}
+
+function parseUrl(name: string, value: string): string {
+  if (!URL.canParse(value)) throw new ConfigError(`${name} is '${value}': write a full URL`);
+  return value.replace(/\/+$/, "");
+}
+
+function parsePath(name: string, value: string): string {
+  if (!value.startsWith("/"))
+    throw new ConfigError(`${name} is '${value}': write an absolute path`);
+  return value.length > 1 ? value.replace(/\/+$/, "") : value;
+}
+
+function parseDatabaseUrl(value: string | undefined): string | null {
+  if (!value) return null;
+  if (!POSTGRES_URL.test(value))
+    throw new ConfigError("DATABASE_URL must begin with postgres:// (PostgreSQL 15 or newer)");
+  return value;
+}
+
+function parseLabels(value: string): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (const part of value.split(",").filter(Boolean)) {
+    const [name, text, ...rest] = part.split("=");
+    if (!name || text === undefined || rest.length > 0)
+      throw new ConfigError(`BERTH_LABELS has '${part}': write name=value, with commas between`);
+    labels[name] = text;
+  }
+  return labels;
+}
