@@ -1,0 +1,51 @@
+// Ways into a box: tickets for the gateway, and SSH certificates.
+
+import { z } from "zod";
+import { idSchema, line, timeSchema } from "./fields.ts";
+
+export const createTicketSchema = z
+  .strictObject({
+    ports: z
+      .union([z.literal("any"), z.array(z.number().int().min(1).max(65_535)).max(64)])
+      .default("any")
+      .describe("TCP ports in the box that it opens; 22 is SSH, 1 runs programs."),
+  })
+  .meta({ id: "CreateTicket" });
+
+export const ticketSchema = z
+  .object({
+    ticket: z.string().describe("Bearer token for the gateway; lasts minutes."),
+    gatewayUrl: z.string().describe("WebSocket address of the stream door."),
+    boxId: idSchema("box"),
+    epoch: z.number().int(),
+    expiresAt: timeSchema,
+  })
+  .meta({ id: "Ticket" });
+
+export const createSshCertificateSchema = z
+  .strictObject({
+    publicKey: line(16_384)
+      .regex(
+        /^(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+(?: .*)?$/,
+        "must be an OpenSSH public key line",
+      )
+      .describe("The user's public key, as in id_ed25519.pub."),
+  })
+  .meta({ id: "CreateSshCertificate" });
+
+export const sshCertificateSchema = z
+  .object({
+    certificate: z.string().describe("Content of id-cert.pub."),
+    user: z.string().describe("Unix user to enter as."),
+    hostName: z.string().describe("Name that the box's host certificate carries."),
+    knownHosts: z.string().describe("A known_hosts line that trusts Berth's host CA."),
+    expiresAt: timeSchema,
+  })
+  .meta({ id: "SshCertificate" });
+
+export const sshAuthoritySchema = z
+  .object({
+    knownHosts: z.string().describe("A known_hosts line: @cert-authority *.berth …"),
+    userCa: z.string().describe("Public key that boxes trust for user certificates."),
+  })
+  .meta({ id: "SshAuthority" });

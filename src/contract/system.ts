@@ -1,0 +1,17 @@
+// The installation as a whole: who I am, what runs, what to know.
+
+import { z } from "zod";
+import { idSchema, timeSchema } from "./fields.ts";
+
+export const systemSchema = z
+  .object({
+    version: z.string(),
+    time: timeSchema,
+    user: z.object({ id: idSchema("usr"), org: idSchema("org"), isAdmin: z.boolean() }),
+    gatewayUrl: z.string(),
+    nodes: z.object({ total: z.number(), reachable: z.number() }),
+    boxes: z.record(z.string(), z.number()).describe("How many boxes are in each phase."),
+    notices: z.array(z.string()).describe("What an operator should know, such as emulation."),
+  })
+  .meta({ id: "System" });
+export type System = z.infer<typeof systemSchema>;
