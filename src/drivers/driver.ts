@@ -75,6 +75,29 @@ export interface ExecResult {
   readonly stderr: string;
 }
 
+/** Why a driver call failed, for the agent to report. Any other error is unexpected and retryable. */
+export class DriverError extends Error {
+  override readonly name = "DriverError";
+  readonly code:
+    | "box_missing" // no such box here
+    | "box_wrong_state" // not possible in the state it is in
+    | "epoch_stale" // the host has a newer epoch of the box
+    | "snapshot_missing" // not on this host
+    | "snapshot_corrupt" // its bytes are not those that were frozen; refused before any vCPU ran
+    | "snapshot_incompatible" // this host's VMM, machine or shape cannot restore its memory
+    | "image_missing" // the base image is not on this host
+    | "renewal_failed" // the guest did not acknowledge its identity
+    | "guest_unreachable" // no answer from the guest in time
+    | "disk_full"
+    | "vmm_failed"; // the VMM refused or died
+  readonly retryable: boolean;
+  constructor(code: DriverError["code"], message: string, retryable: boolean) {
+    super(message);
+    this.code = code;
+    this.retryable = retryable;
+  }
+}
+
 /** Capacity and kind of this host, for the scheduler. */
 export interface Fingerprint {
   readonly driver: "qemu" | "fake";
