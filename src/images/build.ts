@@ -1,0 +1,200 @@
+// Builds base images into a content-addressed cache: CACHE/<hex of the digest>/{root.ext4,vmlinux,initrd,
+// probe.img,meta.json}. An image appears by one rename; the cache may be deleted at any time.
+
+import { createHash } from "node:crypto";
+import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Clock, systemClock } from "#lib/clock.ts";
+import { Failpoints } from "#lib/failpoint.ts";
+import type { Log } from "#lib/log.ts";
+import type { Run } from "#lib/run.ts";
+import { aptFetchOptions, debianSources, ensureBuildPackages } from "./host-apt.ts";
+import { withLock } from "./lock.ts";
+import {
+  baseImageDigest,
+  GUEST_DIRECTORY,
+  type NpmPackage,
+  type Recipe,
+  recipeOf,
+} from "./recipe.ts";
+
+export const IMAGE_FILES = ["root.ext4", "vmlinux", "initrd", "probe.img"] as const;
+
+export interface ImageMeta {
+  readonly base: string;
+  readonly digest: string;
+  /** SHA-256 of the bytes: two hosts may exchange disks on top of an image only when it is the same. */
+  readonly contentDigest: string;
+  readonly kernelVersion: string;
+  readonly sizes: Readonly<Record<string, number>>;
+  /** Debian packages with their versions. */
+  readonly packages: readonly string[];
+}
+
+export interface BaseImage {
+  readonly digest: string;
+  readonly directory: string;
+  readonly meta: ImageMeta;
+}
+
+export interface EnsureImageOptions {
+  readonly cacheDir: string;
+  readonly run: Run;
+  readonly log: Log;
+  readonly onProgress?: (message: string) => void;
+  readonly clock?: Clock;
+  readonly failpoints?: Failpoints;
+}
+
+const STEP_TIMEOUT_MS = 30 * 60_000;
+
+/** Finds the image in the cache or builds it (about a minute, as root, from Debian's archive). */
+export async function ensureBaseImage(
+  base: string,
+  options: EnsureImageOptions,
+): Promise<BaseImage> {
+  const digest = await baseImageDigest(base);
+  const found = await findBaseImage(digest, options.cacheDir);
+  if (found) return found;
+  const progress = options.onProgress ?? (() => {});
+  await mkdir(options.cacheDir, { recursive: true });
+  const lock = join(options.cacheDir, `.lock-${hexOf(digest)}`);
+  const wait = () => progress("another process builds this image; waiting for it");
+  return await withLock(lock, options.clock ?? systemClock, wait, async () => {
+    const madeMeanwhile = await findBaseImage(digest, options.cacheDir);
+    return madeMeanwhile ?? (await build(recipeOf(base), digest, options, progress));
+  });
+}
+
+/** The image of that digest when it is whole in the cache. */
+export async function findBaseImage(digest: string, cacheDir: string): Promise<BaseImage | null> {
+  const directory = join(cacheDir, hexOf(digest));
+  try {
+    const meta = JSON.parse(await readFile(join(directory, "meta.json"), "utf8")) as ImageMeta;
+    for (const name of IMAGE_FILES)
+      if ((await stat(join(directory, name))).size !== meta.sizes[name]) return null;
+    return { digest, directory, meta };
+  } catch {
+    return null;
+  }
+}
+
+function hexOf(digest: string): string {
+  return digest.replace(/^sha256:/, "");
+}
+
+async function build(
+  recipe: Recipe,
+  digest: string,
+  options: EnsureImageOptions,
+  progress: (message: string) => void,
+): Promise<BaseImage> {
+  const { run, log, cacheDir } = options;
+  const failpoints = options.failpoints ?? new Failpoints();
+  const work = join(cacheDir, `.building-${hexOf(digest)}`);
+  log.info({ base: recipe.base, digest, work }, "building base image");
+  await rm(work, { recursive: true, force: true }); // What a build that died left behind.
+  await mkdir(work, { recursive: true });
+  try {
+    await ensureBuildPackages(run, progress);
+    const sh = stepRunner(recipe, work, run);
+    progress("compiling the guest's program");
+    await sh("agent.sh");
+    progress("fetching Node and npm");
+    await fetchNpm(recipe.node, join(work, "node.tgz"), work, run);
+    await fetchNpm(recipe.npm, join(work, "npm.tgz"), work, run);
+    await writeAptInputs(recipe, work, run);
+    await failpoints.hit("images.build.prepared");
+    progress(`installing Debian '${recipe.suite}' (about a minute)`);
+    await sh("root.sh");
+    await failpoints.hit("images.build.root-made");
+    progress("making kernel and initrd");
+    await sh("initrd.sh");
+    progress("making the file system");
+    await sh("filesystem.sh", ["unshare", "--mount"]);
+    await failpoints.hit("images.build.filesystem-made");
+    return await commit(recipe, digest, work, options);
+  } catch (error) {
+    await rm(work, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Runs a script of guest/image with the recipe in its environment. */
+function stepRunner(recipe: Recipe, work: string, run: Run) {
+  const environment = {
+    WORK: work,
+    GUEST: GUEST_DIRECTORY,
+    SUITE: recipe.suite,
+    KERNEL: recipe.kernel,
+    PACKAGES: recipe.packages.join(","),
+    APT_OPTIONS: join(work, "apt.conf"),
+    SIZE_MIB: recipe.sizeMib,
+    FS_UUID: recipe.fileSystemUuid,
+    SOURCE_DATE_EPOCH: recipe.epochSeconds,
+  };
+  const pairs = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  return async (script: string, wrapper: readonly string[] = []) => {
+    const argv = ["env", ...pairs, ...wrapper, "sh", join(GUEST_DIRECTORY, "image", script)];
+    await run(argv, { timeoutMs: STEP_TIMEOUT_MS });
+  };
+}
+
+async function fetchNpm(npm: NpmPackage, target: string, work: string, run: Run): Promise<void> {
+  const name = `${npm.name}@${npm.version}`;
+  const pack = ["npm", "pack", "--silent", "--pack-destination", work, name];
+  await run(pack, { cwd: work, timeoutMs: STEP_TIMEOUT_MS });
+  const packed = join(work, `${npm.name}-${npm.version}.tgz`);
+  const actual = `sha512-${createHash("sha512")
+    .update(await readFile(packed))
+    .digest("base64")}`;
+  if (actual !== npm.integrity)
+    throw new Error(`npm package ${name} has digest ${actual}, expected ${npm.integrity}`);
+  await rename(packed, target);
+}
+
+async function writeAptInputs(recipe: Recipe, work: string, run: Run): Promise<void> {
+  await mkdir(join(work, "sources"));
+  for (const [name, content] of await debianSources(recipe.suite))
+    await writeFile(join(work, "sources", name), content);
+  await writeFile(join(work, "apt.conf"), await aptFetchOptions(run));
+}
+
+async function commit(
+  recipe: Recipe,
+  digest: string,
+  work: string,
+  options: EnsureImageOptions,
+): Promise<BaseImage> {
+  const ready = join(work, "ready");
+  await mkdir(ready);
+  const sizes: Record<string, number> = {};
+  for (const name of IMAGE_FILES) {
+    await rename(join(work, name), join(ready, name));
+    await chmod(join(ready, name), 0o444);
+    sizes[name] = (await stat(join(ready, name))).size;
+  }
+  const sums = await options.run(["sha256sum", ...IMAGE_FILES], {
+    cwd: ready,
+    timeoutMs: STEP_TIMEOUT_MS,
+  });
+  const kernelVersion = (await readFile(join(work, "kernel.txt"), "utf8")).trim().split("\n")[1];
+  const packages = (await readFile(join(work, "packages.txt"), "utf8")).trim().split("\n");
+  const meta: ImageMeta = {
+    base: recipe.base,
+    digest,
+    contentDigest: `sha256:${createHash("sha256").update(sums.stdout).digest("hex")}`,
+    kernelVersion: kernelVersion ?? "",
+    sizes,
+    packages,
+  };
+  await writeFile(join(ready, "meta.json"), `${JSON.stringify(meta, null, 1)}\n`);
+  await options.run(["sync", "-f", ready], { timeoutMs: STEP_TIMEOUT_MS });
+  const directory = join(options.cacheDir, hexOf(digest));
+  await rm(directory, { recursive: true, force: true }); // One that is not whole, else it was found.
+  await options.failpoints?.hit("images.build.before-commit");
+  await rename(ready, directory);
+  await rm(work, { recursive: true, force: true });
+  options.log.info({ digest, contentDigest: meta.contentDigest }, "base image is ready");
+  return { digest, directory, meta };
+}
