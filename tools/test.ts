@@ -6,6 +6,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { globSync, mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
+import { setUpHost } from "./host-setup.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const FILE_TIMEOUT_MS = 20 * 60_000;
@@ -83,6 +84,7 @@ const chosen = globSync(["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.te
   .sort();
 mkdirSync(join(root, ".berth/test-logs"), { recursive: true });
 
+await setUpHost();
 let failed = 0;
 let passed = 0;
 if (wanted.length === 0) {
