@@ -70,6 +70,8 @@ ${rows.join("\n")}
 async function typesFile(document: object): Promise<string> {
   const ast = await openapiTS(structuredClone(document) as Parameters<typeof openapiTS>[0], {
     alphabetize: true,
+    // A field with a default may be left out.
+    defaultNonNullable: false,
   });
   return `// Printed by tools/gen.ts from gen/openapi.json. Do not edit.\n\n${astToString(ast)}`;
 }

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { idSchema, timeSchema } from "./fields.ts";
 
-export const OPERATION_STATES = ["running", "done", "failed", "superseded"] as const;
+export const OPERATION_STATES = ["running", "succeeded", "failed", "superseded"] as const;
 
 export const operationSchema = z
   .object({

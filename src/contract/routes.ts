@@ -168,6 +168,7 @@ const boxes = [
     params: boxParams,
     status: 202,
     response: boxAcceptedSchema,
+    idempotencyKey: true,
     ifMatch: true,
   }),
   read({
@@ -239,6 +240,7 @@ const snapshots = [
     params: snapshotParams,
     status: 202,
     response: snapshotAccepted,
+    idempotencyKey: true,
   }),
 ] as const;
 
@@ -311,6 +313,7 @@ const templates = [
     params: templateParams,
     status: 202,
     response: templateAccepted,
+    idempotencyKey: true,
   }),
 ] as const;
 

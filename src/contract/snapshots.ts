@@ -4,7 +4,14 @@ import { z } from "zod";
 import { SNAPSHOT_KINDS } from "#domain/box.ts";
 import { idSchema, line, pageOf, pageQuery, refSchema, timeSchema } from "./fields.ts";
 
-export const SNAPSHOT_STATES = ["requested", "taken", "durable", "failed", "deleting"] as const;
+export const SNAPSHOT_STATES = [
+  "requested",
+  "local",
+  "durable",
+  "failed",
+  "deleting",
+  "deleted",
+] as const;
 
 export const snapshotSchema = z
   .object({
@@ -13,7 +20,7 @@ export const snapshotSchema = z
     name: z.string().nullable().describe("Name of a checkpoint, given by the user."),
     state: z
       .enum(SNAPSHOT_STATES)
-      .describe("`taken`: complete on its node. `durable`: every byte is in the object store."),
+      .describe("`local`: complete on its node. `durable`: every byte is in the object store."),
     durable: z.boolean(),
     progress: z.number().min(0).max(1).describe("Upload progress."),
     withMemory: z.boolean(),

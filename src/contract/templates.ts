@@ -99,7 +99,7 @@ export const templateDefinitionSchema = z
 export type TemplateDefinition = z.output<typeof templateDefinitionSchema>;
 export type TemplateDefinitionInput = z.input<typeof templateDefinitionSchema>;
 
-export const VERSION_STATES = ["queued", "building", "ready", "failed"] as const;
+export const VERSION_STATES = ["unbuilt", "building", "ready", "failed"] as const;
 
 export const templateVersionSchema = z
   .object({

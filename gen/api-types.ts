@@ -1,0 +1,2461 @@
+// Printed by tools/gen.ts from gen/openapi.json. Do not edit.
+
+export interface paths {
+    "/v1/boxes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List boxes */
+        get: operations["boxes.list"];
+        put?: never;
+        /**
+         * Create a box
+         * @description Restores the template's prebuild; a template without one boots.
+         */
+        post: operations["boxes.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a box
+         * @description The answer's ETag is its generation.
+         */
+        get: operations["boxes.get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a box
+         * @description Accepted in every state; it never comes back.
+         */
+        delete: operations["boxes.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Checkpoint a box
+         * @description A snapshot that is kept until deleted; the box goes on.
+         */
+        post: operations["checkpoints.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/fork": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Fork a box
+         * @description Copies of a running, paused or stopped box, each with an identity of its own.
+         */
+        post: operations["boxes.fork"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause a box
+         * @description Freezes memory, devices and disks at one instant and frees the compute.
+         */
+        post: operations["boxes.pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/restart": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restart a box
+         * @description Shuts down and boots again.
+         */
+        post: operations["boxes.restart"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go back to a checkpoint
+         * @description The state that it replaces is kept as a checkpoint.
+         */
+        post: operations["checkpoints.restore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume a paused box
+         * @description Every process goes on where it was. Refused when the box is not paused.
+         */
+        post: operations["boxes.resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/ssh-certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign an SSH key for a box
+         * @description The certificate lasts minutes: long enough to log in, and a session outlives it.
+         */
+        post: operations["access.sshCertificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a box
+         * @description From its snapshot when it is paused (processes go on), else by booting its disks.
+         */
+        post: operations["boxes.start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/stop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop a box
+         * @description Flushes and keeps its disks and frees everything else; the next start boots.
+         */
+        post: operations["boxes.stop"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Get a ticket for streams into a box */
+        post: operations["access.ticket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/wait": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Wait until a box reaches a goal
+         * @description Answers at once when it is reached or hopeless, else when the time is over.
+         */
+        get: operations["boxes.wait"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List events */
+        get: operations["events.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List nodes */
+        get: operations["nodes.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/nodes/{node}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a node */
+        get: operations["nodes.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Keep new boxes away from a node, or let them in */
+        patch: operations["nodes.update"];
+        trace?: never;
+    };
+    "/v1/nodes/join-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a token that lets one node join */
+        post: operations["nodes.createJoinToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/operations/{operation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show an operation */
+        get: operations["operations.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List snapshots */
+        get: operations["snapshots.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/snapshots/{snapshot}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a snapshot */
+        get: operations["snapshots.get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a snapshot
+         * @description Refused while a box or a template needs it.
+         */
+        delete: operations["snapshots.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ssh/authority": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the SSH certificate authorities */
+        get: operations["access.sshAuthority"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the installation and who I am */
+        get: operations["system.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/templates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List templates */
+        get: operations["templates.list"];
+        put?: never;
+        /**
+         * Create a template, or a new version of it
+         * @description A definition that equals the newest version's makes no new version.
+         */
+        post: operations["templates.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/templates/{template}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a template */
+        get: operations["templates.get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a template
+         * @description Refused while boxes use it.
+         */
+        delete: operations["templates.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/templates/{template}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the versions of a template */
+        get: operations["templates.versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/templates/{template}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a version of a template
+         * @description With its definition and the last output of its build.
+         */
+        get: operations["templates.version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/templates/{template}/versions/{version}/build": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Build a version again
+         * @description For a build that failed. Does nothing while it is queued, being built, or ready.
+         */
+        post: operations["templates.build"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/volumes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List volumes */
+        get: operations["volumes.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/volumes/{volume}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a volume */
+        get: operations["volumes.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow events as they happen
+         * @description Server-sent events. Resume with `cursor` or Last-Event-ID: no event is missed or sent twice.
+         */
+        get: operations["events.watch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        Box: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @enum {string} */
+            desired: "running" | "paused" | "stopped" | "deleted";
+            /** @description Counts placements. */
+            epoch: number;
+            fault: {
+                attempts: number;
+                code: string;
+                message: string;
+                nextAttemptAt: string | null;
+                retryable: boolean;
+                /**
+                 * Format: date-time
+                 * @description ISO 8601 in UTC.
+                 */
+                since: string;
+            } | null;
+            /** @description Counts changes of intent; the ETag of the box. */
+            generation: number;
+            /** @description An id: box_ and 20 characters. */
+            id: string;
+            /** @description The newest state that survives the loss of the node; null: none yet. */
+            lastSafeAt: string | null;
+            name: string;
+            /** @description What will happen, and when, if nobody does anything. */
+            next: string | null;
+            node: {
+                /** @description An id: node_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
+            notices: {
+                /**
+                 * Format: date-time
+                 * @description ISO 8601 in UTC.
+                 */
+                at: string;
+                code: string;
+                message: string;
+            }[];
+            /** @description Intent that has been made true. */
+            observedGeneration: number;
+            /** @description An id: org_ and 20 characters. */
+            org: string;
+            /** @description An id: usr_ and 20 characters. */
+            owner: string;
+            /** @enum {string} */
+            phase: "creating" | "starting" | "running" | "pausing" | "paused" | "resuming" | "stopping" | "stopped" | "deleting" | "deleted" | "failed";
+            placement: {
+                /**
+                 * Format: date-time
+                 * @description ISO 8601 in UTC.
+                 */
+                at: string;
+                candidates: {
+                    fits: boolean;
+                    /** @description An id: node_ and 20 characters. */
+                    nodeId: string;
+                    nodeName: string;
+                    reasons: string[];
+                    score: number | null;
+                }[];
+                /** @description Why it is where it is, or why it is nowhere yet. */
+                summary: string;
+            } | null;
+            /** @description Why it is in this phase, in words. */
+            reason: string | null;
+            /** @description What the guest renewed of its identity when this epoch came up. */
+            renewal: {
+                /**
+                 * Format: date-time
+                 * @description ISO 8601 in UTC.
+                 */
+                at: string;
+                renewed: string[];
+                sshHostKey: string;
+            } | null;
+            /**
+             * Format: date-time
+             * @description When the phase began.
+             */
+            since: string;
+            /** @description The snapshot that a paused or stopped box is at rest in. */
+            snapshot: {
+                /** @description Every byte is in the object store. */
+                durable: boolean;
+                /** @description An id: snap_ and 20 characters. */
+                id: string;
+                /** @enum {string} */
+                kind: "pause" | "stop" | "fork" | "checkpoint" | "prebuild";
+                /** @description Upload progress, 0 to 1. */
+                progress: number;
+            } | null;
+            source: {
+                forkedFrom: {
+                    /** @description An id: box_ and 20 characters. */
+                    id: string;
+                    name: string | null;
+                } | null;
+                snapshotId: string | null;
+            };
+            spec: {
+                cpus: number;
+                homeDiskGib: number;
+                memoryMib: number;
+                rootDiskGib: number;
+            };
+            /** @description How this epoch came up, with milliseconds by phase. */
+            started: {
+                /** @enum {string} */
+                how: "adopted" | "restored" | "booted";
+                phasesMs: {
+                    [key: string]: number;
+                };
+            } | null;
+            template: {
+                /** @description An id: tpl_ and 20 characters. */
+                id: string;
+                name: string;
+                version: number;
+                /** @description An id: tv_ and 20 characters. */
+                versionId: string;
+            };
+        };
+        BoxAccepted: {
+            box: components["schemas"]["Box"];
+            operation: components["schemas"]["Operation"];
+        };
+        BoxPage: {
+            items: components["schemas"]["Box"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        CreateBox: {
+            /**
+             * @description Added to the template's environment.
+             * @default {}
+             */
+            env?: {
+                [key: string]: string;
+            };
+            /** @description Also its host name. Made up from the template's without. */
+            name?: string;
+            /** @description Id or name of the template. */
+            template: string;
+            /** @description Default: the newest ready version. */
+            version?: number;
+        };
+        CreateCheckpoint: {
+            /** @description What to call it; shown in lists. */
+            name?: string;
+        };
+        CreateJoinToken: {
+            /** @description Only a node of this name may use it. */
+            name?: string;
+            /** @default 60 */
+            ttlMinutes?: number;
+        };
+        CreateSshCertificate: {
+            /** @description The user's public key, as in id_ed25519.pub. */
+            publicKey: string & (unknown & unknown);
+        };
+        CreateTicket: {
+            /**
+             * @description TCP ports in the box that it opens; 22 is SSH, 1 runs programs.
+             * @default any
+             */
+            ports?: "any" | number[];
+        };
+        Event: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            at: string;
+            /** @description The box that it concerns, if any. */
+            boxId: string | null;
+            /** @description Continue a watch after this event. */
+            cursor: string;
+            data: {
+                [key: string]: unknown;
+            };
+            /** @description `box.created`, `box.phase`, `snapshot.durable`, … */
+            kind: string;
+            /** @description One sentence for people. */
+            message: string;
+            resource: {
+                id: string;
+                type: string;
+            };
+        };
+        EventPage: {
+            items: components["schemas"]["Event"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        ForkBox: {
+            /** @default 1 */
+            count?: number;
+            /** @description One for each fork. Made up from the box's name without. */
+            names?: string[];
+        };
+        ForksAccepted: {
+            forks: {
+                box: components["schemas"]["Box"];
+                operation: components["schemas"]["Operation"];
+            }[];
+        };
+        JoinToken: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            expiresAt: string;
+            /** @description Works once. Shown only here. */
+            token: string;
+        };
+        Node: {
+            accelerator: ("kvm" | "tcg" | "none") | null;
+            acceleratorReason: string | null;
+            capacity: {
+                cpus: number;
+                diskGib: number;
+                gpus: number;
+                memoryMib: number;
+            } | null;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            driver: ("qemu" | "fake") | null;
+            /** @description An id: node_ and 20 characters. */
+            id: string;
+            labels: {
+                [key: string]: string;
+            };
+            lastReportAt: string | null;
+            name: string;
+            /** @description It reported within the last few seconds. */
+            reachable: boolean;
+            region: string;
+            /** @description New boxes may be placed here; set by an operator. */
+            schedulable: boolean;
+            used: {
+                boxes: number;
+                cpus: number;
+                memoryMib: number;
+            };
+        };
+        NodePage: {
+            items: components["schemas"]["Node"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        Operation: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description The last failure on the way; it is still being retried while `running`. */
+            error: {
+                code: string;
+                message: string;
+                retryable: boolean;
+            } | null;
+            finishedAt: string | null;
+            /** @description Generation of the intent it wrote. */
+            generation: number | null;
+            /** @description An id: op_ and 20 characters. */
+            id: string;
+            /** @description What was asked: `box.create`, `box.pause`, `template.build`, … */
+            kind: string;
+            resource: {
+                id: string;
+                type: string;
+            };
+            /**
+             * @description `superseded`: a later request changed the goal before this one was reached.
+             * @enum {string}
+             */
+            state: "running" | "succeeded" | "failed" | "superseded";
+        };
+        /** @description An error (RFC 9457 problem+json). */
+        Problem: {
+            /** @enum {string} */
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "internal" | "unavailable" | "join_token_invalid" | "node_unknown" | "resync_needed";
+            /** @description What happened this time, and what to do next. */
+            detail: string;
+            /** @description The fields that are not valid. */
+            errors?: {
+                message: string;
+                path: string;
+            }[];
+            /** @description Names this request in the server's log. */
+            requestId: string;
+            /** @description True when the same request may succeed later unchanged. */
+            retryable: boolean;
+            status: number;
+            title: string;
+            /** @description A stable address of the error's documentation. */
+            type: string;
+        };
+        RestoreCheckpoint: {
+            /** @description Id of the checkpoint to go back to. */
+            snapshot: string;
+        };
+        Size: {
+            /** @default 2 */
+            cpus?: number;
+            /** @default 10 */
+            homeDiskGib?: number;
+            /** @default 2048 */
+            memoryMib?: number;
+            /** @default 20 */
+            rootDiskGib?: number;
+        };
+        Snapshot: {
+            allocatedBytes: number | null;
+            box: {
+                /** @description An id: box_ and 20 characters. */
+                id: string;
+                name: string;
+            };
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            durable: boolean;
+            error: string | null;
+            /** @description An id: snap_ and 20 characters. */
+            id: string;
+            /** @enum {string} */
+            kind: "pause" | "stop" | "fork" | "checkpoint" | "prebuild";
+            /** @description Name of a checkpoint, given by the user. */
+            name: string | null;
+            /** @description Upload progress. */
+            progress: number;
+            /**
+             * @description `local`: complete on its node. `durable`: every byte is in the object store.
+             * @enum {string}
+             */
+            state: "requested" | "local" | "durable" | "failed" | "deleting" | "deleted";
+            /** @description Bytes that it added to the object store. */
+            storedBytes: number | null;
+            withMemory: boolean;
+        };
+        SnapshotAccepted: {
+            operation: components["schemas"]["Operation"];
+            snapshot: components["schemas"]["Snapshot"];
+        };
+        SnapshotPage: {
+            items: components["schemas"]["Snapshot"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        SshAuthority: {
+            /** @description A known_hosts line: @cert-authority *.berth … */
+            knownHosts: string;
+            /** @description Public key that boxes trust for user certificates. */
+            userCa: string;
+        };
+        SshCertificate: {
+            /** @description Content of id-cert.pub. */
+            certificate: string;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            expiresAt: string;
+            /** @description Name that the box's host certificate carries. */
+            hostName: string;
+            /** @description A known_hosts line that trusts Berth's host CA. */
+            knownHosts: string;
+            /** @description Unix user to enter as. */
+            user: string;
+        };
+        System: {
+            /** @description How many boxes are in each phase. */
+            boxes: {
+                [key: string]: number;
+            };
+            gatewayUrl: string;
+            nodes: {
+                reachable: number;
+                total: number;
+            };
+            /** @description What an operator should know, such as emulation. */
+            notices: string[];
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            time: string;
+            user: {
+                /** @description An id: usr_ and 20 characters. */
+                id: string;
+                isAdmin: boolean;
+                /** @description An id: org_ and 20 characters. */
+                org: string;
+            };
+            version: string;
+        };
+        Template: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description An id: tpl_ and 20 characters. */
+            id: string;
+            /** @description The newest version. */
+            latest: components["schemas"]["TemplateVersion"] | null;
+            name: string;
+            /** @description An id: org_ and 20 characters. */
+            org: string;
+            /** @description An id: usr_ and 20 characters. */
+            owner: string;
+            /** @description The version that new boxes use. */
+            ready: components["schemas"]["TemplateVersion"] | null;
+        };
+        TemplateAccepted: {
+            operation: components["schemas"]["Operation"];
+            template: components["schemas"]["Template"];
+        };
+        TemplateDefinition: {
+            /**
+             * @description Base image to build on.
+             * @default debian-12
+             */
+            base?: string;
+            /** @default {} */
+            env?: {
+                [key: string]: string;
+            };
+            /** @default {} */
+            hooks?: {
+                /**
+                 * @description Run as dev in a new fork, after its identity was renewed.
+                 * @default null
+                 */
+                onFork?: string | null;
+                /**
+                 * @description Run as dev after a pause was resumed.
+                 * @default null
+                 */
+                onResume?: string | null;
+            };
+            /** @default {} */
+            idle?: {
+                /** @default null */
+                pauseAfterMinutes?: number | null;
+            };
+            name: string;
+            /**
+             * @description Debian packages to install.
+             * @default []
+             */
+            packages?: string[];
+            /**
+             * @description Ports that the environment serves.
+             * @default []
+             */
+            ports?: {
+                /** @default null */
+                name?: string | null;
+                port: number;
+            }[];
+            /** @default null */
+            repository?: {
+                /**
+                 * @description Where below /home/dev to check it out; null for the repository's name.
+                 * @default null
+                 */
+                path?: (string & (unknown & unknown)) | null;
+                /**
+                 * @description Branch, tag or commit; null for the default branch.
+                 * @default null
+                 */
+                ref?: (string & (unknown & unknown)) | null;
+                url: string & (unknown & unknown);
+            } | null;
+            /**
+             * @description Shell script run once as dev, at build.
+             * @default null
+             */
+            setup?: string | null;
+            /** @default {} */
+            size?: components["schemas"]["Size"];
+        };
+        TemplatePage: {
+            items: components["schemas"]["Template"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        TemplateVersion: {
+            /** @description The box that is building it. */
+            builder: string | null;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            error: string | null;
+            /** @description An id: tv_ and 20 characters. */
+            id: string;
+            imageDigest: string;
+            /** @description The snapshot that boxes are created from; null: they boot. */
+            prebuild: {
+                durable: boolean;
+                /** @description An id: snap_ and 20 characters. */
+                snapshotId: string;
+            } | null;
+            readyAt: string | null;
+            /** @enum {string} */
+            state: "unbuilt" | "building" | "ready" | "failed";
+            /** @description What the build is doing now. */
+            step: string | null;
+            version: number;
+        };
+        TemplateVersionDetail: {
+            /** @description The box that is building it. */
+            builder: string | null;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description The definition, defaults filled in. */
+            definition: {
+                [key: string]: unknown;
+            };
+            error: string | null;
+            /** @description An id: tv_ and 20 characters. */
+            id: string;
+            imageDigest: string;
+            /** @description The last output of the build. */
+            log: string;
+            /** @description The snapshot that boxes are created from; null: they boot. */
+            prebuild: {
+                durable: boolean;
+                /** @description An id: snap_ and 20 characters. */
+                snapshotId: string;
+            } | null;
+            readyAt: string | null;
+            /** @enum {string} */
+            state: "unbuilt" | "building" | "ready" | "failed";
+            /** @description What the build is doing now. */
+            step: string | null;
+            version: number;
+        };
+        TemplateVersionPage: {
+            items: components["schemas"]["TemplateVersion"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        Ticket: {
+            /** @description An id: box_ and 20 characters. */
+            boxId: string;
+            epoch: number;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            expiresAt: string;
+            /** @description WebSocket address of the stream door. */
+            gatewayUrl: string;
+            /** @description Bearer token for the gateway; lasts minutes. */
+            ticket: string;
+        };
+        UpdateNode: {
+            /** @description False keeps new boxes away; running ones stay. */
+            schedulable: boolean;
+        };
+        Volume: {
+            box: {
+                /** @description An id: box_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description An id: vol_ and 20 characters. */
+            id: string;
+            name: string;
+            sizeGib: number;
+        };
+        VolumePage: {
+            items: components["schemas"]["Volume"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        WaitResult: {
+            box: components["schemas"]["Box"];
+            /** @description The goal cannot be reached without a change of intent. */
+            hopeless: boolean;
+            reached: boolean;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    "boxes.list": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+                /** @description Id or name of the template. */
+                template?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List boxes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoxPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "boxes.create": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateBox"];
+            };
+        };
+        responses: {
+            /** @description Create a box */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoxAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "boxes.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a box */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Box"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "boxes.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+                /** @description Refuse unless the box still has this ETag. */
+                "if-match"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a box */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoxAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "checkpoints.create": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateCheckpoint"];
+            };
+        };
+        responses: {
+            /** @description Checkpoint a box */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "boxes.fork": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForkBox"];
+            };
+        };
+        responses: {
+            /** @description Fork a box */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForksAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "boxes.pause": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+                /** @description Refuse unless the box still has this ETag. */
+                "if-match"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Pause a box */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoxAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "boxes.restart": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+                /** @description Refuse unless the box still has this ETag. */
+                "if-match"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Restart a box */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoxAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "checkpoints.restore": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+                /** @description Refuse unless the box still has this ETag. */
+                "if-match"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RestoreCheckpoint"];
+            };
+        };
+        responses: {
+            /** @description Go back to a checkpoint */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoxAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "boxes.resume": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+                /** @description Refuse unless the box still has this ETag. */
+                "if-match"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Resume a paused box */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoxAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "access.sshCertificate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateSshCertificate"];
+            };
+        };
+        responses: {
+            /** @description Sign an SSH key for a box */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SshCertificate"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "boxes.start": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+                /** @description Refuse unless the box still has this ETag. */
+                "if-match"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Start a box */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoxAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "boxes.stop": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+                /** @description Refuse unless the box still has this ETag. */
+                "if-match"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stop a box */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BoxAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "access.ticket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateTicket"];
+            };
+        };
+        responses: {
+            /** @description Get a ticket for streams into a box */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "boxes.wait": {
+        parameters: {
+            query: {
+                for: "running" | "paused" | "stopped" | "deleted" | "settled" | "durable";
+                timeoutMs?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Wait until a box reaches a goal */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WaitResult"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "events.list": {
+        parameters: {
+            query?: {
+                /** @description Id or name of the box. */
+                box?: string;
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+                order?: "newest" | "oldest";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "nodes.list": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List nodes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodePage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "nodes.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the node. */
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a node */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Node"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "nodes.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the node. */
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateNode"];
+            };
+        };
+        responses: {
+            /** @description Keep new boxes away from a node, or let them in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Node"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "nodes.createJoinToken": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateJoinToken"];
+            };
+        };
+        responses: {
+            /** @description Make a token that lets one node join */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinToken"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "operations.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the operation. */
+                operation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show an operation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Operation"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "snapshots.list": {
+        parameters: {
+            query?: {
+                /** @description Id or name of the box. */
+                box?: string;
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                kind?: "pause" | "stop" | "fork" | "checkpoint" | "prebuild";
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List snapshots */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "snapshots.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the snapshot. */
+                snapshot: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a snapshot */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Snapshot"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "snapshots.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the snapshot. */
+                snapshot: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a snapshot */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "access.sshAuthority": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show the SSH certificate authorities */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SshAuthority"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "system.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show the installation and who I am */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "templates.list": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List templates */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplatePage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "templates.create": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TemplateDefinition"];
+            };
+        };
+        responses: {
+            /** @description Create a template, or a new version of it */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "templates.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the template. */
+                template: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a template */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Template"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "templates.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the template. */
+                template: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a template */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "templates.versions": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id or name of the template. */
+                template: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the versions of a template */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateVersionPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "templates.version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the template. */
+                template: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a version of a template */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateVersionDetail"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "templates.build": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the template. */
+                template: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Build a version again */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TemplateAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "volumes.list": {
+        parameters: {
+            query?: {
+                /** @description Id or name of the box. */
+                box?: string;
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List volumes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VolumePage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "volumes.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the volume. */
+                volume: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a volume */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Volume"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "events.watch": {
+        parameters: {
+            query?: {
+                /** @description Only events that concern this box. */
+                box?: string;
+                /** @description Continue after this event. Without it the stream begins now. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Follow events as they happen */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Event"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+}

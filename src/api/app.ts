@@ -1,0 +1,195 @@
+// The Fastify application without a socket: hooks, errors, routes and the OpenAPI document. server.ts
+// listens with it, tests inject into it, and tools/gen.ts reads its document.
+
+import { randomFillSync } from "node:crypto";
+import swagger from "@fastify/swagger";
+import fastify, { type FastifyInstance } from "fastify";
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+  validatorCompiler,
+} from "fastify-type-provider-zod";
+import { ERRORS, Problem } from "#contract/errors.ts";
+import type { Subject } from "#domain/permission.ts";
+import type { Clock } from "#lib/clock.ts";
+import type { Log } from "#lib/log.ts";
+import type { Metrics } from "#lib/metrics.ts";
+import type { RequestSchemas } from "./fields.ts";
+import { documentOf } from "./openapi.ts";
+import { problemBody, problemHeaders, toProblem } from "./problem.ts";
+import { type Handlers, type RouteContext, registerRoutes } from "./route.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    subject?: Subject;
+    startedMs?: number;
+  }
+}
+
+const BODY_LIMIT_BYTES = 1024 * 1024;
+const HEARTBEAT_MS = 15_000;
+const STALL_MS = 30_000;
+/** The header and body of a request must be here by then: a slow sender holds no socket for ever. */
+const REQUEST_TIMEOUT_MS = 30_000;
+
+export interface AppOptions {
+  readonly handlers: Handlers;
+  readonly authenticate: (token: string) => Promise<Subject | null>;
+  /** True for an error that says that the database cannot be reached now. */
+  readonly isUnavailable: (error: unknown) => boolean;
+  /** Resolves when the database answers. */
+  readonly ready: () => Promise<void>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly version: string;
+  /** Aborted at close: ends streams and waits. */
+  readonly closing: AbortSignal;
+  readonly heartbeatMs?: number;
+  readonly stallMs?: number;
+}
+
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const app = fastify({
+    logger: false,
+    bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    genReqId: requestId,
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(error, request.id, reply, options);
+    },
+  });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  acceptJson(app);
+  countRequests(app, options);
+  app.setNotFoundHandler((request, reply) => {
+    const { pathname } = new URL(request.url, "http://any");
+    const problem = new Problem(
+      "route_not_found",
+      `There is no ${request.method} ${pathname.slice(0, 200)}.`,
+    );
+    sendProblem(problem, request.id, reply, options);
+  });
+  app.setErrorHandler((error, request, reply) => {
+    sendProblem(error, request.id, reply, options, request.routeOptions.schema as RequestSchemas);
+  });
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "Berth",
+        version: "1",
+        description: "Self-hosted cloud dev machines: real VMs that pause, resume and fork.",
+        license: { name: "Apache-2.0" },
+      },
+      components: { securitySchemes: { token: { type: "http", scheme: "bearer" } } },
+      security: [{ token: [] }],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  });
+  const context: RouteContext = {
+    authenticate: options.authenticate,
+    closing: options.closing,
+    stream: {
+      clock: options.clock,
+      log: options.log,
+      heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
+      stallMs: options.stallMs ?? STALL_MS,
+    },
+  };
+  // In a plugin, so that @fastify/swagger is there to see each route.
+  await app.register(async (scope) => registerRoutes(scope, options.handlers, context));
+  await app.register(async (scope) => registerOperatorRoutes(scope, options));
+  return app;
+}
+
+/** What needs no token, because it says nothing of anybody's data. */
+async function registerOperatorRoutes(app: FastifyInstance, options: AppOptions): Promise<void> {
+  const hide = { schema: { hide: true } };
+  app.get("/healthz", hide, async () => ({ status: "ok", version: options.version }));
+  app.get("/readyz", hide, async () => {
+    await options.ready();
+    return { status: "ok" };
+  });
+  app.get("/metrics", hide, async (_request, reply) =>
+    reply.type("text/plain; version=0.0.4; charset=utf-8").send(options.metrics.print()),
+  );
+  app.get("/v1/openapi.json", hide, async () => documentOf(app));
+}
+
+function acceptJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
+    // Clients send the header with every request; a mutation without a body is no mistake.
+    if (body.length === 0) done(null, undefined);
+    else parse(request, body as string, done);
+  });
+}
+
+function countRequests(app: FastifyInstance, options: AppOptions): void {
+  const { clock, metrics } = options;
+  const seconds = metrics.histogram(
+    "berth_request_seconds",
+    "Time to answer a request, by operation.",
+  );
+  const count = metrics.counter(
+    "berth_requests_total",
+    "Requests answered, by operation and status.",
+  );
+  app.addHook("onRequest", async (request, reply) => {
+    request.startedMs = clock.monotonicMs();
+    reply.header("x-request-id", request.id);
+  });
+  app.addHook("onResponse", async (request, reply) => {
+    const operation = (request.routeOptions.schema as { operationId?: string } | undefined)
+      ?.operationId;
+    const labels = { operation: operation ?? "other" };
+    count.add({ ...labels, status: String(reply.raw.statusCode) });
+    // The length of a stream is no latency.
+    if (operation !== "events.watch" && operation !== "boxes.wait")
+      seconds.observe((clock.monotonicMs() - (request.startedMs ?? 0)) / 1000, labels);
+  });
+}
+
+interface ProblemReply {
+  status(code: number): ProblemReply;
+  headers(values: Record<string, string>): ProblemReply;
+  // Fastify's own type asks for the schema's type; a problem goes out as finished text.
+  serializer(write: (payload: unknown) => string): ProblemReply;
+  send(payload: unknown): unknown;
+}
+
+function sendProblem(
+  error: unknown,
+  requestId: string,
+  reply: unknown,
+  options: AppOptions,
+  schemas: RequestSchemas = {},
+): void {
+  const problem = toProblem(error, options.isUnavailable, schemas);
+  const { status } = ERRORS[problem.code];
+  if (status >= 500)
+    options.log[problem.code === "internal" ? "error" : "warn"](
+      { requestId, err: problem.cause ?? problem },
+      `answered ${problem.code}`,
+    );
+  (reply as ProblemReply)
+    .status(status)
+    .headers({ ...problemHeaders(problem), "x-request-id": requestId })
+    .serializer((payload) => JSON.stringify(payload))
+    .send(problemBody(problem, requestId));
+}
+
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+
+function requestId(): string {
+  let text = "req_";
+  for (const byte of randomFillSync(new Uint8Array(12))) text += ALPHABET[byte & 31];
+  return text;
+}
