@@ -55,6 +55,8 @@ export interface BoxRun {
   readonly boxId: BoxId;
   /** Incarnation; every placement increments it. Effects on a node are keyed by (box, epoch). */
   readonly epoch: number;
+  /** A box that was started with a lower one is to boot again (restart). The host records it. */
+  readonly bootSerial: number;
   readonly spec: BoxSpec;
   readonly imageDigest: string;
   readonly source: BoxSource;

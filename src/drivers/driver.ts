@@ -10,6 +10,8 @@ export interface HostBox {
   readonly boxId: BoxId;
   readonly epoch: number;
   readonly state: HostState;
+  /** Of the last `start`: a `down` box that is started with a higher one gets no notice. */
+  readonly bootSerial: number;
   /** Process id of the VMM when there is one. */
   readonly pid: number | null;
   readonly notices: readonly Notice[];
