@@ -33,13 +33,13 @@ export class ApiError extends Error {
   }
 }
 
-export async function errorOfResponse(response: Response): Promise<ApiError> {
+export async function errorOfResponse(response: Response, url: string): Promise<ApiError> {
   const problem = asProblem(await response.json().catch(() => null));
   if (problem) return new ApiError(problem);
   return new ApiError({
     code: "malformed",
     status: response.status,
-    detail: `${new URL(response.url).origin} answered ${response.status}, but not as Berth does. Check the address.`,
+    detail: `${new URL(url).origin} answered ${response.status}, but not as Berth does. Check the address.`,
     retryable: response.status >= 502 && response.status <= 504,
     requestId: response.headers.get("x-request-id"),
   });

@@ -44,7 +44,7 @@ async function sendOnce(request: Request, options: TransportOptions): Promise<Ou
   const retryAfterS = Number(response.headers.get("retry-after") ?? 0);
   return {
     response: null,
-    error: await errorOfResponse(response),
+    error: await errorOfResponse(response, request.url),
     retryAfterMs:
       Math.min(MAX_RETRY_AFTER_S, Number.isFinite(retryAfterS) ? retryAfterS : 0) * 1000,
   };

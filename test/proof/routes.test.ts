@@ -1,0 +1,109 @@
+// Every operation of the contract has a permission, a method of the SDK, and a place in the generated
+// files; and nothing has a place there that the contract does not know.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import type { Route } from "#contract/route.ts";
+import { ROUTES } from "#contract/routes.ts";
+import { can, PERMISSIONS } from "#domain/permission.ts";
+import { ROUTES as GENERATED } from "#gen/routes.ts";
+import { createClient } from "#sdk/client.ts";
+
+const routes: readonly Route[] = ROUTES;
+
+test("no two operations share a name, or a method and path", () => {
+  for (const key of [
+    (r: Route) => r.name,
+    (r: Route) => `${r.method} ${r.path.replaceAll(/\{\w+\}/g, "{}")}`,
+  ])
+    assert.equal(new Set(routes.map(key)).size, routes.length);
+});
+
+test("every operation names a permission, and every permission guards an operation", () => {
+  for (const route of routes)
+    assert.ok(PERMISSIONS.includes(route.permission), `${route.name}: ${route.permission}`);
+  const used = new Set(routes.map((route) => route.permission));
+  for (const permission of PERMISSIONS) assert.ok(used.has(permission), `${permission} is unused`);
+});
+
+test("only an administrator may manage nodes", () => {
+  const subject = { userId: "usr_a", orgId: "org_a" } as unknown as Parameters<typeof can>[0];
+  for (const permission of PERMISSIONS) {
+    assert.equal(can({ ...subject, isAdmin: true }, permission), true);
+    assert.equal(can({ ...subject, isAdmin: false }, permission), permission !== "node.manage");
+  }
+});
+
+test("reads are GET and take no body; mutations are not GET", () => {
+  for (const route of routes) {
+    if (route.method === "GET") assert.equal(route.body, undefined, route.name);
+    if (route.status === 202)
+      assert.equal(route.idempotencyKey, true, `${route.name} takes no Idempotency-Key`);
+    const inPath = [...route.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
+    assert.deepEqual(Object.keys(route.params?.shape ?? {}).sort(), inPath.sort(), route.name);
+  }
+});
+
+test("every operation has a method of the SDK with its name, and the SDK has no other", () => {
+  const client = createClient({ url: "http://berth.test", token: "t" });
+  const methods = Object.entries(client).flatMap(([resource, value]) =>
+    typeof value === "function" ? [] : Object.keys(value).map((method) => `${resource}.${method}`),
+  );
+  /** Loops over an operation, made of others. */
+  const derived = ["boxes.until"];
+  assert.deepEqual(
+    methods.filter((name) => !derived.includes(name)).sort(),
+    routes.map((route) => route.name).sort(),
+  );
+});
+
+test("each SDK method calls its own operation", async () => {
+  const calls: string[] = [];
+  const client = createClient({
+    url: "http://berth.test",
+    token: "t",
+    retries: 0,
+    fetch: async (request) => {
+      calls.push(`${request.method} ${new URL(request.url).pathname}`);
+      return Response.json({ code: "internal", detail: "stop", retryable: false }, { status: 500 });
+    },
+  });
+  for (const route of routes) {
+    const [resource = "", verb = ""] = route.name.split(".");
+    const methods = client[resource as keyof typeof client] as unknown as Record<
+      string,
+      (...args: unknown[]) => Promise<unknown> & AsyncIterator<unknown>
+    >;
+    const names = Object.keys(route.params?.shape ?? {});
+    const values = names.map((name) => (name === "version" ? 1 : `${name}-x`));
+    const result = methods[verb]?.(...values, ...(route.stream ? [] : [{}]));
+    await (route.stream ? result?.next() : result)?.catch(() => {});
+    const path = names.reduce(
+      (p, name, i) => p.replace(`{${name}}`, String(values[i])),
+      route.path,
+    );
+    assert.equal(calls.pop(), `${route.method} /v1${path}`, route.name);
+  }
+});
+
+test("the generated list and the OpenAPI document hold exactly the operations of the contract", () => {
+  assert.deepEqual(
+    GENERATED.map((route) => route.name).sort(),
+    routes.map((route) => route.name).sort(),
+  );
+  const document = JSON.parse(readFileSync("gen/openapi.json", "utf8")) as {
+    openapi: string;
+    paths: Record<string, Record<string, { operationId: string; security?: unknown }>>;
+  };
+  assert.equal(document.openapi, "3.1.0");
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(
+      ([method, o]) => `${o.operationId} ${method.toUpperCase()} ${path}`,
+    ),
+  );
+  assert.deepEqual(
+    operations.sort(),
+    routes.map((route) => `${route.name} ${route.method} /v1${route.path}`).sort(),
+  );
+});
