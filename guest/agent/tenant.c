@@ -1,0 +1,90 @@
+// Holds still and lets go on all that is the tenant's: every cgroup but the agent's own and systemd's.
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent.h"
+
+#define CGROUPS "/sys/fs/cgroup"
+enum { FREEZE_PATIENCE_MS = 5000 };
+
+static char own[400] = CGROUPS; // The cgroup systemd gave the agent (Delegate=yes).
+
+void prepare_cgroups(void) {
+  char *text = read_file("/proc/self/cgroup");
+  char *path = text ? strstr(text, "0::") : NULL;
+  if (path) {
+    path[strcspn(path, "\n")] = 0;
+    path += 3;
+    char *leaf = strstr(path, "/agent"); // After a restart we may be in it already.
+    if (leaf && strcmp(leaf, "/agent") == 0) *leaf = 0;
+    snprintf(own, sizeof own, CGROUPS "%s", strcmp(path, "/") == 0 ? "" : path);
+  }
+  free(text);
+  char name[500];
+  snprintf(name, sizeof name, "%s/agent", own);
+  mkdir(name, 0755);
+  snprintf(name, sizeof name, "%s/agent/cgroup.procs", own);
+  write_text(name, "0");
+  snprintf(name, sizeof name, "%s/exec", own);
+  mkdir(name, 0755);
+  snprintf(name, sizeof name, "%s/cgroup.subtree_control", own);
+  write_text(name, "+pids");
+  // A fork bomb must leave pids for the agent.
+  snprintf(name, sizeof name, "%s/exec/pids.max", own);
+  write_text(name, "8192");
+}
+
+void join_exec_cgroup(void) {
+  char name[500];
+  snprintf(name, sizeof name, "%s/exec/cgroup.procs", own);
+  write_text(name, "0");
+}
+
+static void each_tenant_cgroup(void (*act)(const char *path, void *with), void *with) {
+  char path[500];
+  snprintf(path, sizeof path, "%s/exec", own);
+  act(path, with);
+  DIR *directory = opendir(CGROUPS);
+  struct dirent *entry;
+  while (directory && (entry = readdir(directory))) {
+    bool ours = strcmp(entry->d_name, "berth.slice") == 0 || strcmp(entry->d_name, "init.scope") == 0;
+    if (entry->d_type != DT_DIR || entry->d_name[0] == '.' || ours) continue;
+    snprintf(path, sizeof path, CGROUPS "/%s", entry->d_name);
+    act(path, with);
+  }
+  if (directory) closedir(directory);
+}
+
+static void set_frozen(const char *path, void *with) {
+  char name[520];
+  snprintf(name, sizeof name, "%s/cgroup.freeze", path);
+  write_text(name, with);
+}
+
+static void count_running(const char *path, void *with) {
+  char name[520];
+  snprintf(name, sizeof name, "%s/cgroup.events", path);
+  char *events = read_file(name);
+  if (events && strstr(events, "populated 1") && !strstr(events, "frozen 1")) ++*(int *)with;
+  free(events);
+}
+
+bool freeze_tenant(void) {
+  each_tenant_cgroup(set_frozen, "1");
+  long long end = monotonic_ms() + FREEZE_PATIENCE_MS;
+  for (;;) {
+    int running = 0;
+    each_tenant_cgroup(count_running, &running);
+    if (running == 0) return true;
+    if (monotonic_ms() > end) return false;
+    usleep(1000);
+  }
+}
+
+void thaw_tenant(void) { each_tenant_cgroup(set_frozen, "0"); }
