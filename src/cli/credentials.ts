@@ -1,0 +1,62 @@
+// Where the CLI finds the API and its token: the environment, the user's own file, or the state
+// directory of an installation on this machine.
+
+import { readFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { CliError, EXIT } from "./exit.ts";
+
+export interface Credentials {
+  readonly url: string;
+  readonly token: string;
+}
+
+/** Written by `berth up` with mode 0600. */
+export function credentialsPath(stateDir: string): string {
+  return join(stateDir, "credentials.json");
+}
+
+export async function findCredentials(
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Credentials> {
+  if (env.BERTH_URL && env.BERTH_TOKEN) return { url: env.BERTH_URL, token: env.BERTH_TOKEN };
+  const stateDir = env.BERTH_STATE_DIR || "/var/lib/berth";
+  const configDir = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), ".config");
+  const paths = env.BERTH_STATE_DIR
+    ? [credentialsPath(stateDir)]
+    : [join(configDir, "berth/credentials.json"), credentialsPath(stateDir)];
+  for (const path of paths) {
+    const found = await readCredentials(path);
+    if (found) return { url: env.BERTH_URL || found.url, token: env.BERTH_TOKEN || found.token };
+  }
+  throw new CliError("no token for Berth was found on this machine.", {
+    exitCode: EXIT.notAllowed,
+    next: "Start Berth here with `berth up`, or set BERTH_URL and BERTH_TOKEN to use one elsewhere.",
+  });
+}
+
+async function readCredentials(path: string): Promise<Credentials | null> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return null;
+    if (code === "EACCES")
+      throw new CliError(
+        `the token in ${path} can be read only by the user who ran \`berth up\`.`,
+        {
+          exitCode: EXIT.notAllowed,
+          next: `Run the command as that user (usually root), or set BERTH_URL and BERTH_TOKEN.`,
+        },
+      );
+    throw error;
+  }
+  try {
+    const { url, token } = JSON.parse(text) as Partial<Credentials>;
+    if (url && token) return { url, token };
+  } catch {}
+  throw new CliError(`${path} is damaged.`, {
+    next: "Run `berth up` again: it writes the file anew.",
+  });
+}

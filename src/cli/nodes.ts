@@ -1,0 +1,100 @@
+// Nodes, for operators: what they have, and whether new boxes may go there.
+
+import type { Command } from "commander";
+import type { Node } from "#sdk/client.ts";
+import { type OutputOptions, parseCount, withExamples, withOutput } from "./options.ts";
+import { everyPage } from "./pages.ts";
+import type { Session } from "./session.ts";
+import { table } from "./table.ts";
+import { age } from "./terminal.ts";
+
+export function addNodeCommands(program: Command, session: Session): void {
+  const group = program.command("node").summary("the hosts that run boxes");
+  const list = group
+    .command("list")
+    .alias("ls")
+    .summary("list nodes")
+    .action(async (options: OutputOptions) => {
+      const client = await session.client();
+      const nodes = await everyPage((page) => client.nodes.list(page));
+      session.print(options, nodes, (all) =>
+        all.length > 0
+          ? nodeTable(all, session.terminal.clock.nowMs())
+          : "No node has joined. `berth up` runs one here; `berth node join-token` lets another join.\n",
+      );
+    });
+  withExamples(withOutput(list), ["berth node list"]);
+  addJoinToken(group, session);
+  addSchedulable(
+    group,
+    session,
+    "cordon",
+    "keep new boxes away from a node; running ones stay",
+    false,
+  );
+  addSchedulable(group, session, "uncordon", "let new boxes onto a node again", true);
+}
+
+interface JoinTokenOptions extends OutputOptions {
+  readonly name?: string;
+  readonly ttlMinutes?: number;
+}
+
+function addJoinToken(group: Command, session: Session): void {
+  const command = group
+    .command("join-token")
+    .summary("make a token that lets one node join")
+    .option("--name <name>", "only a node of this name may use it")
+    .option("--ttl-minutes <minutes>", "how long it is good (default: 60)", parseCount)
+    .action(async (options: JoinTokenOptions) => {
+      const client = await session.client();
+      const made = await client.nodes.createJoinToken({
+        ...(options.name ? { name: options.name } : {}),
+        ...(options.ttlMinutes ? { ttlMinutes: options.ttlMinutes } : {}),
+      });
+      session.print(options, made, () => `${made.token}\n`);
+    });
+  withExamples(withOutput(command), [
+    "berth node join-token",
+    "BERTH_JOIN_TOKEN=$(berth node join-token) berth node   # on the new host, with BERTH_NODE_API_URL",
+  ]);
+}
+
+function addSchedulable(
+  group: Command,
+  session: Session,
+  verb: string,
+  summary: string,
+  schedulable: boolean,
+): void {
+  const command = group
+    .command(verb)
+    .summary(summary)
+    .argument("<node>", "name or id")
+    .action(async (ref: string, options: OutputOptions) => {
+      const client = await session.client();
+      const node = await client.nodes.update(ref, { schedulable });
+      session.print(options, node, () => `${node.name}\n`);
+    });
+  withExamples(withOutput(command), [`berth node ${verb} host-2`]);
+}
+
+export function nodeTable(nodes: readonly Node[], nowMs: number): string {
+  return table(
+    ["NAME", "STATE", "REGION", "DRIVER", "BOXES", "CPUS", "MEMORY", "LAST REPORT"],
+    nodes.map((node) => [
+      node.name,
+      `${node.reachable ? "reachable" : "unreachable"}${node.schedulable ? "" : ", cordoned"}`,
+      node.region,
+      node.driver ? `${node.driver} (${node.accelerator ?? "?"})` : "-",
+      `${node.used.boxes}`,
+      `${node.used.cpus} of ${node.capacity?.cpus ?? "?"}`,
+      `${gib(node.used.memoryMib)} of ${node.capacity ? gib(node.capacity.memoryMib) : "?"} GiB`,
+      node.lastReportAt ? `${age(node.lastReportAt, nowMs)} ago` : "never",
+    ]),
+  );
+}
+
+function gib(mib: number): string {
+  return (mib / 1024).toFixed(1);
+}

@@ -1,0 +1,49 @@
+// The commands of the CLI. main/ adds those that run Berth itself.
+
+import { Command } from "commander";
+import { addBoxCommands } from "./boxes.ts";
+import { addCheckpointCommands } from "./checkpoints.ts";
+import { addCompletionCommands } from "./completion.ts";
+import { addEventCommands } from "./events.ts";
+import { addNodeCommands } from "./nodes.ts";
+import type { Session } from "./session.ts";
+import { addTemplateCommands } from "./templates.ts";
+
+export function createProgram(session: Session): Command {
+  const { terminal } = session;
+  const program = new Command("berth")
+    .description(
+      "Dev machines that are real virtual machines: created, paused, resumed and forked in seconds.",
+    )
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      writeErr: (text) => terminal.err(text),
+      getOutHelpWidth: () => Math.min(terminal.columns, 100),
+      getErrHelpWidth: () => Math.min(terminal.columns, 100),
+      getOutHasColors: () => terminal.hasColor,
+      getErrHasColors: () => terminal.hasColor,
+    })
+    .showHelpAfterError("(--help shows how it is used)")
+    .showSuggestionAfterError()
+    .exitOverride();
+  program.commandsGroup("Boxes:");
+  addBoxCommands(program, session);
+  addCheckpointCommands(program, session);
+  addEventCommands(program, session);
+  program.commandsGroup("Templates and nodes:");
+  addTemplateCommands(program, session);
+  addNodeCommands(program, session);
+  program.commandsGroup("This command:");
+  addCompletionCommands(program, session);
+  program.addHelpText(
+    "after",
+    `
+Examples:
+  $ berth create web                     a new box, running in about a second
+  $ berth ssh web                        enter it
+  $ berth pause web                      close the lid: every process is kept
+  $ berth resume web                     and goes on
+  $ berth fork web --count 3             three copies, each with its own identity`,
+  );
+  return program;
+}

@@ -1,0 +1,32 @@
+// What a command has at hand: the terminal, and a client that is made when it is first needed (a command
+// that only prints help never loads the SDK).
+
+import type { BerthClient } from "#sdk/client.ts";
+import { findCredentials } from "./credentials.ts";
+import type { OutputOptions } from "./options.ts";
+import type { Terminal } from "./terminal.ts";
+
+export class Session {
+  readonly terminal: Terminal;
+  #client: Promise<BerthClient> | null = null;
+
+  constructor(terminal: Terminal) {
+    this.terminal = terminal;
+  }
+
+  client(): Promise<BerthClient> {
+    this.#client ??= (async () => {
+      const credentials = await findCredentials(this.terminal.env);
+      const { createClient } = await import("#sdk/client.ts");
+      return createClient(credentials);
+    })();
+    return this.#client;
+  }
+
+  /** Prints a result: JSON for scripts, or what `text` makes of it. */
+  print<T>(options: OutputOptions, value: T, text: (value: T) => string): void {
+    this.terminal.out(
+      options.output === "json" ? `${JSON.stringify(value, null, 2)}\n` : text(value),
+    );
+  }
+}
