@@ -1,5 +1,5 @@
 // npm run gen. Prints the contract into gen/: openapi.json, api-types.ts (for the SDK), routes.ts and
-// errors.md. `--check` writes nothing and fails when a file is not what would be written.
+// errors.md; and domain/decide.ts as box-states.md. `--check` writes nothing and fails when a file is not what would be written.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -13,6 +13,7 @@ import { ROUTES } from "#contract/routes.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { Metrics } from "#lib/metrics.ts";
+import { boxStatesPage } from "./box-states.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
@@ -82,6 +83,7 @@ const files: Record<string, string> = {
   "gen/api-types.ts": await typesFile(document),
   "gen/routes.ts": routesFile(),
   "gen/errors.md": errorsFile(),
+  "gen/box-states.md": boxStatesPage(),
 };
 
 const isCheck = process.argv.includes("--check");
