@@ -4,12 +4,7 @@
 import { createHash } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import type { Route } from "#contract/route.ts";
-
-export interface Mutation {
-  readonly key: string;
-  /** Of the operation, its path and its parsed body: equal requests have equal hashes. */
-  readonly requestHash: string;
-}
+import type { Mutation } from "#store/idempotency.ts";
 
 export function mutationOf(route: Route, request: FastifyRequest): Mutation | null {
   const key = request.headers["idempotency-key"];

@@ -2,6 +2,7 @@
 // the client except the request id; the log has the rest.
 
 import { ERRORS, type ErrorCode, type FieldError, Problem } from "#contract/errors.ts";
+import { StoreRefusal } from "#domain/refusal.ts";
 import { fieldErrorsOf } from "./fields.ts";
 
 export interface ProblemBody {
@@ -31,6 +32,7 @@ export function toProblem(
   schemas: Parameters<typeof fieldErrorsOf>[1] = {},
 ): Problem {
   if (error instanceof Problem) return error;
+  if (error instanceof StoreRefusal) return new Problem(error.code, error.detail, { cause: error });
   const fields = fieldErrorsOf(error, schemas);
   if (fields)
     return new Problem("invalid_request", fields.map((f) => `${f.path}: ${f.message}`).join("; "), {

@@ -7,7 +7,8 @@ import { Problem, problemSchema } from "#contract/errors.ts";
 import type { BodyOf, ParamsOf, QueryOf, ResponseOf, Route } from "#contract/route.ts";
 import { ROUTES, type RouteName, type RouteNamed } from "#contract/routes.ts";
 import { can, type Subject } from "#domain/permission.ts";
-import { type Mutation, mutationOf } from "./mutation.ts";
+import type { Mutation } from "#store/idempotency.ts";
+import { mutationOf } from "./mutation.ts";
 import { type SseMessage, sendStream } from "./sse.ts";
 
 /** What a handler is given: checked, permitted, and whose it is. */

@@ -1,0 +1,85 @@
+// A box as the store has it becomes a box as the contract says it.
+
+import type { Box } from "#contract/boxes.ts";
+import type { Operation } from "#contract/operations.ts";
+import type { BoxView } from "#store/box-view.ts";
+import type { OperationView } from "#store/operations.ts";
+
+export function shapeBox(box: BoxView): Box {
+  return {
+    id: box.id,
+    name: box.name,
+    phase: box.phase,
+    reason: box.reason,
+    since: box.since.toISOString(),
+    next: box.next,
+    desired: box.desired,
+    generation: box.generation,
+    observedGeneration: box.observedGeneration,
+    epoch: box.epoch,
+    template: box.template,
+    spec: {
+      cpus: box.spec.cpus,
+      memoryMib: box.spec.memoryMib,
+      rootDiskGib: box.spec.rootDiskGib,
+      homeDiskGib: box.spec.homeDiskGib,
+    },
+    node: box.node && { id: box.node.id, name: box.node.name },
+    snapshot: box.rest && {
+      id: box.rest.id,
+      kind: box.rest.kind,
+      durable: box.rest.state === "durable",
+      progress: box.rest.progress,
+    },
+    lastSafeAt: box.lastSafeAt?.toISOString() ?? null,
+    fault: shapeFault(box),
+    notices: box.notices.map(({ code, message, atMs }) => ({ code, message, at: timeOf(atMs) })),
+    renewal: box.renewal && {
+      renewed: box.renewal.renewed,
+      sshHostKey: box.renewal.sshHostKey,
+      at: timeOf(box.renewal.at),
+    },
+    started: box.started && { how: box.started.how, phasesMs: box.started.phases },
+    source: { forkedFrom: box.forkedFrom, snapshotId: box.source?.snapshotId ?? null },
+    placement: box.placement && {
+      summary: box.placement.summary,
+      at: timeOf(box.placement.atMs),
+      candidates: box.placement.candidates.map((one) => ({ ...one, reasons: [...one.reasons] })),
+    },
+    createdAt: box.createdAt.toISOString(),
+    owner: box.ownerId,
+    org: box.orgId,
+  };
+}
+
+function shapeFault({ fault }: BoxView): Box["fault"] {
+  if (!fault) return null;
+  const { code, message, retryable, attempts, sinceMs, nextAttemptMs } = fault;
+  return {
+    code,
+    message,
+    retryable,
+    attempts,
+    since: timeOf(sinceMs),
+    nextAttemptAt: nextAttemptMs === null ? null : timeOf(nextAttemptMs),
+  };
+}
+
+export function shapeOperation(operation: OperationView): Operation {
+  return {
+    id: operation.id,
+    kind: operation.kind,
+    state: operation.state,
+    resource: { type: operation.subjectKind, id: operation.subjectId },
+    generation: operation.generation,
+    error: operation.error,
+    createdAt: operation.createdAt.toISOString(),
+    finishedAt: operation.finishedAt?.toISOString() ?? null,
+  };
+}
+
+/** A node's clock may say anything: a time that no calendar has must not break the answer. */
+export function timeOf(ms: number): string {
+  const MAX_MS = 8.64e15;
+  return new Date(Math.min(MAX_MS, Math.max(0, Number.isFinite(ms) ? ms : 0))).toISOString();
+}
