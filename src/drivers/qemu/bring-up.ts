@@ -1,0 +1,185 @@
+// From complete files to a box that can be used: VMM, vCPUs, identity, and only then the network.
+
+import { randomBytes } from "node:crypto";
+import { rename, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { BoxRun, Notice } from "#domain/box.ts";
+import { DriverError, type StartOptions, type StartResult } from "../driver.ts";
+import { type BoxRecord, withNotice } from "./box-record.ts";
+import { BOX_FILES, clearConsole, clearRam, OLD_CONSOLE } from "./disk.ts";
+import { GuestControlError } from "./guest-control.ts";
+import type { Host } from "./host.ts";
+import { STATE_FILE } from "./snapshot-dir.ts";
+import type { Vmms } from "./vmm.ts";
+
+/** A boot takes ten seconds under TCG on a quiet host. */
+const BOOT_TIMEOUT_MS = 300_000;
+const RESTORE_TIMEOUT_MS = 60_000;
+const RENEW_TIMEOUT_MS = 120_000;
+const GIB = 1024 ** 3;
+
+/** Milliseconds per phase, in the order in which they passed. */
+export class Phases {
+  readonly #host: Host;
+  readonly #phases: Record<string, number> = {};
+  #sinceMs: number;
+  constructor(host: Host) {
+    this.#host = host;
+    this.#sinceMs = host.clock.monotonicMs();
+  }
+  end(phase: string): void {
+    const nowMs = this.#host.clock.monotonicMs();
+    this.#phases[phase] = Math.round((nowMs - this.#sinceMs) * 10) / 10;
+    this.#sinceMs = nowMs;
+  }
+  all(): Readonly<Record<string, number>> {
+    return this.#phases;
+  }
+}
+
+/** Restores the memory that the files came with. Nothing of the tenant's runs: the snapshot is sealed. */
+export async function restoreBox(
+  host: Host,
+  vmms: Vmms,
+  record: BoxRecord,
+  phases: Phases,
+): Promise<BoxRecord> {
+  if (!record.memoryFrom) throw new Error("no memory to restore");
+  const statePath = join(host.snapshots.path(record.memoryFrom), STATE_FILE);
+  const launched = await vmms.launch(record, statePath);
+  phases.end("launch");
+  await vmms.restore(launched);
+  await host.failpoints.hit("driver.restore.loaded");
+  const guest = await vmms.guest(launched); // Before the vCPUs run, so that the guest finds a host.
+  if (record.mustGrow) await growDisks(vmms, launched);
+  const qmp = await vmms.monitor(launched);
+  await qmp.execute("cont");
+  phases.end("restore");
+  await answered(launched, () => guest.hello(RESTORE_TIMEOUT_MS));
+  phases.end("answer");
+  await host.failpoints.hit("driver.restore.running");
+  const released: BoxRecord = { ...launched, memoryFrom: null };
+  await host.boxes.write(released, true);
+  return released;
+}
+
+/** Boots from the disks, with empty RAM. */
+export async function bootBox(
+  host: Host,
+  vmms: Vmms,
+  record: BoxRecord,
+  phases: Phases,
+): Promise<BoxRecord> {
+  const files = host.boxes.filesPath(record.run.boxId);
+  await clearRam(files, record.run.spec.memoryMib);
+  await keepOldConsole(files);
+  const launched = await vmms.launch(record, null);
+  phases.end("launch");
+  if (record.mustGrow) await growDisks(vmms, launched);
+  const guest = await vmms.guest(launched);
+  await answered(launched, () => guest.hello(BOOT_TIMEOUT_MS));
+  phases.end("boot");
+  return launched;
+}
+
+async function keepOldConsole(files: string): Promise<void> {
+  const path = join(files, BOX_FILES.console);
+  const size = await stat(path).then(
+    (file) => file.size,
+    () => 0,
+  );
+  if (size > 0) await rename(path, join(files, OLD_CONSOLE));
+  await clearConsole(files);
+}
+
+async function growDisks(vmms: Vmms, record: BoxRecord): Promise<void> {
+  const qmp = await vmms.monitor(record);
+  const { rootDiskGib, homeDiskGib } = record.run.spec;
+  await qmp.execute("block_resize", { "node-name": "root", size: rootDiskGib * GIB });
+  await qmp.execute("block_resize", { "node-name": "home", size: homeDiskGib * GIB });
+}
+
+/**
+ * Gives the guest its identity for `run.epoch` and opens the network once it acknowledged. Fails closed: without the
+ * acknowledgement the network stays shut and the box is never ready.
+ */
+export async function renew(
+  host: Host,
+  vmms: Vmms,
+  record: BoxRecord,
+  run: BoxRun,
+  certificate: string,
+  how: StartResult["how"],
+  phases: Phases,
+): Promise<BoxRecord> {
+  if (!record.vmm || record.slot === null) throw new Error("no VMM to renew");
+  // The same for the same epoch: what was opened with it before a snapshot stays open after.
+  const held = record.acknowledged?.epoch === run.epoch ? record.acknowledged : null;
+  const execToken = held?.execToken ?? randomBytes(32).toString("hex");
+  const guest = await vmms.guest(record);
+  const { identity } = run;
+  await host.failpoints.hit("driver.renew.begun");
+  const ack = await answered(record, () =>
+    guest.renew(
+      {
+        ...{ epoch: run.epoch, execToken, boxId: run.boxId, sshHostCertificate: certificate },
+        hostName: identity.hostName,
+        machineId: identity.machineId,
+        sshHostKey: record.sshHostKey.privateKey,
+        sshHostPublicKey: record.sshHostKey.publicKey,
+        sshUserCa: identity.sshUserCa,
+        sshPrincipals: identity.sshPrincipals,
+        env: identity.env,
+      },
+      RENEW_TIMEOUT_MS,
+    ),
+  );
+  await host.failpoints.hit("driver.renew.acknowledged");
+  if (record.mustGrow) await answered(record, () => guest.grow());
+  await host.networks.open(record.slot);
+  phases.end("renew");
+  const ready: BoxRecord = {
+    ...record,
+    run,
+    mustGrow: false,
+    sshHostCertificate: certificate,
+    freezing: null,
+    notices: await emulatedNotice(host, record.notices),
+    acknowledged: {
+      ...{ epoch: run.epoch, execToken, how, phases: phases.all() },
+      ...{ pid: record.vmm.pid, startTicks: record.vmm.startTicks },
+      renewal: {
+        renewed: ack.renewed,
+        sshHostKey: record.sshHostKey.publicKey,
+        at: host.clock.nowMs(),
+      },
+    },
+  };
+  await host.boxes.write(ready, true);
+  await host.failpoints.hit("driver.renew.recorded");
+  return ready;
+}
+
+/** Signs while the VMM comes up; the rejection is seen by whoever awaits it. */
+export function beginSigning(record: BoxRecord, options: StartOptions): Promise<string> {
+  const signing = options.signHostKey(record.sshHostKey.publicKey);
+  signing.catch(() => {});
+  return signing;
+}
+
+async function emulatedNotice(host: Host, notices: readonly Notice[]): Promise<readonly Notice[]> {
+  const { kind, reason } = await host.accelerators.choose();
+  if (kind === "kvm" || notices.some(({ code }) => code === "emulated")) return notices;
+  return withNotice(notices, { code: "emulated", message: reason, atMs: host.clock.nowMs() });
+}
+
+async function answered<T>(record: BoxRecord, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof GuestControlError)) throw error;
+    const code = error.code === "refused" ? "renewal_failed" : "guest_unreachable";
+    const message = `box ${record.run.boxId}: ${error.message}; see its console`;
+    throw new DriverError(code, message, true);
+  }
+}

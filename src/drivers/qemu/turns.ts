@@ -1,0 +1,24 @@
+// One operation per box at a time, in the order in which they were asked for.
+
+export class Turns {
+  readonly #last = new Map<string, Promise<unknown>>();
+
+  async take<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(key) ?? Promise.resolve();
+    const mine = before.then(work, work);
+    this.#last.set(key, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.#last.get(key) === mine) this.#last.delete(key);
+    }
+  }
+
+  isBusy(key: string): boolean {
+    return this.#last.has(key);
+  }
+
+  anyBusy(): boolean {
+    return this.#last.size > 0;
+  }
+}
