@@ -61,7 +61,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     owns: "how a box runs on a host: QEMU and the fake",
     rooms: ["domain", "lib", "images", "wire"],
     npm: [],
-    node: [...plain, "fs", "fs/promises", "net", "os", "stream"],
+    // test and assert: for conformance.ts, which is a suite and not a test file.
+    node: [...plain, "fs", "fs/promises", "net", "os", "stream", "test", "assert/strict"],
   },
   api: {
     owns: "the HTTP front door: parse, permit, store, shape",

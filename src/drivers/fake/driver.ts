@@ -1,0 +1,369 @@
+// The driver of a FakeHost: the same promises as a real one, kept by a few lines of bookkeeping, with
+// faults and latencies on demand. What it does to memory, disks and identity is visible to exec.
+
+import { randomUUID } from "node:crypto";
+import { Duplex } from "node:stream";
+import type { BoxRun, HostState, Notice, SnapshotKind } from "#domain/box.ts";
+import { releasesCompute } from "#domain/box.ts";
+import type { BoxId, SnapshotId } from "#domain/ids.ts";
+import {
+  type Driver,
+  DriverError,
+  type ExecRequest,
+  type ExecResult,
+  type Fingerprint,
+  type HostBox,
+  type LocalSnapshot,
+  type StartOptions,
+  type StartResult,
+} from "#drivers/driver.ts";
+import type { FakeOp } from "#drivers/fake/faults.ts";
+import { identityFiles, runInGuest } from "#drivers/fake/guest.ts";
+import type { FakeBox, FakeHost } from "#drivers/fake/host.ts";
+import {
+  commitStaged,
+  metaOf,
+  readFrozen,
+  readSnapshot,
+  readSnapshots,
+  removeSnapshot,
+  type SnapshotMeta,
+  sweepSnapshots,
+  writeStaged,
+} from "#drivers/fake/snapshots.ts";
+import type { Clock } from "#lib/clock.ts";
+import { FailpointError, type Failpoints } from "#lib/failpoint.ts";
+
+export interface FakeDriverOptions {
+  readonly clock: Clock;
+  readonly failpoints: Pick<Failpoints, "hit">;
+}
+
+const COMPATIBILITY = "fake-1";
+
+export function createFakeDriver(host: FakeHost, options: FakeDriverOptions): Driver {
+  return new FakeDriver(host, options);
+}
+
+class FakeDriver implements Driver {
+  readonly #host: FakeHost;
+  readonly #clock: Clock;
+  readonly #failpoints: Pick<Failpoints, "hit">;
+  /** Boxes that a call of this object is changing: two at once would be the agent's mistake. */
+  readonly #busy = new Set<string>();
+  readonly #staging = new Set<string>();
+
+  constructor(host: FakeHost, options: FakeDriverOptions) {
+    this.#host = host;
+    this.#clock = options.clock;
+    this.#failpoints = options.failpoints;
+  }
+
+  async fingerprint(): Promise<Fingerprint> {
+    const { cpus = 64, memoryMib = 262_144, diskGib = 4096 } = this.#host.options;
+    return {
+      driver: "fake",
+      accelerator: "none",
+      acceleratorReason: "the fake driver runs no guests",
+      cpus,
+      memoryMib,
+      diskGib,
+      gpus: 0,
+      compatibility: COMPATIBILITY,
+    };
+  }
+
+  async list(): Promise<HostBox[]> {
+    return this.#host.boxes().map((box) => this.#look(box));
+  }
+
+  async inspect(boxId: BoxId): Promise<HostBox | null> {
+    const box = this.#host.get(boxId);
+    return box ? this.#look(box) : null;
+  }
+
+  start(run: BoxRun, options: StartOptions): Promise<StartResult> {
+    return this.#change("start", run.boxId, async () => {
+      const startedMs = this.#clock.monotonicMs();
+      const found = this.#host.get(run.boxId);
+      if (found && found.run.epoch > run.epoch)
+        throw new DriverError("epoch_stale", `the host has epoch ${found.run.epoch}`, false);
+      let how: StartResult["how"] = "adopted";
+      let box = found;
+      // Nothing of the tenant's ran yet in this epoch: its source is still the truth.
+      const isUnused = !box || box.state === "preparing" || (box.state === "down" && !box.wasReady);
+      if (!box || isUnused) {
+        box = await this.#prepare(run);
+        how = run.source.kind === "snapshot" && run.source.withMemory ? "restored" : "booted";
+        box = await this.#launch(box);
+      } else if (box.state === "down") {
+        how = "booted";
+        box = await this.#launch({ ...withDeathNotice(box, run, this.#clock.nowMs()), memory: {} });
+      } else if (box.state === "frozen") box = this.#host.put({ ...box, state: "up" });
+      if (box.state === "ready" && box.run.epoch === run.epoch && box.renewal)
+        return { how, renewal: box.renewal, phases: {} };
+      box = await this.#renew(box, run, options);
+      const phases = { total: this.#clock.monotonicMs() - startedMs };
+      return { how, renewal: box.renewal!, phases };
+    });
+  }
+
+  snapshot(
+    boxId: BoxId,
+    epoch: number,
+    request: { snapshotId: SnapshotId; kind: SnapshotKind; withMemory: boolean },
+  ): Promise<LocalSnapshot> {
+    return this.#change("snapshot", boxId, async () => {
+      const committed = readSnapshot(this.#host, request.snapshotId);
+      const found = this.#host.get(boxId);
+      if (committed) {
+        if (found?.run.epoch === epoch) this.#letGo(boxId, request);
+        return committed;
+      }
+      const box = this.#expect(boxId, epoch);
+      if (request.withMemory && box.state === "down")
+        throw new DriverError("box_wrong_state", "a box that does not run has no memory", false);
+      const isRunning = box.state !== "down";
+      const frozen = isRunning ? this.#host.put({ ...box, state: "frozen" }) : box;
+      this.#staging.add(request.snapshotId);
+      try {
+        await this.#failpoints.hit("driver.snapshot.frozen");
+        this.#host.faults.throwFor("snapshot", boxId);
+        const meta = metaOf(frozen, request, COMPATIBILITY, this.#clock.nowMs());
+        await writeStaged(this.#host, meta, frozen);
+        await this.#failpoints.hit("driver.snapshot.written");
+        if (this.#host.get(boxId)?.pid !== frozen.pid)
+          throw new DriverError("vmm_failed", "the VMM died while it was frozen", true);
+        const snapshot = await commitStaged(this.#host, meta);
+        await this.#failpoints.hit("driver.snapshot.committed");
+        this.#letGo(boxId, request);
+        await this.#failpoints.hit("driver.snapshot.released");
+        return snapshot;
+      } catch (error) {
+        // A failpoint stands for a crash, which cleans nothing up.
+        if (!(error instanceof FailpointError)) {
+          removeSnapshot(this.#host, request.snapshotId);
+          this.#unfreeze(boxId);
+        }
+        throw error;
+      } finally {
+        this.#staging.delete(request.snapshotId);
+      }
+    });
+  }
+
+  thaw(boxId: BoxId, epoch: number): Promise<void> {
+    return this.#change("thaw", boxId, async () => {
+      const box = this.#expect(boxId, epoch);
+      if (box.state === "frozen") this.#host.put({ ...box, state: box.wasReady ? "ready" : "up" });
+    });
+  }
+
+  shutdown(boxId: BoxId, epoch: number, _timeoutMs: number): Promise<void> {
+    return this.#change("shutdown", boxId, async () => {
+      const box = this.#expect(boxId, epoch);
+      if (box.state === "down") return;
+      await this.#failpoints.hit("driver.shutdown.asked");
+      this.#host.put({ ...box, state: "down", pid: null, memory: {}, wasShutDown: true });
+      await this.#failpoints.hit("driver.shutdown.done");
+    });
+  }
+
+  destroy(boxId: BoxId): Promise<void> {
+    return this.#change("destroy", boxId, async () => {
+      this.#host.killVmm(boxId);
+      await this.#failpoints.hit("driver.destroy.killed");
+      this.#host.remove(boxId);
+      await this.#failpoints.hit("driver.destroy.removed");
+    });
+  }
+
+  async listSnapshots(): Promise<LocalSnapshot[]> {
+    return readSnapshots(this.#host);
+  }
+
+  async stageSnapshot(snapshotId: SnapshotId): Promise<string> {
+    this.#host.faults.throwFor("fetch", snapshotId);
+    this.#staging.add(snapshotId);
+    return this.#host.stagingDirectory(snapshotId);
+  }
+
+  async commitSnapshot(snapshot: SnapshotMeta): Promise<LocalSnapshot> {
+    try {
+      return await commitStaged(this.#host, snapshot);
+    } finally {
+      this.#staging.delete(snapshot.snapshotId);
+    }
+  }
+
+  async removeSnapshot(snapshotId: SnapshotId): Promise<void> {
+    removeSnapshot(this.#host, snapshotId);
+    this.#staging.delete(snapshotId);
+  }
+
+  async exec(boxId: BoxId, request: ExecRequest): Promise<ExecResult> {
+    await this.#delay("exec");
+    const box = this.#host.get(boxId);
+    if (box?.state !== "ready")
+      throw new DriverError("guest_unreachable", `${boxId} is not ready`, true);
+    this.#host.faults.throwFor("exec", boxId);
+    const { box: changed, result } = runInGuest(box, request);
+    if (changed !== box) this.#host.put(changed);
+    return result;
+  }
+
+  /** Every port of a fake guest sends back what it gets. */
+  async connect(boxId: BoxId, epoch: number, _port: number): Promise<Duplex> {
+    const box = this.#expect(boxId, epoch);
+    if (box.state !== "ready")
+      throw new DriverError("guest_unreachable", `${boxId} is not ready`, true);
+    return new Duplex({
+      read: () => {},
+      write(chunk, _encoding, done) {
+        this.push(chunk);
+        done();
+      },
+      final(done) {
+        this.push(null);
+        done();
+      },
+    });
+  }
+
+  async console(boxId: BoxId, maxBytes: number): Promise<string> {
+    return (this.#host.get(boxId)?.console ?? "").slice(-maxBytes);
+  }
+
+  async sweep(): Promise<void> {
+    for (const { state, run } of this.#host.boxes())
+      if (state === "preparing" && !this.#busy.has(run.boxId)) this.#host.remove(run.boxId);
+    sweepSnapshots(this.#host, (snapshotId) => this.#staging.has(snapshotId));
+  }
+
+  async close(): Promise<void> {}
+
+  #look(box: FakeBox): HostBox {
+    const { boxId } = box.run;
+    if (this.#host.faults.take("vmm", boxId)) this.#host.killVmm(boxId);
+    if (this.#host.faults.take("guest", boxId)) this.#host.powerOff(boxId, this.#clock.nowMs());
+    const current = this.#host.get(boxId) ?? box;
+    const state: HostState = current.state === "preparing" ? "absent" : current.state;
+    const { run, pid, notices } = current;
+    return { boxId, epoch: run.epoch, bootSerial: run.bootSerial, state, pid, notices };
+  }
+
+  #expect(boxId: BoxId, epoch: number): FakeBox {
+    const box = this.#host.get(boxId);
+    if (!box || box.state === "preparing")
+      throw new DriverError("box_missing", `${boxId} is not on this host`, false);
+    if (box.run.epoch !== epoch)
+      throw new DriverError("epoch_stale", `the host has epoch ${box.run.epoch}`, false);
+    return box;
+  }
+
+  async #change<T>(op: FakeOp, boxId: string, work: () => Promise<T>): Promise<T> {
+    if (this.#busy.has(boxId)) throw new Error(`${op} of ${boxId} while another call changes it`);
+    this.#busy.add(boxId);
+    try {
+      await this.#delay(op);
+      if (op !== "snapshot") this.#host.faults.throwFor(op, boxId);
+      return await work();
+    } finally {
+      this.#busy.delete(boxId);
+    }
+  }
+
+  async #delay(op: FakeOp): Promise<void> {
+    const ms = this.#host.faults.latencyMsOf(op);
+    if (ms > 0) await this.#clock.sleep(ms);
+  }
+
+  async #prepare(run: BoxRun): Promise<FakeBox> {
+    const { source } = run;
+    const fresh = { memory: {}, disk: {}, sshHostKey: `ssh-ed25519 fake-${randomUUID()}` };
+    const thawed =
+      source.kind === "image"
+        ? fresh
+        : await readFrozen(this.#host, source.snapshotId, source.withMemory, COMPATIBILITY);
+    const origin = source.kind === "snapshot" ? readSnapshot(this.#host, source.snapshotId) : null;
+    // A fork gets a host key of its own; the same box keeps the one it has.
+    const isSameBox = origin?.boxId === run.boxId;
+    const box = this.#host.put({
+      ...thawed,
+      run,
+      state: "preparing",
+      pid: null,
+      wasReady: false,
+      wasShutDown: false,
+      notices: [],
+      sshHostKey: isSameBox ? thawed.sshHostKey : fresh.sshHostKey,
+      renewal: null,
+      parentId: origin?.snapshotId ?? null,
+      console: "",
+    });
+    await this.#failpoints.hit("driver.start.preparing");
+    const prepared = this.#host.put({ ...box, state: "down" });
+    await this.#failpoints.hit("driver.start.prepared");
+    return prepared;
+  }
+
+  async #launch(box: FakeBox): Promise<FakeBox> {
+    const launched = this.#host.put({
+      ...box,
+      state: "up",
+      pid: this.#host.newPid(),
+      renewal: null,
+      wasShutDown: false,
+      console: `${box.console}fake guest of ${box.run.boxId}, epoch ${box.run.epoch}\n`,
+    });
+    await this.#failpoints.hit("driver.start.launched");
+    return launched;
+  }
+
+  async #renew(box: FakeBox, run: BoxRun, options: StartOptions): Promise<FakeBox> {
+    this.#host.faults.throwFor("renew", run.boxId);
+    await options.signHostKey(box.sshHostKey);
+    const always = ["entropy", "clock", "exec-token", "ssh-host-certificate"];
+    const isNew = box.disk["/etc/machine-id"] !== `${run.identity.machineId}\n`;
+    const renewed = isNew ? [...always, "hostname", "machine-id", "ssh-host-key"] : always;
+    const current = this.#host.get(run.boxId);
+    if (!current || current.pid !== box.pid)
+      throw new DriverError("vmm_failed", "the VMM died before the guest answered", true);
+    const named = this.#host.put({ ...current, run, renewal: null });
+    await this.#failpoints.hit("driver.start.renewed");
+    return this.#host.put({
+      ...named,
+      state: "ready",
+      wasReady: true,
+      disk: { ...named.disk, ...identityFiles(named) },
+      renewal: { renewed, sshHostKey: named.sshHostKey, at: this.#clock.nowMs() },
+    });
+  }
+
+  #unfreeze(boxId: string): void {
+    const box = this.#host.get(boxId);
+    if (box?.state === "frozen") this.#host.put({ ...box, state: box.renewal ? "ready" : "up" });
+  }
+
+  /** After a commit: the box ends, or goes on from what was frozen. */
+  #letGo(boxId: string, request: { snapshotId: SnapshotId; kind: SnapshotKind }): void {
+    const box = this.#host.get(boxId);
+    if (!box) return;
+    if (releasesCompute(request.kind)) {
+      this.#host.remove(boxId);
+      return;
+    }
+    if (box.state === "frozen") this.#host.put({ ...box, parentId: request.snapshotId });
+    this.#unfreeze(boxId);
+  }
+}
+
+function withDeathNotice(box: FakeBox, run: BoxRun, nowMs: number): FakeBox {
+  if (box.wasShutDown || run.bootSerial > box.run.bootSerial) return box;
+  const notice: Notice = {
+    code: "vmm_died",
+    message: "the VMM died; the box booted again from its disks",
+    atMs: nowMs,
+  };
+  return { ...box, notices: [...box.notices, notice] };
+}
