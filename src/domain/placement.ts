@@ -1,0 +1,171 @@
+// Where a box goes: filter the nodes that cannot take it, score the rest, and be able to say why. Pure.
+
+export interface PlacementNode {
+  readonly id: string;
+  readonly name: string;
+  readonly region: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly schedulable: boolean;
+  /** Its lease is fresh. */
+  readonly isReady: boolean;
+  readonly capacity: Resources;
+  readonly overcommit: { readonly cpu: number; readonly memory: number; readonly disk: number };
+  readonly used: Resources;
+  readonly boxes: number;
+  readonly compatibility: string | null;
+  readonly images: ReadonlySet<string>;
+}
+
+export interface Resources {
+  readonly cpus: number;
+  readonly memoryMib: number;
+  readonly diskGib: number;
+  readonly gpus: number;
+}
+
+export interface PlacementRequest {
+  readonly needs: Resources;
+  readonly region: string | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly imageDigest: string;
+  /** Where it last was. */
+  readonly lastNodeId: string | null;
+  readonly source: {
+    readonly withMemory: boolean;
+    readonly compatibility: string | null;
+    readonly isDurable: boolean;
+    readonly copies: ReadonlySet<string>;
+  } | null;
+}
+
+export interface PlacementCandidate {
+  readonly nodeId: string;
+  readonly nodeName: string;
+  readonly fits: boolean;
+  readonly score: number | null;
+  readonly reasons: readonly string[];
+}
+
+export interface PlacementExplanation {
+  readonly summary: string;
+  readonly atMs: number;
+  readonly candidates: readonly PlacementCandidate[];
+}
+
+export interface PlacementChoice {
+  readonly nodeId: string | null;
+  readonly summary: string;
+  readonly candidates: readonly PlacementCandidate[];
+  /** The memory of its source cannot be restored by any node there is, busy or not. */
+  readonly isMemoryLost: boolean;
+}
+
+/** Points of a score; a local snapshot outweighs everything, because bytes are what takes time. */
+const POINTS = { localSnapshot: 1000, lastNode: 200, localImage: 100, free: 100 } as const;
+
+export function choosePlacement(
+  request: PlacementRequest,
+  nodes: readonly PlacementNode[],
+): PlacementChoice {
+  const candidates = nodes
+    .map((node) => judge(request, node))
+    .sort((a, b) => (b.score ?? -1) - (a.score ?? -1) || (a.nodeId < b.nodeId ? -1 : 1));
+  const best = candidates[0];
+  const isMemoryLost =
+    request.source?.withMemory === true &&
+    nodes.some((node) => node.compatibility !== null) &&
+    nodes.every((node) => node.compatibility !== null && !isCompatible(request, node));
+  if (best?.fits)
+    return {
+      nodeId: best.nodeId,
+      summary: `${best.nodeName}: ${best.reasons.join(", ")}`,
+      candidates,
+      isMemoryLost: false,
+    };
+  const summary =
+    nodes.length === 0
+      ? "there is no node yet: join one with `berth node token` and `berth node`"
+      : `no node fits: ${candidates.map((c) => `${c.nodeName} ${c.reasons.join(", ")}`).join("; ")}`;
+  return { nodeId: null, summary, candidates, isMemoryLost };
+}
+
+function judge(request: PlacementRequest, node: PlacementNode): PlacementCandidate {
+  const obstacles = obstaclesOf(request, node);
+  if (obstacles.length > 0)
+    return {
+      nodeId: node.id,
+      nodeName: node.name,
+      fits: false,
+      score: null,
+      reasons: obstacles,
+    };
+  const { score, reasons } = scoreOf(request, node);
+  return { nodeId: node.id, nodeName: node.name, fits: true, score, reasons };
+}
+
+function obstaclesOf(request: PlacementRequest, node: PlacementNode): string[] {
+  const obstacles: string[] = [];
+  if (!node.isReady) obstacles.push("does not answer");
+  if (!node.schedulable) obstacles.push("takes no new boxes (cordoned)");
+  if (request.region !== null && request.region !== node.region)
+    obstacles.push(`is in region ${node.region}, not ${request.region}`);
+  for (const [name, value] of Object.entries(request.labels))
+    if (node.labels[name] !== value) obstacles.push(`lacks the label ${name}=${value}`);
+  const free = freeOf(node);
+  const shortage = (what: string, unit: string, need: number, left: number) => {
+    if (need > left)
+      obstacles.push(
+        `has ${Math.max(0, Math.floor(left))}${unit} ${what} left of ${need}${unit} needed`,
+      );
+  };
+  shortage("CPUs", "", request.needs.cpus, free.cpus);
+  shortage("memory", " MiB", request.needs.memoryMib, free.memoryMib);
+  shortage("disk", " GiB", request.needs.diskGib, free.diskGib);
+  shortage("GPUs", "", request.needs.gpus, free.gpus);
+  if (request.source && !request.source.isDurable && !request.source.copies.has(node.id))
+    obstacles.push("does not have the snapshot, which is not in the object store yet");
+  if (!isCompatible(request, node))
+    obstacles.push(
+      `cannot restore memory of ${request.source?.compatibility} (it is ${node.compatibility})`,
+    );
+  return obstacles;
+}
+
+function isCompatible(request: PlacementRequest, node: PlacementNode): boolean {
+  const { source } = request;
+  if (!source?.withMemory || source.compatibility === null) return true;
+  return source.compatibility === node.compatibility;
+}
+
+/** What may still be promised. GPUs are never promised twice. */
+function freeOf(node: PlacementNode): Resources {
+  return {
+    cpus: node.capacity.cpus * node.overcommit.cpu - node.used.cpus,
+    memoryMib: node.capacity.memoryMib * node.overcommit.memory - node.used.memoryMib,
+    diskGib: node.capacity.diskGib * node.overcommit.disk - node.used.diskGib,
+    gpus: node.capacity.gpus - node.used.gpus,
+  };
+}
+
+function scoreOf(request: PlacementRequest, node: PlacementNode) {
+  const reasons: string[] = [];
+  const free = freeOf(node);
+  const share = (left: number, all: number) => (all > 0 ? Math.max(0, Math.min(1, left / all)) : 0);
+  const memoryShare = share(free.memoryMib, node.capacity.memoryMib * node.overcommit.memory);
+  const cpuShare = share(free.cpus, node.capacity.cpus * node.overcommit.cpu);
+  let score = POINTS.free * Math.min(memoryShare, cpuShare);
+  reasons.push(`${Math.round(100 * memoryShare)} % of memory free`);
+  if (request.source?.copies.has(node.id)) {
+    score += POINTS.localSnapshot;
+    reasons.push("has the snapshot");
+  }
+  if (request.lastNodeId === node.id) {
+    score += POINTS.lastNode;
+    reasons.push("ran it last");
+  }
+  if (node.images.has(request.imageDigest)) {
+    score += POINTS.localImage;
+    reasons.push("has the image");
+  }
+  return { score: Math.round(score * 100) / 100, reasons };
+}

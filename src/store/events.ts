@@ -1,0 +1,188 @@
+// Events: written in the transaction of what they tell, read in one total order without gaps.
+
+import { sql } from "kysely";
+import type { BoxId, OrgId } from "#domain/ids.ts";
+import type { Subject } from "#domain/permission.ts";
+import type { Clock } from "#lib/clock.ts";
+import type { Db } from "./db.ts";
+import { CHANNEL, TOPICS } from "./wake.ts";
+
+export interface NewEvent {
+  /** Null: of the installation, shown to administrators. */
+  readonly orgId: OrgId | null;
+  readonly kind: string;
+  readonly subjectKind: "box" | "snapshot" | "template" | "template_version" | "node";
+  readonly subjectId: string;
+  readonly boxId?: BoxId | null;
+  /** Who caused it; null for Berth itself. */
+  readonly actor?: string | null;
+  readonly message: string;
+  readonly data?: Record<string, unknown>;
+}
+
+export interface EventView {
+  /** Increases along the stream; continue after it. */
+  readonly id: number;
+  readonly orgId: OrgId | null;
+  readonly at: Date;
+  readonly kind: string;
+  readonly subjectKind: NewEvent["subjectKind"];
+  readonly subjectId: string;
+  readonly boxId: BoxId | null;
+  readonly actor: string | null;
+  readonly message: string;
+  readonly data: Record<string, unknown>;
+}
+
+/** Also wakes the given topics. Call it after the writes that it tells of: see `listEvents`. */
+export async function insertEvents(
+  tx: Db,
+  events: readonly NewEvent[],
+  topics: readonly string[] = [],
+): Promise<void> {
+  const rows = events.map((event) => ({
+    org_id: event.orgId,
+    kind: event.kind,
+    subject_kind: event.subjectKind,
+    subject_id: event.subjectId,
+    box_id: event.boxId ?? null,
+    actor: event.actor ?? null,
+    message: event.message,
+    data: event.data ?? {},
+  }));
+  const wakes = rows.length > 0 ? [...topics, TOPICS.events] : topics;
+  if (wakes.length === 0) return;
+  await sql`
+    with written as (
+      insert into events (org_id, kind, subject_kind, subject_id, box_id, actor, message, data)
+      select org_id, kind, subject_kind, subject_id, box_id, actor, message, data
+      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as e
+        (org_id text, kind text, subject_kind text, subject_id text, box_id text, actor text,
+         message text, data jsonb))
+    select pg_notify(${CHANNEL}, topic) from unnest(${wakes}::text[]) as topic`.execute(tx.query);
+}
+
+export interface EventFilter {
+  readonly boxId?: BoxId | undefined;
+  readonly limit: number;
+}
+
+const FRONTIER_TRIES = 200;
+const FRONTIER_STEP_MS = 5;
+
+/**
+ * The highest id up to which nothing can appear any more. Ids are given at the insert, but become visible
+ * at the commit, so a reader that trusted the highest id it sees would skip those that commit late. Every
+ * transaction has its transaction id before it takes an event id (it has written what the event tells), so:
+ * read the last id given, then wait until every transaction that had begun to write by then has ended.
+ */
+export async function readFrontier(db: Db, clock: Clock): Promise<number | null> {
+  // Two statements: the snapshot of the second must be newer than what the first has read.
+  const last = await sql<{ id: number }>`
+    select case when is_called then last_value else 0 end as id from events_id_seq`.execute(
+    db.query,
+  );
+  const begun = await sql<{ xid: string }>`
+    select pg_snapshot_xmax(pg_current_snapshot())::text as xid`.execute(db.query);
+  const id = last.rows[0]?.id ?? 0;
+  const xid = begun.rows[0]?.xid ?? "0";
+  for (let tries = 0; tries < FRONTIER_TRIES; tries += 1) {
+    const ended = await sql<{ ok: boolean }>`
+      select pg_snapshot_xmin(pg_current_snapshot()) >= ${xid}::xid8 as ok`.execute(db.query);
+    if (ended.rows[0]?.ok) return id;
+    await clock.sleep(FRONTIER_STEP_MS);
+  }
+  return null;
+}
+
+/** Events after a cursor, oldest first. An empty answer may mean that a transaction is still open. */
+export async function listEvents(
+  db: Db,
+  subject: Subject,
+  clock: Clock,
+  filter: EventFilter & { readonly after: number },
+): Promise<EventView[]> {
+  const frontier = await readFrontier(db, clock);
+  if (frontier === null || frontier <= filter.after) return [];
+  return selectEvents(
+    db,
+    subject,
+    filter,
+    sql`e.id > ${filter.after} and e.id <= ${frontier}`,
+    sql`asc`,
+  );
+}
+
+/** Events before a cursor (null: from the newest), newest first: for reading, not for following. */
+export async function listEventsBack(
+  db: Db,
+  subject: Subject,
+  filter: EventFilter & { readonly before: number | null },
+): Promise<EventView[]> {
+  const before = filter.before ?? Number.MAX_SAFE_INTEGER;
+  return selectEvents(db, subject, filter, sql`e.id < ${before}`, sql`desc`);
+}
+
+/** Where a watch that wants only what is new begins. */
+export async function readEventsEnd(db: Db): Promise<number> {
+  const { rows } = await sql<{ id: number }>`
+    select case when is_called then last_value else 0 end as id from events_id_seq`.execute(
+    db.query,
+  );
+  return rows[0]?.id ?? 0;
+}
+
+/** The oldest event that is still kept: a cursor before it has missed some. */
+export async function readEventsStart(db: Db): Promise<number | null> {
+  const { rows } = await sql<{ id: number | null }>`select min(id) as id from events`.execute(
+    db.query,
+  );
+  return rows[0]?.id ?? null;
+}
+
+async function selectEvents(
+  db: Db,
+  subject: Subject,
+  filter: EventFilter,
+  range: ReturnType<typeof sql>,
+  order: ReturnType<typeof sql>,
+): Promise<EventView[]> {
+  const { rows } = await sql<{
+    id: number;
+    org_id: OrgId | null;
+    at: Date;
+    kind: string;
+    subject_kind: NewEvent["subjectKind"];
+    subject_id: string;
+    box_id: BoxId | null;
+    actor: string | null;
+    message: string;
+    data: Record<string, unknown>;
+  }>`
+    select e.id, e.org_id, e.at, e.kind, e.subject_kind, e.subject_id, e.box_id, e.actor, e.message, e.data
+    from events e
+    where ${range}
+      and (e.org_id = ${subject.orgId} or (e.org_id is null and ${subject.isAdmin}::boolean))
+      and (${filter.boxId ?? null}::text is null or e.box_id = ${filter.boxId ?? null})
+    order by e.id ${order} limit ${filter.limit}`.execute(db.query);
+  return rows.map((row) => ({
+    id: row.id,
+    orgId: row.org_id,
+    at: row.at,
+    kind: row.kind,
+    subjectKind: row.subject_kind,
+    subjectId: row.subject_id,
+    boxId: row.box_id,
+    actor: row.actor,
+    message: row.message,
+    data: row.data,
+  }));
+}
+
+export async function trimEvents(db: Db, maxAgeMs: number, limit: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from events where id in (
+      select id from events where at < now() - ${maxAgeMs} * interval '1 millisecond'
+      order by at limit ${limit})`.execute(db.query);
+  return Number(numAffectedRows ?? 0);
+}

@@ -1,0 +1,99 @@
+// Forks: one snapshot of the parent, and new boxes that start from it.
+
+import type { SnapshotId } from "#domain/ids.ts";
+import type { Subject } from "#domain/permission.ts";
+import { StoreRefusal } from "#domain/refusal.ts";
+import { bumpRevisions, nothingTold } from "./box-changes.ts";
+import { refuseDeleted } from "./box-intent.ts";
+import { type BoxRow, viewOf } from "./box-view.ts";
+import { type AcceptedBox, concludeNewBoxes, insertBox, lockBoxRow } from "./boxes.ts";
+import { type Db, transact } from "./db.ts";
+import { insertOperation } from "./operations.ts";
+import { requestSnapshot } from "./snapshot-requests.ts";
+import { TOPICS } from "./wake.ts";
+
+export interface ForkInput {
+  readonly count: number;
+  /** One for each, or null: made up from the parent's name. */
+  readonly names: readonly string[] | null;
+}
+
+/** Children in the order of `names`, all from one instant of the parent. */
+export async function forkBox(
+  db: Db,
+  subject: Subject,
+  reference: string,
+  input: ForkInput,
+): Promise<AcceptedBox[]> {
+  return transact(db, "store.box.fork", async (tx) => {
+    const parent = await lockBoxRow(tx, subject, reference);
+    refuseFork(parent);
+    const told = nothingTold();
+    const source = await chooseSource(tx, parent);
+    const ids = [];
+    for (let index = 0; index < input.count; index += 1)
+      ids.push(
+        await insertBox(tx, subject, {
+          name: input.names?.[index] ?? null,
+          baseName: parent.name,
+          kind: "user",
+          version: {
+            id: parent.template_version_id,
+            spec: parent.spec,
+            image_digest: parent.image_digest,
+          },
+          env: parent.env,
+          region: null,
+          labels: {},
+          source,
+          forkedFrom: parent.id,
+        }),
+      );
+    const operations = new Map();
+    for (const id of ids)
+      operations.set(
+        id,
+        await insertOperation(tx, subject, {
+          kind: "box.fork",
+          subjectKind: "box",
+          subjectId: id,
+          generation: 1,
+        }),
+      );
+    if (parent.reserved) await bumpRevisions(tx, [parent.node_id], told);
+    told.topics.add(TOPICS.schedule);
+    const boxes = await concludeNewBoxes(tx, subject, ids, told);
+    return boxes.map((box) => ({ box, operation: operations.get(box.id) }));
+  });
+}
+
+function refuseFork(parent: BoxRow): void {
+  refuseDeleted(parent);
+  const { phase } = viewOf(parent);
+  if (parent.kind === "builder" || parent.failure)
+    throw new StoreRefusal("not_now", `${parent.name} is ${phase} and cannot be forked.`);
+  const isLive = parent.reserved && parent.observed_state === "ready";
+  if (parent.reserved && parent.rest_snapshot_id === null && !isLive)
+    throw new StoreRefusal(
+      "not_ready",
+      `${parent.name} is ${phase}: fork it when it is running, paused or stopped.`,
+    );
+}
+
+/** At rest (or coming to it): the rest snapshot. Live: a new snapshot. Never started: what it would start from. */
+async function chooseSource(
+  tx: Db,
+  parent: BoxRow,
+): Promise<{ snapshotId: SnapshotId | null; withMemory: boolean } | null> {
+  if (!parent.reserved)
+    return parent.source_snapshot_id === null
+      ? null
+      : { snapshotId: parent.source_snapshot_id, withMemory: parent.source_with_memory };
+  if (parent.rest_snapshot_id !== null)
+    return {
+      snapshotId: parent.rest_snapshot_id,
+      withMemory: parent.rest_with_memory === true && parent.desired !== "stopped",
+    };
+  const snapshotId = await requestSnapshot(tx, parent, { kind: "fork", withMemory: true });
+  return { snapshotId, withMemory: true };
+}

@@ -1,0 +1,235 @@
+// Nodes: how hosts join, what operators set on them, and what becomes of their boxes when they leave. They
+// belong to the installation and not to an organization.
+
+import { type RawBuilder, sql } from "kysely";
+import type { BoxId, NodeId } from "#domain/ids.ts";
+import type { Subject } from "#domain/permission.ts";
+import { StoreRefusal } from "#domain/refusal.ts";
+import { bumpRevisions, concludeBoxes, nothingTold } from "./box-changes.ts";
+import { type Db, transact } from "./db.ts";
+import { insertEvents } from "./events.ts";
+import { newId } from "./new-id.ts";
+import type { NodeStatus, Tables } from "./schema.ts";
+import { releaseNodeBoxes } from "./settle.ts";
+import { TOPICS } from "./wake.ts";
+
+type Fingerprint = Tables["nodes"]["fingerprint"]["__select__"];
+
+export interface NodeView {
+  readonly id: NodeId;
+  readonly name: string;
+  readonly region: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly status: NodeStatus;
+  readonly statusSince: Date;
+  readonly schedulable: boolean;
+  readonly fingerprint: Fingerprint;
+  readonly lastReportAt: Date | null;
+  readonly used: { readonly boxes: number; readonly cpus: number; readonly memoryMib: number };
+  readonly joinedAt: Date;
+}
+
+export interface NewJoinToken {
+  /** Hash of the token; the token itself is never kept. */
+  readonly hash: string;
+  /** Only a node of this name may use it. */
+  readonly name: string | null;
+  readonly ttlMs: number;
+}
+
+export async function createJoinToken(
+  db: Db,
+  subject: Subject,
+  token: NewJoinToken,
+): Promise<{ expiresAt: Date }> {
+  const { rows } = await sql<{ expiresAt: Date }>`
+    insert into join_tokens (hash, name, created_by, expires_at)
+    values (${token.hash}, ${token.name}, ${subject.userId}, now() + ${token.ttlMs} * interval '1 millisecond')
+    returning expires_at as "expiresAt"`.execute(db.query);
+  if (!rows[0]) throw new Error("the join token was not written");
+  return rows[0];
+}
+
+export interface JoinInput {
+  readonly tokenHash: string;
+  readonly name: string;
+  readonly region: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** Spends the token. A node of the same name that has not been removed keeps its id: it joins again. */
+export async function joinNode(db: Db, input: JoinInput): Promise<NodeId> {
+  return transact(db, "store.node.join", async (tx) => {
+    const { rows } = await sql<{ hash: string }>`
+      update join_tokens set used_at = now()
+      where hash = ${input.tokenHash} and used_at is null and expires_at > now()
+        and (name is null or name = ${input.name})
+      returning hash`.execute(tx.query);
+    if (!rows[0])
+      throw new StoreRefusal("join_token_invalid", "The join token is unknown, used or expired.");
+    const { rows: joined } = await sql<{ id: NodeId }>`
+      insert into nodes (id, name, region, labels, status)
+      values (${newId<NodeId>("node")}, ${input.name}, ${input.region},
+        ${JSON.stringify(input.labels)}::jsonb, 'joined')
+      on conflict (name) where status <> 'removed' do update
+        set region = excluded.region, labels = excluded.labels, session = null, report_revision = 0
+      returning id`.execute(tx.query);
+    const id = joined[0]?.id as NodeId;
+    await sql`insert into node_revisions (node_id) values (${id}) on conflict do nothing`.execute(
+      tx.query,
+    );
+    await sql`update join_tokens set node_id = ${id} where hash = ${input.tokenHash}`.execute(
+      tx.query,
+    );
+    await insertEvents(tx, [nodeEvent(id, "node.joined", `node ${input.name} joined`)]);
+    return id;
+  });
+}
+
+export function nodeEvent(id: NodeId, kind: string, message: string, actor: string | null = null) {
+  return {
+    orgId: null,
+    kind,
+    subjectKind: "node" as const,
+    subjectId: id,
+    actor,
+    message,
+  };
+}
+
+export async function listNodes(
+  db: Db,
+  page: { readonly after: string | null; readonly limit: number },
+): Promise<NodeView[]> {
+  return selectNodes(
+    db,
+    sql`n.status <> 'removed' and n.id > ${page.after ?? ""} order by n.id limit ${page.limit}`,
+  );
+}
+
+/** By id or by name. */
+export async function getNode(db: Db, reference: string): Promise<NodeView> {
+  const [node] = await selectNodes(
+    db,
+    sql`(n.id = ${reference} or (n.name = ${reference} and n.status <> 'removed'))
+      order by (n.id = ${reference}) desc limit 1`,
+  );
+  if (!node) throw new StoreRefusal("not_found", `There is no node '${reference}'.`);
+  return node;
+}
+
+async function selectNodes(db: Db, condition: RawBuilder<unknown>): Promise<NodeView[]> {
+  const { rows } = await sql<
+    Omit<NodeView, "used"> & { boxes: number; cpus: number; memoryMib: number }
+  >`
+    select n.id, n.name, n.region, n.labels, n.status, n.status_since as "statusSince", n.schedulable,
+      n.fingerprint, n.last_report_at as "lastReportAt", n.joined_at as "joinedAt",
+      u.boxes, u.cpus, u.memory as "memoryMib"
+    from nodes n
+    cross join lateral (
+      select count(*) as boxes, coalesce(sum(b.cpus), 0) as cpus, coalesce(sum(b.memory_mib), 0) as memory
+      from boxes b where b.node_id = n.id and b.reserved) u
+    where ${condition}`.execute(db.query);
+  return rows.map(({ boxes, cpus, memoryMib, ...row }) => ({
+    ...row,
+    used: { boxes, cpus, memoryMib },
+  }));
+}
+
+export async function setSchedulable(
+  db: Db,
+  subject: Subject,
+  reference: string,
+  schedulable: boolean,
+): Promise<NodeView> {
+  return transact(db, "store.node.schedulable", async (tx) => {
+    const node = await getNode(tx, reference);
+    const { numAffectedRows } = await sql`
+      update nodes set schedulable = ${schedulable}
+      where id = ${node.id} and schedulable <> ${schedulable}`.execute(tx.query);
+    const words = schedulable ? "takes new boxes again" : "takes no new boxes";
+    if (numAffectedRows)
+      await insertEvents(
+        tx,
+        [nodeEvent(node.id, "node.schedulable", `node ${node.name} ${words}`, subject.userId)],
+        [TOPICS.schedule],
+      );
+    return { ...node, schedulable };
+  });
+}
+
+/** How much may be promised of a node for each unit that it has. */
+export async function setOvercommit(
+  db: Db,
+  nodeId: NodeId,
+  factors: { readonly cpu: number; readonly memory: number; readonly disk: number },
+): Promise<void> {
+  await db.query
+    .updateTable("nodes")
+    .set({
+      overcommit_cpu: factors.cpu,
+      overcommit_memory: factors.memory,
+      overcommit_disk: factors.disk,
+    })
+    .where("id", "=", nodeId)
+    .execute();
+}
+
+/** For a node that will not come back. Its boxes are freed; what was only there is lost, and they say so. */
+export async function removeNode(db: Db, subject: Subject, reference: string): Promise<NodeView> {
+  return transact(db, "store.node.remove", async (tx) => {
+    const node = await getNode(tx, reference);
+    await sql`select 1 from nodes where id = ${node.id} for no key update`.execute(tx.query);
+    await sql`update nodes set status = 'removed', status_since = now(), removed_at = now(), lease_until = null
+      where id = ${node.id} and status <> 'removed'`.execute(tx.query);
+    const told = nothingTold();
+    told.events.push(
+      nodeEvent(node.id, "node.removed", `node ${node.name} was removed`, subject.userId),
+    );
+    const boxIds = await releaseNodeBoxes(tx, node.id, told);
+    await loseCopies(tx, node.id);
+    await bumpRevisions(tx, [node.id], told);
+    await concludeBoxes(tx, boxIds, told, subject.userId);
+    return { ...node, status: "removed" };
+  });
+}
+
+/** Snapshots that were only on this node, and not yet in the object store, are lost. */
+async function loseCopies(tx: Db, nodeId: NodeId): Promise<void> {
+  await sql`delete from snapshot_copies where node_id = ${nodeId}`.execute(tx.query);
+  await sql`
+    update snapshots s set state = 'failed', error = 'it was lost with its node'
+    where s.state = 'local' and not exists (select 1 from snapshot_copies c where c.snapshot_id = s.id)
+  `.execute(tx.query);
+  await sql`
+    update snapshots s set state = 'failed', error = 'its node was removed before it was taken'
+    where s.state = 'requested' and not exists (
+      select 1 from boxes b where b.id = s.box_id and b.reserved and b.epoch = s.epoch)`.execute(
+    tx.query,
+  );
+}
+
+/** Nodes whose lease has run out are shown as unreachable. Their boxes stay theirs. */
+export async function expireNodes(db: Db): Promise<number> {
+  return transact(db, "store.node.expire", async (tx) => {
+    const { rows } = await sql<{ id: NodeId; name: string }>`
+      update nodes set status = 'unreachable', status_since = now()
+      where id in (select id from nodes where status = 'ready' and lease_until < now()
+        order by id for no key update skip locked)
+      returning id, name`.execute(tx.query);
+    if (rows.length === 0) return 0;
+    const told = nothingTold();
+    for (const node of rows)
+      told.events.push(nodeEvent(node.id, "node.unreachable", `node ${node.name} does not answer`));
+    const ids = rows.map((row) => row.id) as string[];
+    const { rows: boxes } = await sql<{ id: BoxId }>`
+      select id from boxes where reserved and node_id = any(${ids}::text[])
+      order by id for no key update`.execute(tx.query);
+    await concludeBoxes(
+      tx,
+      boxes.map((box) => box.id),
+      told,
+    );
+    return rows.length;
+  });
+}
