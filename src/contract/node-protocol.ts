@@ -86,6 +86,8 @@ export const keptSnapshotSchema = z.object({
   fetch: z.boolean(),
   /** Object key of its manifest once durable. */
   manifestKey: z.string().nullable(),
+  /** Organization that it belongs to: equal pages are stored once inside it. */
+  scope: z.string(),
 });
 export type KeptSnapshot = z.infer<typeof keptSnapshotSchema>;
 

@@ -61,6 +61,11 @@ test("an epoch that came to rest is never started from its source again", () => 
     if (c.host === "absent" && c.rest === "taken") assert.equal(answer(c, "none").do, "none");
 });
 
+test("what is not there does not come to rest by being made again from its source", () => {
+  for (const c of ALL)
+    if (c.host === "absent" && c.desired !== "running") assert.equal(answer(c, "none").do, "none");
+});
+
 test("an instance is destroyed only when it is deleted, foreign, at rest, replaced or a broken build", () => {
   everyAnswer((c, action) => {
     if (action.do !== "destroy") return;

@@ -16,7 +16,7 @@ export interface Want {
   readonly epoch: number;
   readonly desired: DesiredState;
   readonly bootSerial: number;
-  /** What the box is to come to rest as, when it is to be paused or stopped. */
+  /** What the box is to come to rest as, when it is to be paused or stopped; null once given up. */
   readonly restSnapshot: WantedSnapshot | null;
   /** Wanted of the running box, oldest first; without those that are taken or given up. */
   readonly dueSnapshots: readonly WantedSnapshot[];
@@ -49,7 +49,7 @@ export interface Attempt {
 export interface Limits {
   readonly backoffBaseMs: number;
   readonly backoffMaxMs: number;
-  /** After so many failures a snapshot of a running box is given up. */
+  /** After so many failures a snapshot is given up. */
   readonly snapshotTries: number;
 }
 
@@ -83,12 +83,9 @@ export function decide(
 ): Action {
   const action = intended(want, have);
   if (!attempt || action.do === "none" || action.do === "wait") return action;
-  const isOptional = action.do === "snapshot" && !releasesCompute(action.snapshot.kind);
-  if (
-    isOptional &&
-    attempt.doing === "snapshot" &&
-    (!attempt.retryable || attempt.failures >= limits.snapshotTries)
-  )
+  // Given up, and not tried for ever: the box runs on, and the control plane decides what then.
+  const isWornOut = !attempt.retryable || attempt.failures >= limits.snapshotTries;
+  if (action.do === "snapshot" && attempt.doing === "snapshot" && isWornOut)
     return { do: "give-up", snapshot: action.snapshot };
   // What fails for good is not tried again; only removal is, because nothing else frees the host.
   const isFinal = !attempt.retryable && action.do === attempt.doing && action.do !== "destroy";
@@ -124,6 +121,8 @@ function intended(want: Want | null, have: Have): Action {
 function ofAbsent(want: Want, have: Have): Action {
   // Starting again from the source would lose what this epoch did: the next epoch has to come.
   if (have.restedEpoch >= want.epoch) return NONE;
+  // Nothing is here to come to rest. The control plane knows whether something was: it concludes.
+  if (want.desired !== "running") return NONE;
   return have.sourceIsHere ? { do: "start", why: "it has to be made" } : sourceMissing();
 }
 
@@ -178,8 +177,8 @@ function ofStopped(want: Want, have: Have): Action {
   switch (have.state) {
     case "absent":
     case "down": {
-      const next = due ?? want.restSnapshot;
-      return next ? { do: "snapshot", snapshot: { ...next, withMemory: false } } : restUnnamed();
+      const rest = want.restSnapshot;
+      return rest ? { do: "snapshot", snapshot: { ...rest, withMemory: false } } : restUnnamed();
     }
     case "frozen":
       return due ? { do: "snapshot", snapshot: due } : thaw();
