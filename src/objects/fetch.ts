@@ -2,6 +2,7 @@
 // against its digest before it is written, so that what is on the disk at the end is what was frozen.
 
 import { hash } from "node:crypto";
+import { writeSync } from "node:fs";
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
@@ -100,7 +101,7 @@ async function writeFiles(
     let doneBytes = 0;
     for await (const { read, bytes } of readAhead(ports.store, reads)) {
       for (const number of read.blocks)
-        await writer.writeBlock(number, blockBytes(table.blocks[number]!, read, bytes));
+        writer.writeBlock(number, blockBytes(table.blocks[number]!, read, bytes));
       doneBytes += read.length;
       ports.onProgress({ doneBytes, totalBytes });
     }
@@ -172,7 +173,10 @@ function blockBytes(block: Block, read: Read, bytes: Buffer): Buffer {
   if (!hash("sha256", stored, "buffer").equals(block.sha256))
     throw new SnapshotError("corrupt", block.pack.key, `block at byte ${block.offset} changed`);
   if (block.codec !== CODEC_ZSTD) return stored;
-  return zstdDecompressSync(stored, { maxOutputLength: block.pages * PAGE_BYTES });
+  return zstdDecompressSync(stored, {
+    maxOutputLength: block.pages * PAGE_BYTES,
+    chunkSize: block.pages * PAGE_BYTES, // One output buffer: half the time of the default's many.
+  });
 }
 
 /** Knows, for each block, which pages of which files come from it, and writes them in runs. */
@@ -204,7 +208,8 @@ class PageWriter {
     });
   }
 
-  async writeBlock(number: number, bytes: Buffer): Promise<void> {
+  /** Synchronous, because a worker has nothing else to do and a call to the thread pool costs more. */
+  writeBlock(number: number, bytes: Buffer): void {
     const targets = this.#targets.get(number)!;
     const { key } = this.#table.blocks[number]!.pack;
     const digests = new Map<number, Buffer>();
@@ -237,21 +242,13 @@ class PageWriter {
       );
       const offset = first * PAGE_BYTES;
       const length = Math.min(pages * PAGE_BYTES, size - offset);
-      await writeAll(this.#handles.get(name)!, bytes, firstSlot * PAGE_BYTES, length, offset);
+      writeAll(this.#handles.get(name)!.fd, bytes, firstSlot * PAGE_BYTES, length, offset);
     }
     this.#targets.delete(number);
   }
 }
 
-async function writeAll(
-  handle: FileHandle,
-  bytes: Buffer,
-  from: number,
-  length: number,
-  position: number,
-): Promise<void> {
-  for (let done = 0; done < length; ) {
-    const { bytesWritten } = await handle.write(bytes, from + done, length - done, position + done);
-    done += bytesWritten;
-  }
+function writeAll(fd: number, bytes: Buffer, from: number, length: number, at: number): void {
+  for (let done = 0; done < length; )
+    done += writeSync(fd, bytes, from + done, length - done, at + done);
 }

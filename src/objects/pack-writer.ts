@@ -60,6 +60,7 @@ export class PackWriter {
     const raw = this.#open.subarray(0, this.#openPages * PAGE_BYTES);
     const packed = zstdCompressSync(raw, {
       params: { [constants.ZSTD_c_compressionLevel]: 1 },
+      chunkSize: raw.length + BLOCK_PAGES,
     });
     const pays = packed.length < raw.length * WORTH_IT;
     const stored = pays ? packed : Buffer.from(raw);

@@ -339,7 +339,12 @@ test("in a worker: the same, errors keep their type, and progress and abort arri
   const input = await made.write("s1", files);
   const seen: number[] = [];
   const onProgress = ({ doneBytes }: { doneBytes: number }): void => void seen.push(doneBytes);
-  const { manifestKey } = await uploadSnapshot(input, { store, failpoints, onProgress });
+  const result = await uploadSnapshot(input, { store, failpoints, onProgress });
+  const { manifestKey } = result;
+  const here = await SnapshotFiles.make(t, new MemoryStore());
+  assert.deepEqual(await here.upload("s1", files), result);
+  const { objects } = here.store as MemoryStore;
+  for (const [key, { bytes }] of objects) assert.deepEqual(await store.get(key), bytes);
   assert.equal(seen.at(-1), files.ram.length);
   assert.ok(failpoints.hits("objects.upload.pack") > 0);
   const directory = join(made.root, "back");

@@ -34,7 +34,7 @@ export interface ObjectStore {
    * `precondition_failed` is thrown. A full disk throws `no_space` and leaves nothing.
    */
   put(key: string, bytes: Uint8Array, options?: { readonly ifNoneMatch?: boolean }): Promise<void>;
-  /** Throws `not_found`. */
+  /** The bytes are the caller's to change or to give away. Throws `not_found`. */
   get(key: string): Promise<Buffer>;
   /** Bytes from `offset`, fewer than `length` when the object ends before. Throws `not_found`. */
   getRange(key: string, offset: number, length: number): Promise<Buffer>;

@@ -18,6 +18,8 @@ export class UploadIntent {
   readonly #key: string;
   readonly #manifests: string[] = [];
   readonly #objects = new Set<string>();
+  /** Writes go one after another: an older body must not replace a newer one. */
+  #lastWrite: Promise<void> = Promise.resolve();
 
   constructor(store: ObjectStore, snapshotId: string) {
     this.#store = store;
@@ -39,7 +41,10 @@ export class UploadIntent {
   /** First write, then look: whichever of us and a collection comes second sees the other. */
   async #announced(key: string): Promise<boolean> {
     const body: IntentBody = { manifests: this.#manifests, objects: [...this.#objects] };
-    await this.#store.put(this.#key, Buffer.from(JSON.stringify(body)));
+    const bytes = Buffer.from(JSON.stringify(body));
+    const write = this.#lastWrite.then(() => this.#store.put(this.#key, bytes));
+    this.#lastWrite = write.catch(() => {});
+    await write;
     return !(await readCondemned(this.#store)).has(key);
   }
 

@@ -319,26 +319,30 @@ class PackStore {
   }
 
   async store(closed: readonly ClosedPack[]): Promise<void> {
-    for (const { pack, parts } of closed) {
-      let bytes = Buffer.concat(parts);
-      pack.key = packKeyOf(this.#scope, hash("sha256", bytes));
-      if (!(await this.#intent.relyOnObject(pack.key))) {
-        // About to be deleted: bytes that no block names give the pack another name.
-        bytes = Buffer.concat([bytes, randomBytes(16)]);
-        pack.key = packKeyOf(this.#scope, hash("sha256", bytes));
-        await this.#intent.relyOnObject(pack.key);
-      }
-      pack.bytes = bytes.length;
-      this.bytes += bytes.length;
-      const put = putOnce(this.#ports.store, pack.key, bytes);
+    for (const pack of closed) {
+      const put = this.#put(pack);
       this.#inFlight.add(put);
       put.then(
         () => this.#inFlight.delete(put),
         () => {}, // Kept, so that the next wait throws it.
       );
       if (this.#inFlight.size >= PACKS_IN_FLIGHT) await Promise.race(this.#inFlight);
-      await this.#ports.failpoints.hit("objects.upload.pack");
     }
+  }
+
+  async #put({ pack, parts }: ClosedPack): Promise<void> {
+    let bytes = Buffer.concat(parts);
+    pack.key = packKeyOf(this.#scope, hash("sha256", bytes));
+    if (!(await this.#intent.relyOnObject(pack.key))) {
+      // About to be deleted: bytes that no block names give the pack another name.
+      bytes = Buffer.concat([bytes, randomBytes(16)]);
+      pack.key = packKeyOf(this.#scope, hash("sha256", bytes));
+      await this.#intent.relyOnObject(pack.key);
+    }
+    pack.bytes = bytes.length;
+    this.bytes += bytes.length;
+    await putOnce(this.#ports.store, pack.key, bytes);
+    await this.#ports.failpoints.hit("objects.upload.pack");
   }
 
   /** Waits for what is in flight; throws when one of it failed. */

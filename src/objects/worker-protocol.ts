@@ -84,7 +84,13 @@ export async function answerCall(
   } catch (error) {
     answer = { id, error: flatten(error) };
   }
-  worker.postMessage(answer);
+  worker.postMessage(answer, movable(answer.value));
+}
+
+/** What a store gave is ours: when it has its memory to itself, it is moved and not copied. */
+function movable(value: unknown): ArrayBuffer[] {
+  if (!(value instanceof Uint8Array) || !(value.buffer instanceof ArrayBuffer)) return [];
+  return value.length === value.buffer.byteLength ? [value.buffer] : [];
 }
 
 export function flatten(error: unknown): PlainError {
