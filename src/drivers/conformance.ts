@@ -415,7 +415,8 @@ class Story {
 function makeBox(hostName: string): TestBox {
   const boxId = makeId<BoxId>("box", fill);
   const machineId = randomBytes(16).toString("hex");
-  const identity = { boxId, hostName, machineId, sshUserCa: "", sshPrincipals: [boxId], env: {} };
+  const sshUserCa = "ssh-ed25519 AAAA conformance";
+  const identity = { boxId, hostName, machineId, sshUserCa, sshPrincipals: [boxId], env: {} };
   return { boxId, identity, epoch: 1, bootSerial: 0 };
 }
 

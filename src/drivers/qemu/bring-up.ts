@@ -43,6 +43,7 @@ export async function restoreBox(
   vmms: Vmms,
   record: BoxRecord,
   phases: Phases,
+  signal: AbortSignal | undefined,
 ): Promise<BoxRecord> {
   if (!record.memoryFrom) throw new Error("no memory to restore");
   const statePath = join(host.snapshots.path(record.memoryFrom), STATE_FILE);
@@ -50,12 +51,12 @@ export async function restoreBox(
   phases.end("launch");
   await vmms.restore(launched);
   await host.failpoints.hit("driver.restore.loaded");
-  const guest = await vmms.guest(launched); // Before the vCPUs run, so that the guest finds a host.
+  await vmms.openGuest(launched); // Before the vCPUs run, so that the guest finds a host.
   if (record.mustGrow) await growDisks(vmms, launched);
   const qmp = await vmms.monitor(launched);
   await qmp.execute("cont");
   phases.end("restore");
-  await answered(launched, () => guest.hello(RESTORE_TIMEOUT_MS));
+  await answered(launched, () => vmms.guest(launched, RESTORE_TIMEOUT_MS, signal));
   phases.end("answer");
   await host.failpoints.hit("driver.restore.running");
   const released: BoxRecord = { ...launched, memoryFrom: null };
@@ -69,6 +70,7 @@ export async function bootBox(
   vmms: Vmms,
   record: BoxRecord,
   phases: Phases,
+  signal: AbortSignal | undefined,
 ): Promise<BoxRecord> {
   const files = host.boxes.filesPath(record.run.boxId);
   await clearRam(files, record.run.spec.memoryMib);
@@ -76,8 +78,7 @@ export async function bootBox(
   const launched = await vmms.launch(record, null);
   phases.end("launch");
   if (record.mustGrow) await growDisks(vmms, launched);
-  const guest = await vmms.guest(launched);
-  await answered(launched, () => guest.hello(BOOT_TIMEOUT_MS));
+  await answered(launched, () => vmms.guest(launched, BOOT_TIMEOUT_MS, signal));
   phases.end("boot");
   return launched;
 }
@@ -116,7 +117,7 @@ export async function renew(
   // The same for the same epoch: what was opened with it before a snapshot stays open after.
   const held = record.acknowledged?.epoch === run.epoch ? record.acknowledged : null;
   const execToken = held?.execToken ?? randomBytes(32).toString("hex");
-  const guest = await vmms.guest(record);
+  const guest = await answered(record, () => vmms.guest(record));
   const { identity } = run;
   await host.failpoints.hit("driver.renew.begun");
   const ack = await answered(record, () =>

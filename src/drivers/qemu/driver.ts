@@ -120,20 +120,17 @@ export class QemuDriver implements Driver {
     const current: BoxRecord = { ...record, run };
     if (await this.#vmms.isAlive(record)) {
       await this.#letGo(record);
-      const guest = await this.#vmms.guest(record);
-      await guest.hello(SHUTDOWN_ASK_MS, signal);
-      phases.end("answer");
       return [current, "adopted"];
     }
     if (record.memoryFrom) {
-      return [await restoreBox(this.#host, this.#vmms, current, phases), "restored"];
+      return [await restoreBox(this.#host, this.#vmms, current, phases, signal), "restored"];
     }
     // A boot that was asked for is no news.
     const isUnasked = record.vmm !== null && run.bootSerial <= record.run.bootSerial;
     const ended = isUnasked ? (record.ended ?? (await howItEnded(this.#host, record))) : null;
     const noticed = ended ? withNotice(record.notices, ended) : record.notices;
     const booting: BoxRecord = { ...current, acknowledged: null, notices: noticed };
-    return [await bootBox(this.#host, this.#vmms, booting, phases), "booted"];
+    return [await bootBox(this.#host, this.#vmms, booting, phases, signal), "booted"];
   }
 
   /** Lets the vCPUs of a live VMM run when a snapshot that was not finished holds them. */
@@ -199,8 +196,6 @@ export class QemuDriver implements Driver {
     if (!acknowledged || sshHostCertificate === null) {
       throw new DriverError("box_wrong_state", `box ${run.boxId} was never ready; start it`, true);
     }
-    const guest = await this.#vmms.guest(record);
-    await guest.hello(SHUTDOWN_ASK_MS);
     const { how } = acknowledged;
     const phases = new Phases(this.#host);
     return await renew(this.#host, this.#vmms, record, run, sshHostCertificate, how, phases);
@@ -282,7 +277,7 @@ export class QemuDriver implements Driver {
   async commitSnapshot(snapshot: SnapshotMeta): Promise<LocalSnapshot> {
     const { snapshots } = this.#host;
     const done = await snapshots.get(snapshot.snapshotId);
-    return done ?? (await snapshots.commit(snapshots.stagingPath(snapshot.snapshotId), snapshot));
+    return done ?? (await snapshots.commitStaged(snapshot));
   }
 
   async removeSnapshot(snapshotId: SnapshotId): Promise<void> {
@@ -350,7 +345,7 @@ export class QemuDriver implements Driver {
     const found = await this.#host.boxes.read(boxId);
     const record = this.#requireEpoch(boxId, epoch ?? found?.run.epoch ?? 0, found);
     if (await isReady(this.#host, record, record.run.epoch)) return record;
-    throw new DriverError("box_wrong_state", `box ${boxId} is not ready`, true);
+    throw new DriverError("guest_unreachable", `box ${boxId} is not ready`, true);
   }
 }
 

@@ -115,9 +115,20 @@ export class SnapshotDirectory {
   }
 
   async readMachine(snapshotId: string): Promise<Machine> {
-    const machine = await readJson<Machine>(join(this.path(snapshotId), MACHINE_FILE));
+    return await this.#machineIn(this.path(snapshotId), snapshotId);
+  }
+
+  async #machineIn(directory: string, snapshotId: string): Promise<Machine> {
+    const machine = await readJson<Machine>(join(directory, MACHINE_FILE));
     if (!machine) throw corrupt(snapshotId, [`${MACHINE_FILE} is missing`]);
     return machine;
+  }
+
+  /** Commits a download. Whoever wrote it checked every page against its digest. */
+  async commitStaged(meta: SnapshotMeta): Promise<LocalSnapshot> {
+    const directory = this.stagingPath(meta.snapshotId);
+    await this.#verifyState(directory, meta);
+    return await this.commit(directory, meta);
   }
 
   /** Makes what lies in `directory` the snapshot: everything to disk, sealed, then one rename. */
@@ -158,7 +169,7 @@ export class SnapshotDirectory {
       throw corrupt(snapshotId, [error.message]);
     });
     const changes = seal ? differences(seal, current) : ["its seal is missing"];
-    await this.#verifyState(snapshot);
+    await this.#verifyState(directory, snapshot);
     if (changes.length === 0 && seal?.bootId === this.#bootId) return "seal";
     const digests = await readSnapshotDigests(directory).catch((error: Error) => {
       throw corrupt(snapshotId, [error.message]);
@@ -177,10 +188,10 @@ export class SnapshotDirectory {
   }
 
   /** The device state is small: it is always read. */
-  async #verifyState(snapshot: LocalSnapshot): Promise<void> {
-    const machine = await this.readMachine(snapshot.snapshotId);
+  async #verifyState(directory: string, snapshot: SnapshotMeta): Promise<void> {
+    const machine = await this.#machineIn(directory, snapshot.snapshotId);
     if (!snapshot.withMemory) return;
-    const actual = await sha256OfFile(join(snapshot.directory, STATE_FILE));
+    const actual = await sha256OfFile(join(directory, STATE_FILE)).catch(() => null);
     if (actual !== machine.stateSha256) {
       throw corrupt(snapshot.snapshotId, [`${STATE_FILE}: SHA-256 differs`]);
     }

@@ -68,13 +68,15 @@ export async function takeWithMemory(
     pausedMs = Math.round(host.clock.monotonicMs() - beganMs);
     await host.failpoints.hit("driver.snapshot.resumed");
   }
-  const stateSha256 = await sha256OfFile(join(directory, STATE_FILE));
   try {
+    const stateSha256 = await sha256OfFile(join(directory, STATE_FILE));
     const snapshot = await commit(host, record, request, directory, stateSha256);
     const tookMs = Math.round(host.clock.monotonicMs() - beganMs);
     host.log.info({ boxId, ...request, pausedMs, tookMs }, "snapshot committed");
     return snapshot;
   } catch (error) {
+    // Once it is committed, a box that was to come to rest must not run on beside it.
+    if (await host.snapshots.get(request.snapshotId)) throw error;
     await rm(directory, { recursive: true, force: true });
     if (releases) await resume(freezing);
     throw spaceError(error, host);

@@ -27,6 +27,7 @@ const OVERHEAD_CPUS = 0.25;
 const PROCESSES_MAX = 256;
 
 const MONITOR_TIMEOUT_MS = 30_000;
+const ANSWER_TIMEOUT_MS = 15_000;
 const MIGRATION_TIMEOUT_MS = 120_000;
 const EXIT_POLL_MS = 10;
 
@@ -34,6 +35,8 @@ interface Connections {
   readonly pid: number;
   qmp: Promise<Qmp> | null;
   guest: Promise<GuestControl> | null;
+  /** The guest answered on this connection; without that, it takes nothing else. */
+  isGreeted: boolean;
 }
 
 export class Vmms {
@@ -122,8 +125,8 @@ export class Vmms {
     });
   }
 
-  /** The control channel to a live VMM's guest. */
-  async guest(record: BoxRecord): Promise<GuestControl> {
+  /** Opens the control channel to a live VMM, whether or not its guest listens yet. */
+  async openGuest(record: BoxRecord): Promise<GuestControl> {
     const connections = this.#connectionsOf(record);
     const path = join(this.#sockets(record.run.boxId), "control.sock");
     connections.guest ??= openGuestControl(path, { clock: this.#host.clock });
@@ -135,12 +138,17 @@ export class Vmms {
     }
   }
 
-  /** Forgets the control channel, so that the next use opens a new one. */
-  async dropGuest(boxId: BoxId): Promise<void> {
-    const connections = this.#connections.get(boxId);
-    const guest = await connections?.guest?.catch(() => null);
-    guest?.close();
-    if (connections) connections.guest = null;
+  /** The control channel to a guest that answers on it; waits for its boot when need be. */
+  async guest(
+    record: BoxRecord,
+    timeoutMs = ANSWER_TIMEOUT_MS,
+    signal?: AbortSignal,
+  ): Promise<GuestControl> {
+    const connections = this.#connectionsOf(record);
+    const guest = await this.openGuest(record);
+    if (!connections.isGreeted) await guest.hello(timeoutMs, signal);
+    connections.isGreeted = true;
+    return guest;
   }
 
   #connectionsOf(record: BoxRecord): Connections {
@@ -149,7 +157,7 @@ export class Vmms {
     const held = this.#connections.get(boxId);
     if (held?.pid === record.vmm.pid) return held;
     this.#disconnect(boxId);
-    const fresh: Connections = { pid: record.vmm.pid, qmp: null, guest: null };
+    const fresh: Connections = { pid: record.vmm.pid, qmp: null, guest: null, isGreeted: false };
     this.#connections.set(boxId, fresh);
     return fresh;
   }

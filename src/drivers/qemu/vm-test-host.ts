@@ -1,0 +1,68 @@
+// For tests with real VMs: a state directory with reflinks, the base image, and an account of what is left.
+
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { BoxSpec } from "#domain/box.ts";
+import { ensureBaseImage } from "#images/build.ts";
+import { systemClock } from "#lib/clock.ts";
+import { Failpoints } from "#lib/failpoint.ts";
+import { silentLog } from "#lib/log.ts";
+import { run } from "#lib/run.ts";
+import { createQemuDriver, type QemuDriver } from "./driver.ts";
+import { openHost, type QemuDriverOptions } from "./host.ts";
+import { ensureReflinkDirectory, removeReflinkDirectory } from "./reflink-fs.ts";
+
+export const IMAGES_DIR = "/var/cache/berth/images";
+/** The smallest that boots well. */
+export const TEST_SPEC: BoxSpec = { cpus: 1, memoryMib: 512, rootDiskGib: 5, homeDiskGib: 1 };
+
+export interface VmTestHost {
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly imageDigest: string;
+  readonly options: QemuDriverOptions;
+  open(failpoints?: Failpoints): Promise<QemuDriver>;
+  /** What boxes left on the host, one line each. */
+  leftovers(): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+export async function openVmTestHost(): Promise<VmTestHost> {
+  const base = await mkdtemp(join(tmpdir(), "berth-vm-"));
+  const stateDir = join(base, "state");
+  await ensureReflinkDirectory(stateDir, 16, run);
+  const imageOptions = { cacheDir: IMAGES_DIR, run, log: silentLog };
+  const { digest } = await ensureBaseImage("debian-12", imageOptions);
+  const options: QemuDriverOptions = {
+    ...{ stateDir, imagesDir: IMAGES_DIR, clock: systemClock, run, log: silentLog },
+    failpoints: new Failpoints(),
+  };
+  const host = await openHost(options);
+  return {
+    ...{ stateDir, runDir: host.runDir, imageDigest: digest, options },
+    open: (failpoints) =>
+      createQemuDriver({ ...options, failpoints: failpoints ?? options.failpoints }),
+    async leftovers() {
+      const lines: string[] = [];
+      for (const name of await host.cgroups.list()) lines.push(`cgroup ${name}`);
+      for (const slot of await host.networks.list()) lines.push(`network ${slot}`);
+      for (const slot of (await host.slots.mine()).keys()) lines.push(`slot ${slot}`);
+      for (const name of await readdir(host.runDir)) lines.push(`run ${name}`);
+      for (const part of ["boxes", "snapshots", "taking", "staging", "trash"]) {
+        for (const name of await readdir(join(stateDir, part)).catch(() => [])) {
+          lines.push(`${part} ${name}`);
+        }
+      }
+      return lines;
+    },
+    async close() {
+      await host.cgroups.close();
+      await host.networks.close();
+      for (const slot of (await host.slots.mine()).keys()) await host.slots.release(slot);
+      await rm(host.runDir, { recursive: true, force: true });
+      await removeReflinkDirectory(stateDir, run);
+      await rm(base, { recursive: true });
+    },
+  };
+}
