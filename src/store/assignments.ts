@@ -168,7 +168,7 @@ async function readKeptSnapshots(db: Db, nodeId: NodeId): Promise<KeptSnapshot[]
   const { rows } = await sql<KeptSnapshot>`
     with here as (select snapshot_id from snapshot_copies where node_id = ${nodeId}),
     running as (select id, epoch, source_snapshot_id from boxes where node_id = ${nodeId} and reserved)
-    select s.id as "snapshotId", s.manifest_key as "manifestKey",
+    select s.id as "snapshotId", s.manifest_key as "manifestKey", s.org_id as scope,
       s.state in ('requested', 'local') and (s.kind <> 'fork' or s.kept or exists (
         select 1 from boxes w where w.source_snapshot_id = s.id and not w.reserved
           and w.deleted_at is null)) as upload,
