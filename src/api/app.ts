@@ -1,7 +1,6 @@
 // The Fastify application without a socket: hooks, errors, routes and the OpenAPI document. server.ts
 // listens with it, tests inject into it, and tools/gen.ts reads its document.
 
-import { randomFillSync } from "node:crypto";
 import swagger from "@fastify/swagger";
 import fastify, { type FastifyInstance } from "fastify";
 import {
@@ -18,6 +17,7 @@ import type { Metrics } from "#lib/metrics.ts";
 import type { RequestSchemas } from "./fields.ts";
 import { documentOf } from "./openapi.ts";
 import { problemBody, problemHeaders, toProblem } from "./problem.ts";
+import { makeRequestId } from "./request-id.ts";
 import { type Handlers, type RouteContext, registerRoutes } from "./route.ts";
 
 declare module "fastify" {
@@ -57,7 +57,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
-    genReqId: requestId,
+    genReqId: makeRequestId,
     frameworkErrors: (error, request, reply) => {
       sendProblem(error, request.id, reply, options);
     },
@@ -184,12 +184,4 @@ function sendProblem(
     .headers({ ...problemHeaders(problem), "x-request-id": requestId })
     .serializer((payload) => JSON.stringify(payload))
     .send(problemBody(problem, requestId));
-}
-
-const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
-
-function requestId(): string {
-  let text = "req_";
-  for (const byte of randomFillSync(new Uint8Array(12))) text += ALPHABET[byte & 31];
-  return text;
 }

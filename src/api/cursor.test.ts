@@ -3,9 +3,31 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { decodeCursor, encodeCursor, pageFrom } from "./cursor.ts";
+import { encodeCursor, numberPosition, pageFrom, textPosition } from "./cursor.ts";
 
-const position = fc.oneof(fc.string(), fc.maxSafeNat());
+const position = fc.oneof(
+  fc.string().filter((text) => !text.includes("\0")),
+  fc.maxSafeNat(),
+);
+
+function decodeCursor(scope: unknown[], cursor: string) {
+  try {
+    return textPosition(scope, cursor);
+  } catch {
+    return numberPosition(scope, cursor);
+  }
+}
+
+test("a forged position of the wrong kind is refused", () => {
+  for (const value of [1.5, -1e300, "x", "1"])
+    assert.throws(() => numberPosition(["x"], encodeCursor(["x"], value)), {
+      code: "invalid_cursor",
+    });
+  for (const value of [1, "a\0b"])
+    assert.throws(() => textPosition(["x"], encodeCursor(["x"], value)), {
+      code: "invalid_cursor",
+    });
+});
 
 test("a cursor gives its position back, in its own list only", () => {
   fc.assert(

@@ -12,15 +12,38 @@ export function encodeCursor(scope: readonly unknown[], position: string | numbe
   return Buffer.concat([tagOf(scope, text), Buffer.from(text)]).toString("base64url");
 }
 
-export function decodeCursor(scope: readonly unknown[], cursor: string): string | number {
+/** The position as text; null without a cursor. */
+export function textPosition(scope: readonly unknown[], cursor: string | undefined): string | null {
+  if (cursor === undefined) return null;
+  const position = decodeCursor(scope, cursor);
+  if (typeof position !== "string" || position.includes("\0")) throw notOurs();
+  return position;
+}
+
+/** The position as a whole number; null without a cursor. */
+export function numberPosition(
+  scope: readonly unknown[],
+  cursor: string | undefined,
+): number | null {
+  if (cursor === undefined) return null;
+  const position = decodeCursor(scope, cursor);
+  if (!Number.isSafeInteger(position)) throw notOurs();
+  return position as number;
+}
+
+function decodeCursor(scope: readonly unknown[], cursor: string): unknown {
   const bytes = Buffer.from(cursor, "base64url");
   const text = bytes.subarray(TAG_BYTES).toString();
   const isOurs =
     bytes.toString("base64url") === cursor &&
     bytes.length > TAG_BYTES &&
     bytes.subarray(0, TAG_BYTES).equals(tagOf(scope, text));
-  if (!isOurs) throw new Problem("invalid_cursor", "The cursor does not belong to this list.");
-  return JSON.parse(text) as string | number;
+  if (!isOurs) throw notOurs();
+  return JSON.parse(text) as unknown;
+}
+
+function notOurs(): Problem {
+  return new Problem("invalid_cursor", "The cursor does not belong to this list.");
 }
 
 function tagOf(scope: readonly unknown[], text: string): Buffer {

@@ -15,7 +15,7 @@ import {
 } from "#store/events.ts";
 import type { Wakes } from "#store/listen.ts";
 import { TOPICS } from "#store/wake.ts";
-import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { encodeCursor, numberPosition } from "./cursor.ts";
 import type { SseMessage } from "./sse.ts";
 
 const BATCH = 200;
@@ -31,7 +31,7 @@ export function eventCursor(id: number): string {
 }
 
 export function eventIdOf(cursor: string): number {
-  return Number(decodeCursor(SCOPE, cursor));
+  return numberPosition(SCOPE, cursor) ?? 0;
 }
 
 export function shapeEvent(event: EventView): Event {

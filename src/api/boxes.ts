@@ -1,0 +1,94 @@
+// Boxes: create, read, change what is wanted, fork, wait.
+
+import type { RouteNamed } from "#contract/routes.ts";
+import type { Subject } from "#domain/permission.ts";
+import { type Intent, setDesired } from "#store/box-intent.ts";
+import { type AcceptedBox, createBox, getBox, listBoxes } from "#store/boxes.ts";
+import { forkBox } from "#store/forks.ts";
+import { answerOnce } from "#store/idempotency.ts";
+import { TOPICS } from "#store/wake.ts";
+import type { ApiContext } from "./context.ts";
+import { pageFrom, textPosition } from "./cursor.ts";
+import type { Call, Handlers } from "./route.ts";
+import { shapeBox, shapeOperation } from "./shape-box.ts";
+import { waitFor } from "./wait.ts";
+
+/** What every change of intent takes. */
+type IntentCall = Pick<
+  Call<RouteNamed<"boxes.start">>,
+  "subject" | "params" | "ifMatch" | "mutation"
+>;
+
+export function shapeAccepted({ box, operation }: AcceptedBox) {
+  return { box: shapeBox(box), operation: shapeOperation(operation) };
+}
+
+export function boxHandlers(
+  context: ApiContext,
+): Pick<Handlers, Extract<keyof Handlers, `boxes.${string}`>> {
+  const { db } = context;
+  const intent = (verb: Intent) => (call: IntentCall) =>
+    answerOnce(db, call.subject, call.mutation, async (tx) =>
+      shapeAccepted(
+        await setDesired(tx, call.subject, call.params.box, verb, { ifGeneration: call.ifMatch }),
+      ),
+    );
+  return {
+    "boxes.create": ({ subject, body, mutation }) =>
+      answerOnce(db, subject, mutation, async (tx) =>
+        shapeAccepted(
+          await createBox(tx, subject, {
+            name: body.name ?? null,
+            template: body.template,
+            version: body.version ?? null,
+            env: body.env,
+          }),
+        ),
+      ),
+    "boxes.list": async ({ subject, query }) => {
+      const scope = ["boxes", query.template ?? null];
+      const rows = await listBoxes(db, subject, {
+        after: textPosition(scope, query.cursor),
+        limit: query.limit + 1,
+        template: query.template,
+      });
+      return pageFrom(rows, query.limit, scope, (box) => box.id, shapeBox);
+    },
+    "boxes.get": async ({ subject, params }) => shapeBox(await getBox(db, subject, params.box)),
+    "boxes.start": intent("start"),
+    "boxes.stop": intent("stop"),
+    "boxes.pause": intent("pause"),
+    "boxes.resume": intent("resume"),
+    "boxes.restart": intent("restart"),
+    "boxes.delete": intent("delete"),
+    "boxes.fork": ({ subject, params, body, mutation }) =>
+      answerOnce(db, subject, mutation, async (tx) => {
+        const forks = await forkBox(tx, subject, params.box, {
+          count: body.count,
+          names: body.names ?? null,
+        });
+        return { forks: forks.map(shapeAccepted) };
+      }),
+    "boxes.wait": (call) => wait(context, call),
+  };
+}
+
+async function wait(context: ApiContext, call: Call<RouteNamed<"boxes.wait">>) {
+  const { db, wakes, clock } = context;
+  const subscription = wakes.subscribe([TOPICS.events]);
+  try {
+    // By id from here on: a name may come to mean another box while we wait.
+    const { id } = await getBox(db, call.subject, call.params.box);
+    const { verdict, box } = await waitFor({
+      goal: call.query.for,
+      timeoutMs: call.query.timeoutMs,
+      read: () => getBox(db, call.subject as Subject, id),
+      subscription,
+      clock,
+      signal: call.signal,
+    });
+    return { reached: verdict === "reached", hopeless: verdict === "hopeless", box: shapeBox(box) };
+  } finally {
+    subscription.close();
+  }
+}

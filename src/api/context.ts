@@ -1,0 +1,25 @@
+// What the handlers work with; server.ts puts it together from what main gives.
+
+import type { Clock } from "#lib/clock.ts";
+import type { Log } from "#lib/log.ts";
+import type { Metrics } from "#lib/metrics.ts";
+import type { Database } from "#store/db.ts";
+import type { Wakes } from "#store/listen.ts";
+import type { SshAuthority } from "#trust/ssh-certificates.ts";
+import type { TicketSigner } from "#trust/tickets.ts";
+
+export interface ApiContext {
+  readonly db: Database;
+  readonly wakes: Wakes;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly version: string;
+  readonly signTicket: TicketSigner;
+  readonly sshUserAuthority: SshAuthority;
+  readonly sshHostAuthority: SshAuthority;
+  /** Where clients reach the gateway. */
+  readonly gatewayUrl: string;
+  /** The image digest of a template's `base`; null when there is no such base. */
+  readonly resolveBase: (base: string) => Promise<string | null>;
+}

@@ -1,0 +1,209 @@
+// What nodes and gateways may say and ask (contract/node-protocol.ts, contract/gateway-join.ts).
+
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import { Problem } from "#contract/errors.ts";
+import { joinGatewaySchema } from "#contract/gateway-join.ts";
+import {
+  type BoxReport,
+  hostCertificateRequestSchema,
+  type Joined,
+  joinSchema,
+  type Report,
+  reportSchema,
+} from "#contract/node-protocol.ts";
+import type { NodeId } from "#domain/ids.ts";
+import type { Clock } from "#lib/clock.ts";
+import type { Log } from "#lib/log.ts";
+import type { Metrics } from "#lib/metrics.ts";
+import { getAssignedBox } from "#store/assigned-box.ts";
+import { readAssignments, waitRevision } from "#store/assignments.ts";
+import { type Database, transact } from "#store/db.ts";
+import { joinGateway } from "#store/gateways.ts";
+import type { Wakes } from "#store/listen.ts";
+import { joinNode } from "#store/nodes.ts";
+import { recordReport } from "#store/reports.ts";
+import { TOPICS } from "#store/wake.ts";
+import { type SshAuthority, SshKeyError, signHostCertificate } from "#trust/ssh-certificates.ts";
+import { hashToken } from "#trust/token-hash.ts";
+import { type CertificateAuthority, CsrError } from "#trust/x509.ts";
+import { peerOf } from "./node-server.ts";
+import { storable } from "./storable.ts";
+
+export interface NodeApiContext {
+  readonly db: Database;
+  readonly wakes: Wakes;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly authority: CertificateAuthority;
+  readonly sshUserAuthority: SshAuthority;
+  readonly sshHostAuthority: SshAuthority;
+  /** Keys that gateways check tickets with. */
+  readonly ticketPublicKeysPem: readonly string[];
+  /** Gateways that nodes keep a connection to. */
+  readonly gatewayNodeUrls: readonly string[];
+  readonly objectStore: Joined["objectStore"];
+  /** A node that reports nothing for this long counts as unreachable. */
+  readonly leaseMs: number;
+  readonly closing: AbortSignal;
+}
+
+const DAY_MS = 86_400_000;
+/** There is no renewal yet, so certificates of nodes and gateways must outlive them. */
+const CERTIFICATE_MS = 3650 * DAY_MS;
+/** Host certificates are made anew at each start; a box may run for long. */
+const HOST_CERTIFICATE_MS = 3650 * DAY_MS;
+const BACKDATE_MS = 5 * 60_000;
+const MAX_WAIT_MS = 60_000;
+
+const assignmentsQuery = z.object({
+  since: z.coerce.number().int().min(0).default(0),
+  waitMs: z.coerce.number().int().min(0).max(MAX_WAIT_MS).default(0),
+});
+
+export function registerNodeRoutes(app: FastifyInstance, context: NodeApiContext): void {
+  registerJoins(app, context);
+  const { db, wakes, clock } = context;
+  const starts = countStarts(context.metrics);
+
+  app.post("/node/v1/report", { schema: { body: reportSchema } }, async (request) => {
+    const nodeId = peerOf(request, "node") as NodeId;
+    // Logs and messages come out of guests, which may write anything.
+    const report = storable(request.body) as Report;
+    const answer = await recordReport(db, nodeId, report, { leaseMs: context.leaseMs });
+    for (const box of report.boxes) starts(box);
+    return answer;
+  });
+
+  app.get(
+    "/node/v1/assignments",
+    { schema: { querystring: assignmentsQuery } },
+    async (request, reply) => {
+      const nodeId = peerOf(request, "node") as NodeId;
+      const { since, waitMs } = request.query as z.output<typeof assignmentsQuery>;
+      const gone = new AbortController();
+      reply.raw.once("close", () => gone.abort());
+      const subscription = wakes.subscribe([TOPICS.node(nodeId)]);
+      try {
+        const isNewer = await waitRevision(db, subscription, nodeId, {
+          since,
+          waitMs,
+          nowMs: () => clock.monotonicMs(),
+          signal: AbortSignal.any([gone.signal, context.closing]),
+        });
+        if (!isNewer) return reply.status(204).send();
+        return await readAssignments(db, nodeId, {
+          sshUserCa: context.sshUserAuthority.publicKeyLine,
+          gateways: context.gatewayNodeUrls,
+        });
+      } finally {
+        subscription.close();
+      }
+    },
+  );
+
+  app.post(
+    "/node/v1/host-certificate",
+    { schema: { body: hostCertificateRequestSchema } },
+    async (request) => {
+      const nodeId = peerOf(request, "node") as NodeId;
+      const wanted = request.body as z.output<typeof hostCertificateRequestSchema>;
+      const box = await getAssignedBox(db, nodeId, wanted);
+      const nowMs = clock.nowMs();
+      return refuseBadKey("publicKey", () => ({
+        certificate: signHostCertificate(context.sshHostAuthority, {
+          publicKeyLine: wanted.publicKey,
+          keyId: `${box.id} epoch ${wanted.epoch}`,
+          principals: [`${box.name}.berth`, `${box.id}.berth`],
+          notBeforeMs: nowMs - BACKDATE_MS,
+          notAfterMs: nowMs + HOST_CERTIFICATE_MS,
+        }),
+      }));
+    },
+  );
+
+  app.get("/node/v1/ticket-keys", async (request) => {
+    peerOf(request, "gateway");
+    return { publicKeysPem: context.ticketPublicKeysPem };
+  });
+}
+
+/** The token is spent in the transaction that signs: a request that cannot be signed spends none. */
+function registerJoins(app: FastifyInstance, context: NodeApiContext): void {
+  const { db, clock, authority } = context;
+  const validity = () => ({ nowMs: clock.nowMs(), lifetimeMs: CERTIFICATE_MS });
+
+  app.post("/node/v1/join", { schema: { body: joinSchema } }, async (request) => {
+    const body = storable(request.body) as z.output<typeof joinSchema>;
+    return transact(db, "api.node.join", async (tx): Promise<Joined> => {
+      const nodeId = await joinNode(tx, {
+        tokenHash: hashToken(body.token),
+        name: body.name,
+        region: body.region,
+        labels: body.labels,
+      });
+      return {
+        nodeId,
+        certificatePem: await refuseBadKey("csrPem", () =>
+          authority.signNodeCsr(body.csrPem, { nodeId, ...validity() }),
+        ),
+        caPem: authority.certificatePem,
+        objectStore: context.objectStore,
+      };
+    });
+  });
+
+  app.post("/node/v1/join-gateway", { schema: { body: joinGatewaySchema } }, async (request) => {
+    const body = storable(request.body) as z.output<typeof joinGatewaySchema>;
+    return transact(db, "api.gateway.join", async (tx) => {
+      await joinGateway(tx, { tokenHash: hashToken(body.token), name: body.name });
+      return {
+        certificatePem: await refuseBadKey("csrPem", () =>
+          authority.signGatewayCsr(body.csrPem, {
+            name: body.name,
+            hosts: body.hosts,
+            ...validity(),
+          }),
+        ),
+        caPem: authority.certificatePem,
+      };
+    });
+  });
+}
+
+async function refuseBadKey<T>(field: string, sign: () => T | Promise<T>): Promise<T> {
+  try {
+    return await sign();
+  } catch (error) {
+    if (!(error instanceof CsrError || error instanceof SshKeyError)) throw error;
+    throw new Problem("invalid_request", `body.${field}: ${error.message}`, {
+      cause: error,
+      fields: [{ path: `body.${field}`, message: error.message }],
+    });
+  }
+}
+
+/** Remembers this many boxes, so that each start is counted once by this process. */
+const MAX_COUNTED = 100_000;
+
+function countStarts(metrics: Metrics): (box: BoxReport) => void {
+  const seconds = metrics.histogram(
+    "berth_box_start_seconds",
+    "Time of a box's start on its node, by how it came up and by phase.",
+  );
+  const counted = new Map<string, number>();
+  return ({ boxId, epoch, state, started }) => {
+    if (!started || state !== "ready" || (counted.get(boxId) ?? 0) >= epoch) return;
+    if (counted.size >= MAX_COUNTED) counted.clear();
+    counted.set(boxId, epoch);
+    if (started.how === "adopted") return;
+    for (const phase of PHASES) {
+      const ms = started.phases[phase];
+      if (ms !== undefined) seconds.observe(ms / 1000, { how: started.how, phase });
+    }
+  };
+}
+
+/** Those that drivers name; others would make series without bound. */
+const PHASES = ["prepare", "fetch", "launch", "restore", "boot", "renew", "total"] as const;

@@ -1,0 +1,99 @@
+// Nodes as operators see them, and the installation as a whole.
+
+import type { Node } from "#contract/nodes.ts";
+import { countBoxes } from "#store/boxes.ts";
+import {
+  createJoinToken,
+  getNode,
+  listNodes,
+  type NodeView,
+  setSchedulable,
+} from "#store/nodes.ts";
+import { hashToken, makeToken } from "#trust/token-hash.ts";
+import type { ApiContext } from "./context.ts";
+import { pageFrom, textPosition } from "./cursor.ts";
+import type { Handlers } from "./route.ts";
+
+const MINUTE_MS = 60_000;
+/** The overview reads them in one page; over this many it says so by its numbers being lower. */
+const MAX_NODES = 10_000;
+
+function shapeNode(node: NodeView): Node {
+  const { fingerprint } = node;
+  return {
+    id: node.id,
+    name: node.name,
+    region: node.region,
+    labels: { ...node.labels },
+    reachable: node.status === "ready",
+    schedulable: node.schedulable,
+    lastReportAt: node.lastReportAt?.toISOString() ?? null,
+    driver: fingerprint?.driver ?? null,
+    accelerator: fingerprint?.accelerator ?? null,
+    acceleratorReason: fingerprint?.acceleratorReason ?? null,
+    capacity: fingerprint && {
+      cpus: fingerprint.cpus,
+      memoryMib: fingerprint.memoryMib,
+      diskGib: fingerprint.diskGib,
+      gpus: fingerprint.gpus,
+    },
+    used: { ...node.used },
+    createdAt: node.joinedAt.toISOString(),
+  };
+}
+
+export function nodeHandlers(
+  context: ApiContext,
+): Pick<Handlers, Extract<keyof Handlers, `nodes.${string}` | `system.${string}`>> {
+  const { db } = context;
+  return {
+    "nodes.list": async ({ query }) => {
+      const scope = ["nodes"];
+      const after = textPosition(scope, query.cursor);
+      const rows = await listNodes(db, { after, limit: query.limit + 1 });
+      return pageFrom(rows, query.limit, scope, (one) => one.id, shapeNode);
+    },
+    "nodes.get": async ({ params }) => shapeNode(await getNode(db, params.node)),
+    "nodes.update": async ({ subject, params, body }) =>
+      shapeNode(await setSchedulable(db, subject, params.node, body.schedulable)),
+    "nodes.createJoinToken": async ({ subject, body }) => {
+      const token = makeToken();
+      const { expiresAt } = await createJoinToken(db, subject, {
+        hash: hashToken(token),
+        name: body.name ?? null,
+        ttlMs: body.ttlMinutes * MINUTE_MS,
+      });
+      return { token, expiresAt: expiresAt.toISOString() };
+    },
+    "system.get": async ({ subject }) => {
+      const nodes = await listNodes(db, { after: null, limit: MAX_NODES });
+      return {
+        version: context.version,
+        time: new Date(context.clock.nowMs()).toISOString(),
+        user: { id: subject.userId, org: subject.orgId, isAdmin: subject.isAdmin },
+        gatewayUrl: context.gatewayUrl,
+        nodes: {
+          total: nodes.length,
+          reachable: nodes.filter((node) => node.status === "ready").length,
+        },
+        boxes: await countBoxes(db, subject),
+        notices: noticesOf(nodes),
+      };
+    },
+  };
+}
+
+/** What an operator should know although nothing is broken. */
+function noticesOf(nodes: readonly NodeView[]): string[] {
+  if (nodes.length === 0) return ["There is no node yet, so no box can run."];
+  return nodes.flatMap((node) => {
+    const notices: string[] = [];
+    if (node.status !== "ready" && node.fingerprint)
+      notices.push(`Node ${node.name} does not answer.`);
+    if (node.fingerprint?.accelerator === "tcg")
+      notices.push(
+        `Node ${node.name} emulates its CPUs (${node.fingerprint.acceleratorReason}): boxes are slow, and emulation is not a security boundary.`,
+      );
+    return notices;
+  });
+}

@@ -1,0 +1,100 @@
+// The API as a server: puts the handlers together, listens, and closes without leaving anybody hanging.
+
+import type { FastifyInstance } from "fastify";
+import type { Clock } from "#lib/clock.ts";
+import { tokenSubject } from "#store/access.ts";
+import { isUnavailable } from "#store/db.ts";
+import { readDatabaseTime } from "#store/placements.ts";
+import { hashToken, looksLikeToken } from "#trust/token-hash.ts";
+import { accessHandlers } from "./access.ts";
+import { buildApp } from "./app.ts";
+import { boxHandlers } from "./boxes.ts";
+import type { ApiContext } from "./context.ts";
+import { eventHandlers } from "./events.ts";
+import { type NodeApiContext, registerNodeRoutes } from "./node-protocol.ts";
+import { buildNodeServer, type ServerTls } from "./node-server.ts";
+import { nodeHandlers } from "./nodes.ts";
+import { snapshotHandlers, volumeHandlers } from "./snapshots.ts";
+import { templateHandlers } from "./templates.ts";
+
+export interface ListenAddress {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+}
+
+export interface ApiServer {
+  /** The application, for tests that inject. */
+  readonly app: FastifyInstance;
+  /** Resolves to the URL that it listens on. */
+  listen(address: ListenAddress): Promise<string>;
+  /** Ends streams and waits, then the listener. */
+  close(): Promise<void>;
+}
+
+export interface ApiOptions extends ApiContext {
+  readonly heartbeatMs?: number;
+  readonly stallMs?: number;
+}
+
+/** The user API: plain HTTP, for 127.0.0.1 or a proxy that ends TLS. */
+export async function createApi(options: ApiOptions): Promise<ApiServer> {
+  const closing = new AbortController();
+  const { db, clock, log, metrics, version } = options;
+  const app = await buildApp({
+    handlers: {
+      ...boxHandlers(options),
+      ...snapshotHandlers(options),
+      ...volumeHandlers(options),
+      ...templateHandlers(options),
+      ...nodeHandlers(options),
+      ...eventHandlers(options),
+      ...accessHandlers(options),
+    },
+    authenticate: async (token) =>
+      looksLikeToken(token) ? tokenSubject(db, hashToken(token)) : null,
+    isUnavailable,
+    ready: async () => void (await readDatabaseTime(db)),
+    clock,
+    log,
+    metrics,
+    version,
+    closing: closing.signal,
+    heartbeatMs: options.heartbeatMs,
+    stallMs: options.stallMs,
+  });
+  return serverOf(app, closing, clock);
+}
+
+export interface NodeApiOptions extends Omit<NodeApiContext, "closing"> {
+  readonly tls: ServerTls;
+}
+
+/** The API for nodes and gateways: HTTPS with client certificates, on a listener of its own. */
+export async function createNodeApi(options: NodeApiOptions): Promise<ApiServer> {
+  const closing = new AbortController();
+  const app = buildNodeServer(options.tls, options.log);
+  registerNodeRoutes(app, { ...options, closing: closing.signal });
+  return serverOf(app, closing, options.clock);
+}
+
+/** Long polls see the closing and answer; what is then still open is cut. */
+const DRAIN_MS = 500;
+
+function serverOf(app: FastifyInstance, closing: AbortController, clock: Clock): ApiServer {
+  return {
+    app,
+    listen: async ({ host, port }) => app.listen({ host, port }),
+    close: async () => {
+      closing.abort();
+      if (app.server.listening && (await connections(app)) > 0) await clock.sleep(DRAIN_MS);
+      await app.close();
+    },
+  };
+}
+
+function connections(app: FastifyInstance): Promise<number> {
+  return new Promise((resolve) => {
+    app.server.getConnections((error, count) => resolve(error ? 0 : count));
+  });
+}
