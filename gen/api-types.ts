@@ -870,7 +870,7 @@ export interface components {
         /** @description An error (RFC 9457 problem+json). */
         Problem: {
             /** @enum {string} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "internal" | "unavailable" | "join_token_invalid" | "node_unknown" | "resync_needed";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "internal" | "unavailable" | "ticket_invalid" | "ticket_expired" | "box_not_here" | "box_moved" | "too_many_streams" | "port_closed" | "node_away" | "join_token_invalid" | "node_unknown" | "resync_needed";
             /** @description What happened this time, and what to do next. */
             detail: string;
             /** @description The fields that are not valid. */

@@ -116,6 +116,48 @@ export const ERRORS = {
     retryable: true,
     next: "Send the request again after Retry-After seconds; running boxes are not affected.",
   },
+  ticket_invalid: {
+    status: 401,
+    title: "The ticket is not valid",
+    retryable: false,
+    next: "Get a ticket from POST /v1/boxes/BOX/tickets and send it as `Authorization: Bearer TICKET`.",
+  },
+  ticket_expired: {
+    status: 401,
+    title: "The ticket has expired",
+    retryable: false,
+    next: "Get a new ticket; one lasts minutes, and an open stream outlives it.",
+  },
+  box_not_here: {
+    status: 404,
+    title: "The box does not run here",
+    retryable: false,
+    next: "Start or resume the box; when it runs, get a new ticket.",
+  },
+  box_moved: {
+    status: 409,
+    title: "The box runs as another placement now",
+    retryable: false,
+    next: "Get a new ticket: it names the current placement.",
+  },
+  too_many_streams: {
+    status: 429,
+    title: "Too many open streams",
+    retryable: true,
+    next: "Close streams that you do not need, then try again.",
+  },
+  port_closed: {
+    status: 502,
+    title: "Nothing answers at that port of the box",
+    retryable: true,
+    next: "Start the program that listens there, inside the box.",
+  },
+  node_away: {
+    status: 503,
+    title: "The box's node is not connected",
+    retryable: true,
+    next: "Try again in a moment; the box itself may well be running.",
+  },
   join_token_invalid: {
     status: 401,
     title: "The join token is not valid",
