@@ -20,6 +20,9 @@ export const GUEST_MAC = "52:54:00:12:34:56";
 /** Translation buffer of TCG: its default of 1 GiB fills up; 128 costs nothing in boot time. */
 const TCG_BUFFER_MIB = 128;
 
+/** The guest sees a failed write, also on a full host, and no VM stands still without a word. */
+const ON_ERROR = "werror=report,rerror=report";
+
 export interface VmmShape {
   readonly accelerator: "kvm" | "tcg";
   /** Rate of the host's time-stamp counter; without it a TCG guest may hang calibrating it. */
@@ -88,6 +91,6 @@ function disk(name: string, path: string, base: string | null): string[] {
   };
   return [
     ...["-blockdev", JSON.stringify(node)],
-    ...["-device", `virtio-blk-device,drive=${name},id=${name}0,serial=${name}`],
+    ...["-device", `virtio-blk-device,drive=${name},id=${name}0,serial=${name},${ON_ERROR}`],
   ];
 }

@@ -105,7 +105,7 @@ table inet berth {
   chain postrouting {
     type nat hook postrouting priority 100; policy accept;
     oifname "${UPLINK}" ip saddr ${GUEST.address} masquerade
-    oifname "${TAP}" ip saddr ${link.hostAddress} masquerade
+    oifname "${TAP}" ip saddr ${link.hostAddress} snat ip to ${GUEST.gateway}
   }
 }
 ${GATE_SHUT}`;

@@ -36,7 +36,12 @@ export interface BoxNetworks {
 const IPV6_OFF =
   "for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 > $f 2>/dev/null; done";
 
-export function boxNetworks(owner: string, run: Run): BoxNetworks {
+/** `resolve` tells the host's name server; tests give their own. */
+export function boxNetworks(
+  owner: string,
+  run: Run,
+  resolve: () => Promise<string | null> = findResolver,
+): BoxNetworks {
   if (!/^[0-9a-f]{6}$/.test(owner))
     throw new Error(`network owner '${owner}': expected 6 hex digits`);
   const inside = (netns: string, script: string, input: string) =>
@@ -70,7 +75,7 @@ export function boxNetworks(owner: string, run: Run): BoxNetworks {
     async make(slot, uid) {
       await remove(slot);
       const link = boxLink(owner, slot);
-      const resolver = await findResolver();
+      const resolver = await resolve();
       const rules = boxRules({
         link,
         resolver: resolver && isLoopback(resolver) ? link.hostAddress : resolver,
@@ -115,7 +120,7 @@ export function boxNetworks(owner: string, run: Run): BoxNetworks {
     list,
     async protectHost() {
       await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
-      await run(["nft", "-f", "-"], { input: hostRules(owner, await findResolver()) });
+      await run(["nft", "-f", "-"], { input: hostRules(owner, await resolve()) });
     },
     async close() {
       for (const slot of await list()) await remove(slot);
