@@ -1,0 +1,72 @@
+// Runs a template's set-up in its builder box. How far it came stands in the guest, so that an agent
+// that comes after knows: a build that was interrupted starts over from the image.
+
+import type { Assignment } from "#contract/node-protocol.ts";
+import type { BoxId } from "#domain/ids.ts";
+import type { Driver } from "#drivers/driver.ts";
+import type { Failpoints } from "#lib/failpoint.ts";
+import type { BuildState } from "#node/box-state.ts";
+
+const MARK_PATH = "/var/lib/berth-build";
+const LOG_MAX_CHARS = 64 * 1024;
+
+export interface BuildPorts {
+  readonly driver: Driver;
+  readonly failpoints: Pick<Failpoints, "hit">;
+  readonly onProgress: (build: BuildState) => void;
+}
+
+/** Asks the guest how far its build came. */
+export async function readBuild(driver: Driver, boxId: BoxId): Promise<BuildState> {
+  const found = await driver.exec(boxId, { argv: ["cat", MARK_PATH], user: "root" });
+  const text = found.exitCode === 0 ? found.stdout.trim() : "";
+  if (text === "") return { ...EMPTY, mark: "due" };
+  if (text === "begun") return { ...EMPTY, mark: "interrupted" };
+  if (text === "done") return { ...EMPTY, mark: "settled", isDone: true };
+  return { ...EMPTY, mark: "settled", error: text };
+}
+
+const EMPTY: BuildState = { mark: "none", step: null, log: "", error: null, isDone: false };
+
+/** Runs the steps in order; ends with the first that fails, which is the template's fault, not ours. */
+export async function runBuild(
+  assignment: Assignment,
+  ports: BuildPorts,
+  signal: AbortSignal,
+): Promise<BuildState> {
+  const { driver, failpoints, onProgress } = ports;
+  const boxId = assignment.boxId as BoxId;
+  const mark = async (text: string): Promise<void> => {
+    const request = { argv: ["tee", MARK_PATH], user: "root", stdin: text };
+    const done = await driver.exec(boxId, request);
+    if (done.exitCode !== 0) throw new Error(`${MARK_PATH}: ${done.stderr}`);
+  };
+  const before = await readBuild(driver, boxId);
+  if (before.mark !== "due") return before;
+  await mark("begun");
+  await failpoints.hit("agent.build.marked");
+  let log = "";
+  for (const step of assignment.build?.steps ?? []) {
+    signal.throwIfAborted();
+    log = tail(`${log}==> ${step.name}\n`);
+    onProgress({ ...EMPTY, mark: "due", step: step.name, log });
+    const { argv, user, timeoutMs } = step;
+    const done = await driver.exec(boxId, { argv, user, timeoutMs });
+    log = tail(`${log}${done.stdout}${done.stderr}`);
+    await failpoints.hit("agent.build.step");
+    if (done.exitCode === 0) continue;
+    const error = `step '${step.name}' ended with exit code ${done.exitCode}`;
+    await mark(error);
+    return { mark: "settled", step: step.name, log, error, isDone: false };
+  }
+  // What is in the page cache and could be read again would only make the snapshot larger.
+  const settle = "sync; echo 3 > /proc/sys/vm/drop_caches; exit 0";
+  await driver.exec(boxId, { argv: ["sh", "-c", settle], user: "root" });
+  await mark("done");
+  await driver.exec(boxId, { argv: ["sync"], user: "root" });
+  return { mark: "settled", step: null, log, error: null, isDone: true };
+}
+
+function tail(log: string): string {
+  return log.length <= LOG_MAX_CHARS ? log : log.slice(-LOG_MAX_CHARS);
+}
