@@ -1,5 +1,6 @@
 // The API as a server: puts the handlers together, listens, and closes without leaving anybody hanging.
 
+import type { ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
 import type { Clock } from "#lib/clock.ts";
 import { tokenSubject } from "#store/access.ts";
@@ -78,23 +79,26 @@ export async function createNodeApi(options: NodeApiOptions): Promise<ApiServer>
   return serverOf(app, closing, options.clock);
 }
 
-/** Long polls see the closing and answer; what is then still open is cut. */
+/** Long polls see the closing and answer; what is still open after this is cut. */
 const DRAIN_MS = 500;
+const DRAIN_STEP_MS = 10;
 
 function serverOf(app: FastifyInstance, closing: AbortController, clock: Clock): ApiServer {
+  let open = 0;
+  app.server.on("request", (_request: unknown, response: ServerResponse) => {
+    open += 1;
+    response.once("close", () => {
+      open -= 1;
+    });
+  });
   return {
     app,
     listen: async ({ host, port }) => app.listen({ host, port }),
     close: async () => {
       closing.abort();
-      if (app.server.listening && (await connections(app)) > 0) await clock.sleep(DRAIN_MS);
+      for (let waitedMs = 0; open > 0 && waitedMs < DRAIN_MS; waitedMs += DRAIN_STEP_MS)
+        await clock.sleep(DRAIN_STEP_MS);
       await app.close();
     },
   };
-}
-
-function connections(app: FastifyInstance): Promise<number> {
-  return new Promise((resolve) => {
-    app.server.getConnections((error, count) => resolve(error ? 0 : count));
-  });
 }

@@ -1,0 +1,129 @@
+// The control plane's API on a database of its own: both listeners, an administrator, and a user of another
+// organization. No scheduler and no agent: tests say themselves what a node reports.
+
+import { sql } from "kysely";
+import { type ApiServer, createApi, createNodeApi } from "#api/server.ts";
+import type { Subject } from "#domain/permission.ts";
+import { type Clock, systemClock } from "#lib/clock.ts";
+import { type Log, silentLog } from "#lib/log.ts";
+import { Metrics } from "#lib/metrics.ts";
+import { createClient } from "#sdk/client.ts";
+import { addToken, createUser, ensureAdmin } from "#store/access.ts";
+import { Wakes } from "#store/listen.ts";
+import { loadSshAuthority, makeSshAuthorityKey } from "#trust/ssh-certificates.ts";
+import { makeTicketKey, ticketSigner } from "#trust/tickets.ts";
+import { hashToken, makeToken } from "#trust/token-hash.ts";
+import {
+  type CertificateAuthority,
+  loadCertificateAuthority,
+  makeCertificateAuthority,
+} from "#trust/x509.ts";
+import { type TestDatabase, testDatabase } from "./database.ts";
+
+export interface Caller {
+  readonly subject: Subject;
+  readonly token: string;
+  readonly client: ReturnType<typeof createClient>;
+}
+
+export interface ControlPlane extends TestDatabase {
+  readonly wakes: Wakes;
+  readonly api: ApiServer;
+  readonly nodeApi: ApiServer;
+  readonly url: string;
+  readonly nodeUrl: string;
+  readonly authority: CertificateAuthority;
+  readonly metrics: Metrics;
+  readonly ticketPublicKeyPem: string;
+  readonly admin: Caller;
+  /** Not an administrator, of another organization. */
+  readonly stranger: Caller;
+  /** A template with a version that is ready without a prebuild. */
+  addTemplate(name?: string): Promise<void>;
+}
+
+const DAY_MS = 86_400_000;
+
+export async function controlPlane(
+  scope: Parameters<typeof testDatabase>[0],
+  options: { readonly log?: Log; readonly clock?: Clock; readonly heartbeatMs?: number } = {},
+): Promise<ControlPlane> {
+  const database = await testDatabase(scope);
+  const { db, url: databaseUrl } = database;
+  const clock = options.clock ?? systemClock;
+  const log = options.log ?? silentLog;
+  const wakes = new Wakes({ url: databaseUrl, clock: systemClock, log });
+  await wakes.start();
+  const authorityPem = await makeCertificateAuthority(clock.nowMs());
+  const authority = await loadCertificateAuthority(authorityPem);
+  const tls = await authority.makeServerCertificate({
+    name: "server",
+    hosts: ["127.0.0.1"],
+    role: "server",
+    nowMs: clock.nowMs(),
+    lifetimeMs: DAY_MS,
+  });
+  const ticketKey = makeTicketKey();
+  const metrics = new Metrics();
+  const parts = {
+    db,
+    wakes,
+    clock,
+    log,
+    metrics,
+    sshUserAuthority: loadSshAuthority(makeSshAuthorityKey(), "berth-user-ca"),
+    sshHostAuthority: loadSshAuthority(makeSshAuthorityKey(), "berth-host-ca"),
+  };
+  const api = await createApi({
+    ...parts,
+    version: "test",
+    signTicket: ticketSigner(ticketKey.privateKeyPem),
+    gatewayUrl: "http://127.0.0.1:7302",
+    resolveBase: async (base) => (base === "debian-12" ? `sha256:${"a".repeat(64)}` : null),
+    heartbeatMs: options.heartbeatMs,
+  });
+  const nodeApi = await createNodeApi({
+    ...parts,
+    authority,
+    ticketPublicKeysPem: [ticketKey.publicKeyPem],
+    gatewayNodeUrls: ["https://127.0.0.1:7303"],
+    objectStore: { kind: "directory", path: "/nowhere" },
+    leaseMs: 60_000,
+    tls: { ...tls, caPem: authority.certificatePem },
+  });
+  const url = await api.listen({ host: "127.0.0.1", port: 0 });
+  const nodeUrl = await nodeApi.listen({ host: "127.0.0.1", port: 0 });
+  scope.after(async () => {
+    await Promise.all([api.close(), nodeApi.close()]);
+    await wakes.close();
+  });
+  const callerFor = async (subject: Subject): Promise<Caller> => {
+    const token = makeToken();
+    await addToken(db, subject, { hash: hashToken(token), name: "test" });
+    return { subject, token, client: createClient({ url, token, retries: 0 }) };
+  };
+  const admin = await callerFor(await ensureAdmin(db));
+  return {
+    ...database,
+    wakes,
+    api,
+    nodeApi,
+    url,
+    nodeUrl,
+    authority,
+    metrics,
+    ticketPublicKeyPem: ticketKey.publicKeyPem,
+    admin,
+    stranger: await callerFor(
+      await createUser(db, { orgName: "other", name: "stranger", isAdmin: false }),
+    ),
+    addTemplate: async (name = "default") => {
+      const { template } = await admin.client.templates.create({ name });
+      const { builder, id } = template.latest ?? {};
+      if (builder) await admin.client.boxes.delete(builder);
+      await sql`update template_versions set state = 'ready', builder_box_id = null where id = ${id}`.execute(
+        db.query,
+      );
+    },
+  };
+}
