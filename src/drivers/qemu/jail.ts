@@ -18,17 +18,29 @@ export interface Jail {
   /** Directory of the agent's migration socket, read-only inside. */
   readonly socketDirectory: string;
   readonly kvm: boolean;
+  /** Open files to hand down, beside 0 to 2. */
+  readonly keptFds: readonly number[];
   /** bwrap writes {"child-pid": N} here. */
   readonly infoFd: number;
 }
 
-/** Entering by the process itself leaves no moment outside the limits; any failure ends the launch. */
-const ENTER_CGROUPS =
-  'while [ "$1" != -- ]; do echo 0 > "$1" || exit 125; shift; done; shift; exec "$@"';
+/**
+ * Closes what the agent was started with beyond the files that it hands down, then enters the groups: done by the
+ * process itself, no moment is outside the limits. Any failure ends the launch.
+ */
+const ENTER = `
+for path in /proc/self/fd/*; do
+  fd=\${path##*/}
+  if ((fd > 2)) && ! [[ " $KEEP " == *" $fd "* ]]; then exec {fd}>&-; fi
+done
+while [[ $1 != -- ]]; do echo 0 > "$1" || exit 125; shift; done
+shift
+exec "$@"`;
 
 export function jailed(jail: Jail, program: readonly string[]): string[] {
   return [
-    ...["sh", "-c", ENTER_CGROUPS, "berth-vmm", ...jail.cgroupProcs, "--"],
+    ...["env", `KEEP=${jail.keptFds.join(" ")}`, "bash", "-c", ENTER, "berth-vmm"],
+    ...[...jail.cgroupProcs, "--"],
     ...["prlimit", "--core=0", "--nofile=1024", "--memlock=0", "--"],
     ...["nsenter", `--net=/run/netns/${jail.netns}`, "--"],
     ...bubble(jail),

@@ -77,7 +77,14 @@ async function launch(script: string): Promise<ProcessIdentity> {
   const { netns } = await networks.make(SLOT, UID);
   const cgroupProcs = await groups.create("box", { memoryMib: 256, cpus: 1, processes: 64 });
   const jail = {
-    ...{ uid: UID, cgroupProcs, netns, kvm: false, infoFd: VMM_FDS.info },
+    ...{
+      uid: UID,
+      cgroupProcs,
+      netns,
+      kvm: false,
+      infoFd: VMM_FDS.info,
+      keptFds: Object.values(VMM_FDS),
+    },
     boxDirectory: join(base, "box"),
     imageDirectory: join(base, "image"),
     socketDirectory: join(base, "run/jail"),
@@ -147,7 +154,14 @@ test("the kernel shows a process of its own uid, without capabilities, in every 
 test("a launch that fails says why", async () => {
   const { netns } = await networks.make(SLOT, UID);
   const jail = {
-    ...{ uid: UID, cgroupProcs: ["/nonexistent/cgroup.procs"], netns, kvm: false, infoFd: 5 },
+    ...{
+      uid: UID,
+      cgroupProcs: ["/nonexistent/cgroup.procs"],
+      netns,
+      kvm: false,
+      infoFd: 5,
+      keptFds: [],
+    },
     ...{ boxDirectory: base, imageDirectory: base, socketDirectory: base },
   };
   const failed = launchVmm({

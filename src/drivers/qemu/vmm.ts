@@ -88,6 +88,7 @@ export class Vmms {
         boxDirectory: boxes.filesPath(boxId),
         socketDirectory: this.#jailSockets(boxId),
         kvm: accelerator.kind === "kvm",
+        keptFds: Object.values(VMM_FDS),
         infoFd: VMM_FDS.info,
       },
       ["qemu-system-x86_64", ...program],
