@@ -2,7 +2,7 @@
 // All in one transaction under one lock, so that two schedulers can never promise the same memory.
 
 import { sql } from "kysely";
-import type { BoxId, NodeId } from "#domain/ids.ts";
+import type { BoxId, NodeId, OrgId } from "#domain/ids.ts";
 import type {
   PlacementExplanation,
   PlacementNode,
@@ -19,6 +19,7 @@ export async function lockPlacement(tx: Db): Promise<void> {
 
 export interface UnplacedBox extends PlacementRequest {
   readonly id: BoxId;
+  readonly orgId: OrgId;
   readonly name: string;
   readonly generation: number;
 }
@@ -30,6 +31,7 @@ export async function listUnplaced(
 ): Promise<UnplacedBox[]> {
   const { rows } = await sql<{
     id: BoxId;
+    org_id: OrgId;
     name: string;
     generation: number;
     cpus: number;
@@ -45,7 +47,7 @@ export async function listUnplaced(
     compatibility: string | null;
     copies: string[];
   }>`
-    select b.id, b.name, b.generation, b.cpus, b.memory_mib, b.disk_gib, b.gpus, b.region, b.labels,
+    select b.id, b.org_id, b.name, b.generation, b.cpus, b.memory_mib, b.disk_gib, b.gpus, b.region, b.labels,
       b.image_digest, b.node_id, b.source_with_memory, s.state as source_state, s.compatibility,
       array(select c.node_id from snapshot_copies c where c.snapshot_id = s.id) as copies
     from boxes b left join snapshots s on s.id = b.source_snapshot_id
@@ -56,6 +58,7 @@ export async function listUnplaced(
     for no key update of b skip locked`.execute(tx.query);
   return rows.map((row) => ({
     id: row.id,
+    orgId: row.org_id,
     name: row.name,
     generation: row.generation,
     needs: { cpus: row.cpus, memoryMib: row.memory_mib, diskGib: row.disk_gib, gpus: row.gpus },

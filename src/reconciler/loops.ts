@@ -1,0 +1,54 @@
+// Every healing loop with what wakes it. main runs them beside the scheduler's.
+
+import type { Db } from "#store/db.ts";
+import { expireNodes } from "#store/nodes.ts";
+import { TOPICS } from "#store/wake.ts";
+import { advanceBuilds } from "./advance-builds.ts";
+import { type ForgetSnapshot, removeSnapshots } from "./remove-snapshots.ts";
+import type { Loop } from "./run.ts";
+import { settleBoxes } from "./settle-boxes.ts";
+import { trimHistory } from "./trim-history.ts";
+
+export function healingLoops(db: Db, options: { readonly forget: ForgetSnapshot }): Loop[] {
+  return [
+    {
+      name: "settle-boxes",
+      isLeased: false,
+      topics: [TOPICS.settle],
+      everyMs: 5_000,
+      pass: () => settleBoxes(db),
+    },
+    {
+      name: "advance-builds",
+      isLeased: false,
+      topics: [TOPICS.settle],
+      everyMs: 5_000,
+      pass: () => advanceBuilds(db),
+    },
+    {
+      name: "remove-snapshots",
+      isLeased: true,
+      topics: [TOPICS.settle],
+      everyMs: 15_000,
+      pass: () => removeSnapshots(db, options.forget),
+    },
+    {
+      // A lease ends by time alone, so nothing wakes it.
+      name: "expire-nodes",
+      isLeased: true,
+      topics: [],
+      everyMs: 1_000,
+      pass: async () => {
+        await expireNodes(db);
+        return "done";
+      },
+    },
+    {
+      name: "trim-history",
+      isLeased: true,
+      topics: [],
+      everyMs: 60_000,
+      pass: () => trimHistory(db),
+    },
+  ];
+}
