@@ -123,7 +123,7 @@ static bool renew_file(struct bytes request, const char *field, const char *path
   return changed;
 }
 
-static bool renew_ssh(struct bytes request, struct buffer *answer) {
+static void renew_ssh(struct bytes request, struct buffer *answer) {
   mkdir("/etc/ssh/berth", 0755);
   mkdir("/etc/ssh/berth/principals", 0755);
   bool key = renew_file(request, "sshHostKey", "/etc/ssh/berth/host_key", 0600);
@@ -133,7 +133,6 @@ static bool renew_ssh(struct bytes request, struct buffer *answer) {
   access |= renew_file(request, "sshPrincipal", "/etc/ssh/berth/principals/dev", 0644);
   if (key) add_renewed(answer, "ssh-host-key");
   if (access) add_renewed(answer, "ssh-access");
-  return key || access;
 }
 
 static bool is_variable(struct bytes pair) {
@@ -228,7 +227,7 @@ static bool wait_for_sshd(void) {
 }
 
 const char *renew(struct bytes request, struct buffer *answer) {
-  static bool opened; // multi-user.target was started: by this boot's first renewal.
+  static bool opened; // default.target was started: by this boot's first renewal.
   char *token = text_field(request, "execToken");
   long long epoch = number_field(request, "epoch");
   if (!token || strlen(token) < 16 || epoch <= 0) {
@@ -243,8 +242,10 @@ const char *renew(struct bytes request, struct buffer *answer) {
   const char *refusal = renew_host_name(request, answer);
   if (!refusal) refusal = renew_machine_id(request, answer);
   if (refusal) return refusal;
-  bool ssh_changed = renew_ssh(request, answer);
-  ssh_changed |= renew_environment(request, answer);
+  // sshd runs itself anew for each connection and reads keys, certificate and principals then (tried with
+  // 9.2: a replaced key is served at once); only its parsed configuration needs a reload, of about a second.
+  renew_ssh(request, answer);
+  bool configuration_changed = renew_environment(request, answer);
   if (failed) return "a file of the identity could not be written; see the console";
   if (!identity.exec_token || strcmp(identity.exec_token, token) != 0) end_exec();
   free(identity.exec_token);
@@ -256,8 +257,8 @@ const char *renew(struct bytes request, struct buffer *answer) {
 
   // From here on the tenant's code runs, as the new box.
   thaw_tenant();
-  if (ssh_changed) reload_sshd();
-  if (!opened) run_program((char *[]){"systemctl", "start", "--no-block", "multi-user.target", NULL});
+  if (configuration_changed) reload_sshd();
+  if (!opened) run_program((char *[]){"systemctl", "start", "--no-block", "default.target", NULL});
   opened = true;
   add_text_field(answer, "sshd", wait_for_sshd() ? "ready" : "not listening");
   return NULL;

@@ -52,12 +52,11 @@ mkdir -p "$root/var/lib/systemd/linger"
 # Nothing that is an identity may be in an image.
 rm -f "$root"/etc/ssh/ssh_host_* "$root/var/lib/systemd/random-seed" "$root/var/lib/dbus/machine-id"
 ln -s /etc/machine-id "$root/var/lib/dbus/machine-id"
-printf 'b0000000000000000000000000000000\n' > "$root/etc/machine-id"
 printf 'box\n' > "$root/etc/hostname"
 printf '127.0.0.1 localhost\n127.0.1.1 box\n::1 localhost ip6-localhost ip6-loopback\n' > "$root/etc/hosts"
 printf 'nameserver 10.0.2.3\n' > "$root/etc/resolv.conf"
 
-# Units: a boot ends at the agent; multi-user.target starts after the identity was renewed.
+# Units: a boot ends at the agent; default.target starts after the identity was renewed.
 mask() { for unit; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done; }
 mask serial-getty@.service getty@.service getty.target getty-static.service console-getty.service \
   systemd-networkd.service systemd-networkd.socket systemd-networkd-wait-online.service systemd-network-generator.service \
@@ -69,13 +68,19 @@ mask serial-getty@.service getty@.service getty.target getty-static.service cons
   dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount \
   modprobe@.service kmod-static-nodes.service proc-sys-fs-binfmt_misc.automount proc-sys-fs-binfmt_misc.mount \
   apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
-  podman-auto-update.timer podman-auto-update.service podman-clean-transient.service podman.socket \
+  podman-auto-update.timer podman-auto-update.service podman-clean-transient.service \
   remote-fs.target rescue.service emergency.service
-rm -f "$root"/etc/systemd/system/multi-user.target.wants/podman*.service
-ln -sf /usr/lib/systemd/system/berth.target "$root/etc/systemd/system/default.target"
+# A generator is a program that every boot runs; these have nothing to generate in a box.
+mkdir -p "$root/etc/systemd/system-generators"
+for name in bless-boot cryptsetup debug getty gpt-auto hibernate-resume integritysetup run system-update veritysetup; do
+  ln -sf /dev/null "$root/etc/systemd/system-generators/systemd-$name-generator"
+done
+# Podman is started when it is used; its own start at boot takes seconds under emulation.
+rm -f "$root"/etc/systemd/system/*.wants/podman*
+ln -sf /usr/lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
 
-# How the host reaches the archive (a proxy, its password) is no business of a box's.
-[ ! -e "$root/etc/apt/apt.conf.d/99mmdebstrap" ] || sed -i '/Acquire::https\{0,1\}::/d' "$root/etc/apt/apt.conf.d/99mmdebstrap"
+# How the host reaches the archive (a proxy, its password) is no business of a box's; nor are our build's choices.
+sed -i '/Acquire::https\{0,1\}::/d; /Install-Recommends/d' "$root/etc/apt/apt.conf.d/99mmdebstrap"
 
 # Same bytes for the same packages: no logs, no caches, no histories of the build.
 rm -rf "$root"/var/log/* "$root"/var/cache/ldconfig/aux-cache "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/tmp/* "$root"/root/.npm

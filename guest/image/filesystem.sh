@@ -8,6 +8,11 @@ export LC_ALL=C TZ=UTC E2FSPROGS_FAKE_TIME="$SOURCE_DATE_EPOCH"
 mkdir -p "$WORK/tree"
 mount -t tmpfs -o size=8g,mode=0755 tmpfs "$WORK/tree"
 tar -x --numeric-owner --xattrs --xattrs-include='*' -p -f "$WORK/root.tar" -C "$WORK/tree"
+# mmdebstrap leaves the machine id to be made at the first boot, which systemd then takes for the first
+# boot of a new system; ours is given by the renewal, until when this stands in its place.
+printf 'b0000000000000000000000000000000\n' > "$WORK/tree/etc/machine-id"
+touch "$WORK/tree/etc/.updated" "$WORK/tree/var/.updated"
+find "$WORK/tree" -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 rm -f "$WORK/root.ext4"
 mke2fs -q -t ext4 -U "$FS_UUID" -L root -m 1 -I 256 \
   -E "hash_seed=$FS_UUID,lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0" \

@@ -166,7 +166,7 @@ test("a record that makes no sense is malformed, not an answer", async () => {
 
 test("requests that wait fail when the channel closes, and later ones at once", async () => {
   const { control, far } = pair();
-  guest(far, () => far.destroy());
+  guest(far, () => far.end());
   await assert.rejects(control.sync(), coded("closed"));
   await assert.rejects(control.ping(), coded("closed"));
 });

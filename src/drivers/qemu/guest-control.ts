@@ -92,6 +92,7 @@ export class GuestControl {
     this.#session = options.session ?? randomBytes(8).toString("hex");
     stream.on("data", (chunk: Buffer) => this.#receive(chunk));
     stream.on("error", (error: Error) => this.#end(`control channel failed: ${error.message}`));
+    stream.on("end", () => this.#end("control channel ended"));
     stream.on("close", () => this.#end("control channel closed"));
   }
 
