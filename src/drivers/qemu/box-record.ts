@@ -84,7 +84,7 @@ export class BoxDirectory {
     return await readJson<BoxRecord>(join(this.path(boxId), "box.json"));
   }
 
-  /** `durable` for what decides about files; what dies with the host's power need not be. */
+  /** `durable` for what decides about files; of what dies with the host's power the older record will do. */
   async write(record: BoxRecord, durable: boolean): Promise<void> {
     await mkdir(this.path(record.run.boxId), { recursive: true, mode: 0o700 });
     await writeJson(join(this.path(record.run.boxId), "box.json"), record, durable);

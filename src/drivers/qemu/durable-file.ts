@@ -4,13 +4,16 @@ import { open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncDirectory } from "#lib/page-digests.ts";
 
-/** Replaces a JSON file at once. `durable` also survives the loss of the host's power. */
+/**
+ * Replaces a JSON file at once: whatever crashes, power included, there is the old or the new one. `durable` returns
+ * only when it is the new one for good.
+ */
 export async function writeJson(path: string, value: unknown, durable: boolean): Promise<void> {
   const draft = `${path}.tmp`;
   const handle = await open(draft, "w", 0o600);
   try {
     await handle.writeFile(`${JSON.stringify(value)}\n`);
-    if (durable) await handle.datasync();
+    await handle.datasync();
   } finally {
     await handle.close();
   }

@@ -110,6 +110,11 @@ async function makeFileSystem(file: string, sizeGib: number, run: Run): Promise<
 }
 
 async function isMountPoint(directory: string): Promise<boolean> {
-  const [here, above] = await Promise.all([stat(directory), stat(join(directory, ".."))]);
-  return here.dev !== above.dev;
+  const device = (path: string) =>
+    stat(path).then(
+      ({ dev }) => dev,
+      () => null,
+    );
+  const [here, above] = await Promise.all([device(directory), device(join(directory, ".."))]);
+  return here !== null && here !== above;
 }

@@ -76,13 +76,14 @@ export class SnapshotDirectory {
 
   async list(): Promise<LocalSnapshot[]> {
     const names = await readdir(join(this.#root, "snapshots")).catch(() => []);
-    const found = await Promise.all(names.map((name) => this.get(name)));
+    // One that cannot be read is as good as gone; whoever asks for it by its id hears why.
+    const found = await Promise.all(names.map((name) => this.get(name).catch(() => null)));
     return found.filter((snapshot) => snapshot !== null);
   }
 
   async get(snapshotId: string): Promise<LocalSnapshot | null> {
     const directory = this.path(snapshotId);
-    const meta = await readJson<SnapshotMeta>(join(directory, META_FILE));
+    const meta = await readPart<SnapshotMeta>(directory, META_FILE, snapshotId);
     if (!meta) return null;
     let allocatedBytes = 0;
     for (const name of meta.files) {
@@ -119,7 +120,7 @@ export class SnapshotDirectory {
   }
 
   async #machineIn(directory: string, snapshotId: string): Promise<Machine> {
-    const machine = await readJson<Machine>(join(directory, MACHINE_FILE));
+    const machine = await readPart<Machine>(directory, MACHINE_FILE, snapshotId);
     if (!machine) throw corrupt(snapshotId, [`${MACHINE_FILE} is missing`]);
     return machine;
   }
@@ -227,6 +228,12 @@ function differences(then: Seal, now: Seal): string[] {
     }
   }
   return changes;
+}
+
+async function readPart<T>(directory: string, name: string, snapshotId: string): Promise<T | null> {
+  return await readJson<T>(join(directory, name)).catch((error: Error) => {
+    throw corrupt(snapshotId, [`${name}: ${error.message}`]);
+  });
 }
 
 function corrupt(snapshotId: string, problems: readonly string[]): DriverError {
