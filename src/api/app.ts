@@ -142,7 +142,17 @@ function countRequests(app: FastifyInstance, options: AppOptions): void {
     "berth_requests_total",
     "Requests answered, by operation and status.",
   );
+  let open = 0;
+  metrics.gauge(
+    "berth_requests_open",
+    "Requests being answered, streams and waits too.",
+    () => open,
+  );
   app.addHook("onRequest", async (request, reply) => {
+    open += 1;
+    reply.raw.once("close", () => {
+      open -= 1;
+    });
     request.startedMs = clock.monotonicMs();
     reply.header("x-request-id", request.id);
   });

@@ -78,8 +78,11 @@ export function shapeOperation(operation: OperationView): Operation {
   };
 }
 
-/** A node's clock may say anything: a time that no calendar has must not break the answer. */
+/** A node's clock may say anything: a time that the contract cannot write must not break the answer. */
 export function timeOf(ms: number): string {
-  const MAX_MS = 8.64e15;
-  return new Date(Math.min(MAX_MS, Math.max(0, Number.isFinite(ms) ? ms : 0))).toISOString();
+  return new Date(
+    Number.isFinite(ms) ? Math.min(YEAR_10000_MS - 1, Math.max(0, ms)) : 0,
+  ).toISOString();
 }
+
+const YEAR_10000_MS = 253_402_300_800_000;
