@@ -15,7 +15,6 @@ export interface Config {
   /** Null: the embedded PostgreSQL in the state directory. */
   readonly databaseUrl: string | null;
   readonly driver: "qemu" | "fake";
-  readonly accelerator: "auto" | "kvm" | "tcg";
   readonly apiListen: Address;
   readonly nodeApiListen: Address;
   readonly gatewayListen: Address;
@@ -27,6 +26,8 @@ export interface Config {
   /** Where nodes reach the gateway's node door. */
   readonly gatewayNodeUrl: string;
   readonly joinToken: string | null;
+  /** Certificate of the control plane's authority, to know it by when joining. */
+  readonly caFile: string;
   readonly nodeName: string;
   readonly region: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -58,10 +59,6 @@ export const VARIABLES = {
     about: "How a node runs boxes: `qemu`, or `fake` for trying Berth without virtual machines.",
     default: "qemu",
   },
-  BERTH_ACCELERATOR: {
-    about: "`auto` boots a probe guest under KVM and falls back to `tcg` (emulation, slow).",
-    default: "auto",
-  },
   BERTH_API_LISTEN: { about: "Address of the user API (HTTP).", default: "127.0.0.1:7300" },
   BERTH_NODE_API_LISTEN: { about: "Address of the node API (mTLS).", default: "127.0.0.1:7301" },
   BERTH_GATEWAY_LISTEN: {
@@ -87,6 +84,10 @@ export const VARIABLES = {
   BERTH_JOIN_TOKEN: {
     about: "One-time token that a node or gateway needs at its first start.",
     default: "(none)",
+  },
+  BERTH_CA_FILE: {
+    about: "Certificate that the control plane is known by when a node or gateway joins.",
+    default: "(ca/ca.pem in the state directory, where a server writes it)",
   },
   BERTH_NODE_NAME: { about: "Name of this node.", default: "(the host's name)" },
   BERTH_REGION: { about: "Region of this node, for placement.", default: "default" },
@@ -121,17 +122,17 @@ export function readConfig(
   const given = (name: VariableName): string | null => overrides[name] || environment[name] || null;
   const get = (name: VariableName): string => given(name) ?? VARIABLES[name].default;
   const address = (name: VariableName) => parseAddress(name, get(name));
+  const stateDir = parsePath("BERTH_STATE_DIR", get("BERTH_STATE_DIR"));
   const nodeApiListen = address("BERTH_NODE_API_LISTEN");
   const gatewayListen = address("BERTH_GATEWAY_LISTEN");
   const gatewayNodeListen = address("BERTH_GATEWAY_NODE_LISTEN");
   const url = (name: VariableName, scheme: string, listen: Address) =>
-    parseUrl(name, given(name) ?? `${scheme}://${reachable(listen)}`);
+    parseUrl(name, given(name) ?? localUrl(scheme, listen));
   return {
-    stateDir: parsePath("BERTH_STATE_DIR", get("BERTH_STATE_DIR")),
+    stateDir,
     imageCacheDir: parsePath("BERTH_IMAGE_CACHE", get("BERTH_IMAGE_CACHE")),
     databaseUrl: parseDatabaseUrl(environment.DATABASE_URL),
     driver: oneOf("BERTH_DRIVER", get("BERTH_DRIVER"), ["qemu", "fake"]),
-    accelerator: oneOf("BERTH_ACCELERATOR", get("BERTH_ACCELERATOR"), ["auto", "kvm", "tcg"]),
     apiListen: address("BERTH_API_LISTEN"),
     nodeApiListen,
     gatewayListen,
@@ -140,6 +141,7 @@ export function readConfig(
     gatewayUrl: url("BERTH_GATEWAY_URL", "http", gatewayListen),
     gatewayNodeUrl: url("BERTH_GATEWAY_NODE_URL", "https", gatewayNodeListen),
     joinToken: given("BERTH_JOIN_TOKEN"),
+    caFile: parsePath("BERTH_CA_FILE", given("BERTH_CA_FILE") ?? `${stateDir}/ca/ca.pem`),
     nodeName: given("BERTH_NODE_NAME") ?? hostname(),
     region: get("BERTH_REGION"),
     labels: parseLabels(given("BERTH_LABELS") ?? ""),
@@ -154,7 +156,6 @@ export function environmentOf(config: Config): Record<string, string> {
     BERTH_STATE_DIR: config.stateDir,
     BERTH_IMAGE_CACHE: config.imageCacheDir,
     BERTH_DRIVER: config.driver,
-    BERTH_ACCELERATOR: config.accelerator,
     BERTH_API_LISTEN: printAddress(config.apiListen),
     BERTH_NODE_API_LISTEN: printAddress(config.nodeApiListen),
     BERTH_GATEWAY_LISTEN: printAddress(config.gatewayListen),
@@ -162,6 +163,7 @@ export function environmentOf(config: Config): Record<string, string> {
     BERTH_NODE_API_URL: config.nodeApiUrl,
     BERTH_GATEWAY_URL: config.gatewayUrl,
     BERTH_GATEWAY_NODE_URL: config.gatewayNodeUrl,
+    BERTH_CA_FILE: config.caFile,
     BERTH_NODE_NAME: config.nodeName,
     BERTH_REGION: config.region,
     BERTH_LABELS: Object.entries(config.labels)
@@ -181,10 +183,10 @@ export function printAddress(address: Address): string {
   return `${address.host.includes(":") ? `[${address.host}]` : address.host}:${address.port}`;
 }
 
-/** The address as a client on this machine dials it. */
-function reachable(address: Address): string {
+/** How a client on this machine dials the address. */
+export function localUrl(scheme: string, address: Address): string {
   const host = { "0.0.0.0": "127.0.0.1", "::": "::1" }[address.host] ?? address.host;
-  return printAddress({ host, port: address.port });
+  return `${scheme}://${printAddress({ host, port: address.port })}`;
 }
 
 function refuseUnknown(environment: Environment): void {

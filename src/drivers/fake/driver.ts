@@ -1,7 +1,6 @@
 // The driver of a FakeHost: the same promises as a real one, kept by a few lines of bookkeeping, with
 // faults and latencies on demand. What it does to memory, disks and identity is visible to exec.
 
-import { randomUUID } from "node:crypto";
 import { Duplex } from "node:stream";
 import type { BoxRun, HostState, Notice, SnapshotKind } from "#domain/box.ts";
 import { releasesCompute } from "#domain/box.ts";
@@ -33,6 +32,7 @@ import {
 } from "#drivers/fake/snapshots.ts";
 import type { Clock } from "#lib/clock.ts";
 import { FailpointError, type Failpoints } from "#lib/failpoint.ts";
+import { makeHostKey } from "#lib/ssh-keys.ts";
 
 export interface FakeDriverOptions {
   readonly clock: Clock;
@@ -280,7 +280,7 @@ class FakeDriver implements Driver {
 
   async #prepare(run: BoxRun): Promise<FakeBox> {
     const { source } = run;
-    const fresh = { memory: {}, disk: {}, sshHostKey: `ssh-ed25519 fake-${randomUUID()}` };
+    const fresh = { memory: {}, disk: {}, sshHostKey: makeHostKey().publicKeyLine };
     const thawed =
       source.kind === "image"
         ? fresh

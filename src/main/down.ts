@@ -1,0 +1,82 @@
+// `berth down`: pauses every running box until it is durable, then stops the processes. Nothing is stopped when a
+// box cannot be paused: what runs unsafely must not look safe.
+
+import { CliError } from "#cli/exit.ts";
+import { parseDurationMs } from "#cli/options.ts";
+import { everyPage } from "#cli/pages.ts";
+import type { Session } from "#cli/session.ts";
+import { waitForBoxes } from "#cli/waiting.ts";
+import { ApiError } from "#sdk/api-error.ts";
+import { createClient } from "#sdk/client.ts";
+import { ensureCredentials } from "./admin-token.ts";
+import type { VariableName } from "./config.ts";
+import { type Installed, readInstalled } from "./settings.ts";
+import { processesOf } from "./status.ts";
+import { stopProcesses } from "./stop.ts";
+
+export interface DownOptions {
+  readonly overrides: Partial<Record<VariableName, string>>;
+  readonly keepBoxes: boolean;
+  readonly timeout: string;
+}
+
+export async function down(session: Session, options: DownOptions): Promise<void> {
+  const { terminal } = session;
+  const installed = await readInstalled(terminal.env, options.overrides);
+  const { installation, recorded } = installed;
+  if (!recorded)
+    throw new CliError(`there is no Berth in ${installation.stateDir}.`, {
+      next: "Say where with --state-dir, if it is elsewhere.",
+    });
+  const processes = await processesOf(installation, installed.config.databaseUrl === null);
+  if (processes.every((one) => one.pid === null)) {
+    terminal.err("Berth was not running.\n");
+    return;
+  }
+  if (!options.keepBoxes) await pauseBoxes(session, installed, parseDurationMs(options.timeout));
+  await stopProcesses(installation, terminal);
+  terminal.err(
+    options.keepBoxes
+      ? "Stopped. Boxes go on running; `berth up` takes them over.\n"
+      : "Stopped. Every box is at rest; `berth up` starts Berth again.\n",
+  );
+}
+
+async function pauseBoxes(session: Session, installed: Installed, timeoutMs: number) {
+  const { terminal } = session;
+  const client = createClient(await ensureCredentials(installed.config));
+  const boxes = await everyPage((page) => client.boxes.list(page)).catch((error: unknown) => {
+    if (!(error instanceof ApiError)) throw error;
+    throw new CliError(`the boxes cannot be paused: ${error.detail}`, {
+      next: "Run `berth up` first, so that they can be; or `berth down --keep-boxes` to leave them running.",
+      cause: error,
+    });
+  });
+  const running = boxes.filter((box) => box.desired === "running");
+  for (const box of running) await client.boxes.pause(box.id);
+  const resting = boxes.filter((box) => box.desired === "running" || !isSafe(box));
+  await waitForBoxes(
+    session,
+    resting.map((box) => ({
+      box: box.id,
+      label: box.name,
+      goal: box.desired === "deleted" ? "deleted" : "durable",
+    })),
+    timeoutMs,
+  ).catch((error: unknown) => {
+    if (!(error instanceof CliError)) throw error;
+    throw new CliError(`${error.message} Nothing was stopped.`, {
+      exitCode: error.exitCode,
+      next: `${error.next ?? ""} \`berth down --keep-boxes\` stops Berth and leaves the boxes running.`,
+      cause: error,
+    });
+  });
+  if (running.length > 0) terminal.err(`Paused ${running.map((box) => box.name).join(", ")}.\n`);
+}
+
+function isSafe(box: {
+  readonly phase: string;
+  readonly snapshot: { readonly durable: boolean } | null;
+}) {
+  return box.phase === "deleted" || box.phase === "failed" || box.snapshot?.durable === true;
+}

@@ -1,0 +1,148 @@
+// From running processes to a first box: the base image, the default template, the box. Each is found when it is
+// there already.
+
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { CliError } from "#cli/exit.ts";
+import type { Progress } from "#cli/progress.ts";
+import type { Session } from "#cli/session.ts";
+import { readDefinition, waitForBuild } from "#cli/templates.ts";
+import { duration } from "#cli/terminal.ts";
+import { waitForBoxes } from "#cli/waiting.ts";
+import { ensureBaseImage } from "#images/build.ts";
+import { silentLog } from "#lib/log.ts";
+import { run } from "#lib/run.ts";
+import { ApiError } from "#sdk/api-error.ts";
+import { type BerthClient, type Box, createClient } from "#sdk/client.ts";
+import { ensureCredentials } from "./admin-token.ts";
+import type { Config } from "./config.ts";
+import { logPath } from "./installation.ts";
+import type { Installed } from "./settings.ts";
+
+const FIRST_BOX = "first";
+const DEFAULT_TEMPLATE = "default";
+const DEFAULT_TEMPLATE_FILE = fileURLToPath(
+  new URL("../../templates/default.yaml", import.meta.url),
+);
+const DEFAULT_BASE = "debian-12";
+const POLL_MS = 100;
+const UP_TIMEOUT_MS = 3 * 60_000;
+const BUILD_TIMEOUT_MS = 60 * 60_000;
+const BOX_TIMEOUT_MS = 15 * 60_000;
+const LOG_LINES = 8;
+
+interface Part {
+  readonly name: string;
+  readonly process: string;
+  isUp(client: BerthClient): Promise<boolean>;
+}
+
+/** Until the API answers and the node of this machine is reachable. */
+export async function waitUntilUp(
+  session: Session,
+  installed: Installed,
+  progress: Progress,
+): Promise<void> {
+  const parts: readonly Part[] = [
+    {
+      name: "control plane",
+      process: "server",
+      isUp: async (client) => Boolean(await client.system.get()),
+    },
+    {
+      name: "node",
+      process: "node",
+      isUp: async (client) =>
+        (await client.nodes.list({ limit: 200 })).items.some(
+          (node) => node.name === installed.config.nodeName && node.reachable,
+        ),
+    },
+  ];
+  const credentials = await ensureCredentials(installed.config);
+  const client = createClient({ ...credentials, retries: 0 });
+  for (const part of parts) await waitForPart(part, { session, installed, progress, client });
+}
+
+async function waitForPart(
+  part: Part,
+  at: { session: Session; installed: Installed; progress: Progress; client: BerthClient },
+): Promise<void> {
+  const { clock, interrupted } = at.session.terminal;
+  const line = at.progress.line(part.name);
+  line.update("starting");
+  const deadlineMs = clock.monotonicMs() + UP_TIMEOUT_MS;
+  for (;;) {
+    const isUp = await part.isUp(at.client).catch((error: unknown) => {
+      if (error instanceof ApiError && error.retryable) return false;
+      throw error;
+    });
+    if (isUp) break;
+    if (clock.monotonicMs() > deadlineMs) {
+      line.fail("did not start");
+      const path = logPath(at.installed.installation, part.process);
+      throw new CliError(
+        `the ${part.name} is not up after ${duration(UP_TIMEOUT_MS)}. Its log ends:\n${await endOf(path)}`,
+        { next: `\nThe whole log is ${path}; \`berth doctor\` checks this machine.` },
+      );
+    }
+    await clock.sleep(POLL_MS, interrupted);
+  }
+  line.done("up");
+}
+
+export async function buildImage(config: Config, progress: Progress): Promise<void> {
+  const line = progress.line("base image");
+  line.update(`looking for ${DEFAULT_BASE}`);
+  try {
+    await ensureBaseImage(DEFAULT_BASE, {
+      cacheDir: config.imageCacheDir,
+      run,
+      log: silentLog,
+      onProgress: (message) => line.update(message),
+    });
+    line.done("ready");
+  } catch (error) {
+    line.fail("could not be built");
+    throw new CliError(`the base image could not be built: ${(error as Error).message}`, {
+      next: "Berth builds it from Debian's archive as apt on this machine is set up to reach it. Correct that and run `berth up` again.",
+      cause: error,
+    });
+  }
+}
+
+/** Creates it when there is none; what the user made of it since is left alone. */
+export async function ensureDefaultTemplate(session: Session): Promise<void> {
+  const client = await session.client();
+  const known = await client.templates.get(DEFAULT_TEMPLATE).catch((error: unknown) => {
+    if (error instanceof ApiError && error.code === "not_found") return null;
+    throw error;
+  });
+  if (known?.ready) return;
+  const template =
+    known ?? (await client.templates.create(await readDefinition(DEFAULT_TEMPLATE_FILE))).template;
+  const version = template.latest?.version;
+  if (!version) return;
+  if (template.latest?.state === "failed") await client.templates.build(template.id, version);
+  await waitForBuild(session, { template: template.name, version }, BUILD_TIMEOUT_MS);
+}
+
+/** A first box where there is none at all; else the box that is called so, if there is one. */
+export async function createFirstBox(session: Session): Promise<Box | null> {
+  const client = await session.client();
+  const { items } = await client.boxes.list({ limit: 200 });
+  const known = items.find((box) => box.name === FIRST_BOX) ?? items[0];
+  if (known && known.phase !== "creating") return known;
+  const box =
+    known ?? (await client.boxes.create({ name: FIRST_BOX, template: DEFAULT_TEMPLATE })).box;
+  const [running] = await waitForBoxes(
+    session,
+    [{ box: box.id, label: `box ${box.name}`, goal: "running" }],
+    BOX_TIMEOUT_MS,
+  );
+  return running ?? null;
+}
+
+async function endOf(path: string): Promise<string> {
+  const text = await readFile(path, "utf8").catch(() => "(no log)");
+  return text.trimEnd().split("\n").slice(-LOG_LINES).join("\n");
+}

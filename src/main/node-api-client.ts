@@ -1,0 +1,107 @@
+// What a gateway's process asks of the node API: to join once, and then the keys that tickets are checked with.
+// The server must prove itself by the authority's certificate, which stands in a file of the state directory.
+
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { request } from "node:https";
+import { dirname } from "node:path";
+import { makeKeyAndCsr } from "#trust/x509.ts";
+
+export interface TlsIdentityFiles {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+  readonly caPem: string;
+  /** Names that the certificate was asked for. */
+  readonly hosts: readonly string[];
+}
+
+const TIMEOUT_MS = 10_000;
+
+/** The identity kept at `path`, when it is good for all the names. */
+export async function readIdentity(
+  path: string,
+  hosts: readonly string[],
+): Promise<TlsIdentityFiles | null> {
+  try {
+    const identity = JSON.parse(await readFile(path, "utf8")) as TlsIdentityFiles;
+    return hosts.every((host) => identity.hosts.includes(host)) ? identity : null;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT" || error instanceof SyntaxError)
+      return null;
+    throw error;
+  }
+}
+
+/** Spends the token. A crash before the identity is written costs a token, and nothing else. */
+export async function joinGateway(options: {
+  readonly nodeApiUrl: string;
+  readonly caPem: string;
+  readonly token: string;
+  readonly name: string;
+  readonly hosts: readonly string[];
+  readonly identityPath: string;
+}): Promise<TlsIdentityFiles> {
+  const { privateKeyPem, csrPem } = await makeKeyAndCsr();
+  const joined = await call<{ certificatePem: string; caPem: string }>({
+    url: `${options.nodeApiUrl}/node/v1/join-gateway`,
+    method: "POST",
+    ca: options.caPem,
+    body: { token: options.token, name: options.name, csrPem, hosts: options.hosts },
+  });
+  const identity = { ...joined, privateKeyPem, hosts: options.hosts };
+  await mkdir(dirname(options.identityPath), { recursive: true, mode: 0o700 });
+  await writeFile(`${options.identityPath}.new`, JSON.stringify(identity), { mode: 0o600 });
+  await rename(`${options.identityPath}.new`, options.identityPath);
+  return identity;
+}
+
+export async function fetchTicketKeys(
+  nodeApiUrl: string,
+  identity: TlsIdentityFiles,
+): Promise<string[]> {
+  const { publicKeysPem } = await call<{ publicKeysPem: string[] }>({
+    url: `${nodeApiUrl}/node/v1/ticket-keys`,
+    method: "GET",
+    ca: identity.caPem,
+    cert: identity.certificatePem,
+    key: identity.privateKeyPem,
+  });
+  return publicKeysPem;
+}
+
+interface Call {
+  readonly url: string;
+  readonly method: "GET" | "POST";
+  readonly ca: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly body?: unknown;
+}
+
+function call<T>({ url, method, body, ...tls }: Call): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      url,
+      {
+        ...tls,
+        method,
+        agent: false,
+        timeout: TIMEOUT_MS,
+        headers: { "content-type": "application/json" },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          const text = Buffer.concat(chunks).toString();
+          if (response.statusCode === 200 || response.statusCode === 201)
+            resolve(JSON.parse(text) as T);
+          else reject(new Error(`${method} ${url} answered ${response.statusCode}: ${text}`));
+        });
+      },
+    );
+    sent.on("timeout", () => sent.destroy(new Error(`${url} does not answer`)));
+    sent.on("error", reject);
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}

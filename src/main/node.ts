@@ -1,0 +1,148 @@
+// The agent of this host as a process: driver, object store, line to the control plane, links to gateways.
+
+import { mkdir, readdir, stat, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import type { Driver } from "#drivers/driver.ts";
+import { createFakeDriver } from "#drivers/fake/driver.ts";
+import { FakeHost } from "#drivers/fake/host.ts";
+import { createQemuDriver } from "#drivers/qemu/driver.ts";
+import { ensureReflinkDirectory } from "#drivers/qemu/reflink-fs.ts";
+import { ensureBaseImage } from "#images/build.ts";
+import { BASES, baseImageDigest } from "#images/recipe.ts";
+import { Agent, type AgentOptions } from "#node/agent.ts";
+import { GatewayLinks } from "#node/gateway-link.ts";
+import { createHttpsTransport } from "#node/https-transport.ts";
+import { joinNode, type NodeIdentity, readNodeIdentity } from "#node/identity.ts";
+import { runAgent } from "#node/run-agent.ts";
+import { workerTransfers } from "#node/transfers.ts";
+import { openDirectoryStore } from "#objects/directory-store.ts";
+import { readAuthority } from "./authority.ts";
+import { type Config, ConfigError } from "./config.ts";
+import { installationIn } from "./installation.ts";
+import type { RoleContext, RunningRole } from "./role-process.ts";
+
+const GIB = 1024 ** 3;
+const DISK_SHARE = 0.9;
+const DISK_GIB_MIN = 16;
+
+export async function startNode(context: RoleContext): Promise<RunningRole> {
+  const { config, clock, log, failpoints } = context;
+  const stop = new AbortController();
+  const identity = await ensureIdentity(config);
+  const driver = await openDriver(context);
+  const store = await openDirectoryStore({ root: identity.objectStore.path, failpoints });
+  const transport = createHttpsTransport(config.nodeApiUrl, identity);
+  const agent = new Agent({
+    driver,
+    transport,
+    transfers: workerTransfers(store, failpoints),
+    images: config.driver === "fake" ? noImages() : imagesOf(context),
+    clock,
+    log,
+    failpoints,
+  });
+  const links = new GatewayLinks({ driver, tls: identity, clock, log });
+  agent.subscribe(() => {
+    links.setGateways(agent.gateways ?? []);
+    links.refresh();
+  });
+  const running = runAgent(agent, { clock, log }, stop.signal);
+  // A host on which the driver cannot be used is of no use: the supervisor tries again.
+  running.catch((err: unknown) => {
+    log.error({ err }, "the agent ended");
+    process.exit(1);
+  });
+  log.info({ nodeId: identity.nodeId, driver: config.driver }, "running");
+  return {
+    close: async () => {
+      stop.abort();
+      await running;
+      await links.close();
+      await transport.close();
+      await driver.close();
+    },
+  };
+}
+
+/** True when the agent cannot start without a join token. */
+export async function nodeMustJoin(config: Config): Promise<boolean> {
+  return (await readNodeIdentity(installationIn(config.stateDir).agentDir)) === null;
+}
+
+async function ensureIdentity(config: Config): Promise<NodeIdentity> {
+  const { agentDir } = installationIn(config.stateDir);
+  const known = await readNodeIdentity(agentDir);
+  if (known) return known;
+  const { joinToken } = config;
+  if (!joinToken)
+    throw new ConfigError(
+      "this node has not joined yet: set BERTH_JOIN_TOKEN to what `berth node join-token` prints",
+    );
+  return await joinNode(agentDir, {
+    nodeApiUrl: config.nodeApiUrl,
+    caPem: await readAuthority(config),
+    token: joinToken,
+    name: config.nodeName,
+    region: config.region,
+    labels: config.labels,
+  });
+}
+
+async function openDriver(context: RoleContext): Promise<Driver> {
+  const { config, clock, run, log, failpoints } = context;
+  const { nodeDir } = installationIn(config.stateDir);
+  if (config.driver === "fake") {
+    await mkdir(nodeDir, { recursive: true });
+    return createFakeDriver(new FakeHost(nodeDir), { clock, failpoints });
+  }
+  const { bavail, bsize } = await statfs(config.stateDir);
+  const sizeGib = Math.max(DISK_GIB_MIN, Math.floor((bavail * bsize * DISK_SHARE) / GIB));
+  const directory = await ensureReflinkDirectory(nodeDir, sizeGib, run);
+  log.info({ nodeDir, ...directory }, "the node's directory copies by reference");
+  return await createQemuDriver({
+    stateDir: nodeDir,
+    imagesDir: config.imageCacheDir,
+    clock,
+    run,
+    log,
+    failpoints,
+  });
+}
+
+/** Base images of this version's recipes; the cache names them by their digest. */
+function imagesOf({ config, run, log, clock, failpoints }: RoleContext): AgentOptions["images"] {
+  const cacheDir = config.imageCacheDir;
+  return {
+    list: async () => {
+      const names = await readdir(cacheDir).catch(() => []);
+      const whole = await Promise.all(
+        names
+          .filter((name) => /^[0-9a-f]{64}$/.test(name))
+          .map(async (name) =>
+            stat(join(cacheDir, name, "meta.json")).then(
+              () => [`sha256:${name}`],
+              () => [],
+            ),
+          ),
+      );
+      return whole.flat();
+    },
+    ensure: async (digest, onProgress) => {
+      for (const base of BASES) {
+        if ((await baseImageDigest(base)) !== digest) continue;
+        await ensureBaseImage(base, { cacheDir, run, log, clock, failpoints, onProgress });
+        return;
+      }
+      throw new Error(
+        `no base image of this version of Berth has digest ${digest}: build a new version of the template`,
+      );
+    },
+  };
+}
+
+function noImages(): AgentOptions["images"] {
+  return {
+    list: () => Promise.all(BASES.map((base) => baseImageDigest(base))),
+    ensure: async () => {},
+  };
+}

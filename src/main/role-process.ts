@@ -1,0 +1,59 @@
+// One process of Berth from its start to its end: configuration, log, its record, SIGTERM.
+
+import type { Clock } from "#lib/clock.ts";
+import { systemClock } from "#lib/clock.ts";
+import { Failpoints } from "#lib/failpoint.ts";
+import { createLog, type Log } from "#lib/log.ts";
+import type { Run } from "#lib/run.ts";
+import { run } from "#lib/run.ts";
+import { type Config, ConfigError, readConfig } from "./config.ts";
+import { claimRecord } from "./process-record.ts";
+
+/** What every role is given. */
+export interface RoleContext {
+  readonly config: Config;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly run: Run;
+  readonly failpoints: Failpoints;
+}
+
+export interface RunningRole {
+  close(): Promise<void>;
+}
+
+type StartRole = (context: RoleContext) => Promise<RunningRole>;
+
+const ROLES: Record<string, () => Promise<StartRole>> = {
+  server: async () => (await import("./server.ts")).startServer,
+  gateway: async () => (await import("./gateway.ts")).startGateway,
+  node: async () => (await import("./node.ts")).startNode,
+  supervise: async () => (await import("./supervise.ts")).startSupervising,
+};
+
+/** Longer than any step of a close; after it the process ends all the same. */
+const CLOSE_TIMEOUT_MS = 15_000;
+
+export async function runRole(name: keyof typeof ROLES, recordPath: string | null): Promise<void> {
+  const config = readConfig(process.env);
+  const clock = systemClock;
+  if (recordPath && !(await claimRecord(recordPath, new Date(clock.nowMs()).toISOString())))
+    throw new ConfigError(`another process is this machine's ${name}: see ${recordPath}`);
+  const log = createLog(config.logLevel, name);
+  const failpoints = new Failpoints();
+  failpoints.armFromText(config.failpoints);
+  const ended = new Promise<string>((resolve) => {
+    process.once("SIGTERM", () => resolve("SIGTERM"));
+    process.once("SIGINT", () => resolve("SIGINT"));
+  });
+  const start = await ROLES[name]?.();
+  if (!start) throw new Error(`no role ${name}`);
+  const running = await start({ config, log, clock, run, failpoints });
+  const why = await ended;
+  log.info({ why }, "ending");
+  const late = clock.sleep(CLOSE_TIMEOUT_MS).then(() => {
+    log.warn({}, "did not end in time");
+  });
+  await Promise.race([running.close(), late]);
+  process.exit(0);
+}

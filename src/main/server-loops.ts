@@ -1,0 +1,71 @@
+// The loops of a replica: placement and healing. All replicas run all of them; leases in the database see to it that
+// one works at a time.
+
+import { randomUUID } from "node:crypto";
+import { collectGarbage } from "#objects/gc.ts";
+import { manifestKeyOf } from "#objects/keys.ts";
+import type { ObjectStore } from "#objects/store.ts";
+import { healingLoops } from "#reconciler/loops.ts";
+import { type Loop, runLoop } from "#reconciler/run.ts";
+import { placeBoxes } from "#scheduler/place-boxes.ts";
+import type { Database } from "#store/db.ts";
+import type { Wakes } from "#store/listen.ts";
+import { listLiveManifests } from "#store/snapshots.ts";
+import { TOPICS } from "#store/wake.ts";
+import type { RoleContext } from "./role-process.ts";
+
+const PLACE_EVERY_MS = 5_000;
+const COLLECT_EVERY_MS = 10 * 60_000;
+/** Longer than an upload pauses between two packs, and than an agent may be silent. */
+const COLLECT_GRACE_MS = 60 * 60_000;
+
+interface LoopParts {
+  readonly db: Database;
+  readonly wakes: Wakes;
+  readonly store: ObjectStore;
+}
+
+/** Runs until the signal aborts. */
+export async function runLoops(
+  { db, wakes, store }: LoopParts,
+  { clock, log, failpoints }: RoleContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const placement: Loop = {
+    name: "place-boxes",
+    isShared: true,
+    topics: [TOPICS.schedule],
+    everyMs: PLACE_EVERY_MS,
+    isLeased: false,
+    pass: async () => {
+      await placeBoxes(db, clock);
+      return "done";
+    },
+  };
+  const collection: Loop = {
+    name: "collect-garbage",
+    topics: [],
+    everyMs: COLLECT_EVERY_MS,
+    isLeased: true,
+    pass: async () => {
+      const result = await collectGarbage({
+        store,
+        liveManifestKeys: await listLiveManifests(db),
+        graceMs: COLLECT_GRACE_MS,
+        clock,
+        failpoints,
+      });
+      if (result.problems.length > 0)
+        log.error({ problems: result.problems }, "the object store was not cleaned");
+      else if (result.deletedObjects > 0) log.info(result, "the object store was cleaned");
+      return "done";
+    },
+  };
+  const healing = healingLoops(db, {
+    forget: async (id, manifestKey) => {
+      await store.delete(manifestKey ?? manifestKeyOf(id));
+    },
+  });
+  const context = { db, wakes, clock, log, holder: randomUUID(), signal };
+  await Promise.all([placement, collection, ...healing].map((loop) => runLoop(loop, context)));
+}
