@@ -75,16 +75,20 @@ const FRONTIER_STEP_MS = 5;
  * at the commit, so a reader that trusted the highest id it sees would skip those that commit late. Every
  * transaction has its transaction id before it takes an event id (it has written what the event tells), so:
  * read the last id given, then wait until every transaction that had begun to write by then has ended.
+ * Not for use in a transaction: it would wait for itself.
  */
-export async function readFrontier(db: Db, clock: Clock): Promise<number | null> {
-  // Two statements: the snapshot of the second must be newer than what the first has read.
+export async function readFrontier(db: Db, clock: Clock, after = -1): Promise<number | null> {
   const last = await sql<{ id: number }>`
     select case when is_called then last_value else 0 end as id from events_id_seq`.execute(
     db.query,
   );
-  const begun = await sql<{ xid: string }>`
-    select pg_snapshot_xmax(pg_current_snapshot())::text as xid`.execute(db.query);
   const id = last.rows[0]?.id ?? 0;
+  if (id <= after) return id;
+  // An id of our own is above every one given so far. (A snapshot's xmax is not: it is one past the highest
+  // transaction that has *ended*, and those above it may be open.)
+  const begun = await sql<{ xid: string }>`select pg_current_xact_id()::text as xid`.execute(
+    db.query,
+  );
   const xid = begun.rows[0]?.xid ?? "0";
   for (let tries = 0; tries < FRONTIER_TRIES; tries += 1) {
     const ended = await sql<{ ok: boolean }>`
@@ -102,7 +106,7 @@ export async function listEvents(
   clock: Clock,
   filter: EventFilter & { readonly after: number },
 ): Promise<EventView[]> {
-  const frontier = await readFrontier(db, clock);
+  const frontier = await readFrontier(db, clock, filter.after);
   if (frontier === null || frontier <= filter.after) return [];
   return selectEvents(
     db,
