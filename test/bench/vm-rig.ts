@@ -117,7 +117,10 @@ export class VmRig {
     const server = createServer((socket) => {
       socket.on("error", () => {});
       this.driver.connect(boxId, epoch, 22).then(
-        (box) => box.pipe(socket).pipe(box),
+        (box) => {
+          socket.once("close", () => box.destroy());
+          box.pipe(socket).pipe(box);
+        },
         () => socket.destroy(),
       );
     });
