@@ -62,7 +62,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ["domain", "lib", "images", "wire"],
     npm: [],
     // test and assert: for conformance.ts, which is a suite and not a test file.
-    node: [...plain, "fs", "fs/promises", "net", "os", "stream", "test", "assert/strict"],
+    node: [
+      ...plain,
+      ...["child_process", "fs", "fs/promises", "net", "os", "stream", "stream/promises"],
+      ...["test", "assert/strict"],
+    ],
   },
   api: {
     owns: "the HTTP front door: parse, permit, store, shape",
@@ -133,6 +137,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "fs/promises",
       "http",
       "https",
+      "module",
       "net",
       "os",
       "process",
