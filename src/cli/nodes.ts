@@ -81,7 +81,7 @@ function addSchedulable(
 
 export function nodeTable(nodes: readonly Node[], nowMs: number): string {
   return table(
-    ["NAME", "STATE", "REGION", "DRIVER", "BOXES", "CPUS", "MEMORY", "LAST REPORT"],
+    ["NAME", "STATE", "REGION", "DRIVER", "BOXES", "CPUS", "MEMORY", "REPORT AGE"],
     nodes.map((node) => [
       node.name,
       `${node.reachable ? "reachable" : "unreachable"}${node.schedulable ? "" : ", cordoned"}`,
@@ -90,7 +90,7 @@ export function nodeTable(nodes: readonly Node[], nowMs: number): string {
       `${node.used.boxes}`,
       `${node.used.cpus} of ${node.capacity?.cpus ?? "?"}`,
       `${gib(node.used.memoryMib)} of ${node.capacity ? gib(node.capacity.memoryMib) : "?"} GiB`,
-      node.lastReportAt ? `${age(node.lastReportAt, nowMs)} ago` : "never",
+      node.lastReportAt ? age(node.lastReportAt, nowMs) : "-",
     ]),
   );
 }

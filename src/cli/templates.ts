@@ -18,6 +18,7 @@ import { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
 import { facts, table } from "./table.ts";
 import { age, duration, plain, plainLine } from "./terminal.ts";
+import { happening } from "./waiting.ts";
 
 const POLL_MS = 500;
 const LOG_LINES_SHOWN = 20;
@@ -225,7 +226,7 @@ export async function waitForBuild(
 async function buildState(client: BerthClient, version: TemplateVersion): Promise<string> {
   if (version.step || !version.builder) return stateOf(version);
   const builder = await client.boxes.get(version.builder).catch(() => null);
-  return builder ? `${version.state}: its box is ${builder.phase}` : stateOf(version);
+  return builder ? `${version.state}: its box is ${happening(builder)}` : stateOf(version);
 }
 
 function stateOf(version: TemplateVersion): string {

@@ -16,7 +16,8 @@ import { ApiError } from "#sdk/api-error.ts";
 import { type BerthClient, type Box, createClient } from "#sdk/client.ts";
 import { ensureCredentials } from "./admin-token.ts";
 import type { Config } from "./config.ts";
-import { logPath } from "./installation.ts";
+import { logPath, recordPath } from "./installation.ts";
+import { readLiving } from "./process-record.ts";
 import type { Installed } from "./settings.ts";
 
 const FIRST_BOX = "first";
@@ -43,6 +44,8 @@ export async function waitUntilUp(
   installed: Installed,
   progress: Progress,
 ): Promise<void> {
+  const supervisor = await readLiving(recordPath(installed.installation, "supervisor"));
+  const startedAt = supervisor?.startedAt ?? "";
   const parts: readonly Part[] = [
     {
       name: "control plane",
@@ -52,9 +55,13 @@ export async function waitUntilUp(
     {
       name: "node",
       process: "node",
+      // What it reported before this start says nothing about now.
       isUp: async (client) =>
         (await client.nodes.list({ limit: 200 })).items.some(
-          (node) => node.name === installed.config.nodeName && node.reachable,
+          (node) =>
+            node.name === installed.config.nodeName &&
+            node.reachable &&
+            (node.lastReportAt ?? "") >= startedAt,
         ),
     },
   ];
