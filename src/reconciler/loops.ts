@@ -13,21 +13,20 @@ export function healingLoops(db: Db, options: { readonly forget: ForgetSnapshot 
   return [
     {
       name: "settle-boxes",
-      isLeased: false,
+      isShared: true,
       topics: [TOPICS.settle],
       everyMs: 5_000,
       pass: () => settleBoxes(db),
     },
     {
       name: "advance-builds",
-      isLeased: false,
+      isShared: true,
       topics: [TOPICS.settle],
       everyMs: 5_000,
       pass: () => advanceBuilds(db),
     },
     {
       name: "remove-snapshots",
-      isLeased: true,
       topics: [TOPICS.settle],
       everyMs: 15_000,
       pass: () => removeSnapshots(db, options.forget),
@@ -35,7 +34,6 @@ export function healingLoops(db: Db, options: { readonly forget: ForgetSnapshot 
     {
       // A lease ends by time alone, so nothing wakes it.
       name: "expire-nodes",
-      isLeased: true,
       topics: [],
       everyMs: 1_000,
       pass: async () => {
@@ -45,7 +43,6 @@ export function healingLoops(db: Db, options: { readonly forget: ForgetSnapshot 
     },
     {
       name: "trim-history",
-      isLeased: true,
       topics: [],
       everyMs: 60_000,
       pass: () => trimHistory(db),

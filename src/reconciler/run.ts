@@ -19,8 +19,8 @@ export interface Loop {
   readonly topics: readonly string[];
   /** A lost wake costs at most this. */
   readonly everyMs: number;
-  /** One replica at a time: for passes that are costly twice, and may wait for a dead holder's lease. */
-  readonly isLeased: boolean;
+  /** All replicas run it at once, so that none waits for the lease of a dead one. Default: one at a time. */
+  readonly isShared?: boolean;
   pass(): Promise<PassOutcome>;
 }
 
@@ -48,7 +48,7 @@ export async function runLoop(loop: Loop, context: LoopContext): Promise<void> {
     while (!signal.aborted) {
       let waitMs = loop.everyMs;
       try {
-        const isOurs = !loop.isLeased || (await takeLease(db, lease, context.holder, LEASE_MS));
+        const isOurs = loop.isShared || (await takeLease(db, lease, context.holder, LEASE_MS));
         if (isOurs && (await loop.pass()) === "again") continue;
         backoffMs = BACKOFF_MIN_MS;
       } catch (err) {
@@ -61,6 +61,6 @@ export async function runLoop(loop: Loop, context: LoopContext): Promise<void> {
     }
   } finally {
     subscription.close();
-    if (loop.isLeased) await releaseLease(db, lease, context.holder).catch(() => {});
+    if (!loop.isShared) await releaseLease(db, lease, context.holder).catch(() => {});
   }
 }

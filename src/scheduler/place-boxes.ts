@@ -19,11 +19,6 @@ import {
   readDatabaseTime,
   type UnplacedBox,
 } from "#store/placements.ts";
-import { TOPICS } from "#store/wake.ts";
-
-/** What wakes it, as for the healing loops: main runs it like one of them. */
-export const PLACE_TOPICS = [TOPICS.schedule] as const;
-export const PLACE_EVERY_MS = 5_000;
 
 const BATCH = 100;
 /** Enough to see why; a box on a thousand nodes does not need a thousand reasons. */

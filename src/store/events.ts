@@ -74,22 +74,15 @@ const FRONTIER_STEP_MS = 5;
  * The highest id up to which nothing can appear any more. Ids are given at the insert, but become visible
  * at the commit, so a reader that trusted the highest id it sees would skip those that commit late. Every
  * transaction has its transaction id before it takes an event id (it has written what the event tells), so:
- * read the last id given, then wait until every transaction that had begun to write by then has ended.
- * Not for use in a transaction: it would wait for itself.
+ * read the last id given, take a transaction id of our own, which is above all that were given before, and wait
+ * until everything below it has ended. (A snapshot's xmax does not do: it is the last one that has ended.)
  */
-export async function readFrontier(db: Db, clock: Clock, after = -1): Promise<number | null> {
-  const last = await sql<{ id: number }>`
-    select case when is_called then last_value else 0 end as id from events_id_seq`.execute(
+export async function readFrontier(db: Db, clock: Clock): Promise<number | null> {
+  const id = await readEventsEnd(db);
+  const own = await sql<{ xid: string }>`select pg_current_xact_id()::text as xid`.execute(
     db.query,
   );
-  const id = last.rows[0]?.id ?? 0;
-  if (id <= after) return id;
-  // An id of our own is above every one given so far. (A snapshot's xmax is not: it is one past the highest
-  // transaction that has *ended*, and those above it may be open.)
-  const begun = await sql<{ xid: string }>`select pg_current_xact_id()::text as xid`.execute(
-    db.query,
-  );
-  const xid = begun.rows[0]?.xid ?? "0";
+  const xid = own.rows[0]?.xid ?? "0";
   for (let tries = 0; tries < FRONTIER_TRIES; tries += 1) {
     const ended = await sql<{ ok: boolean }>`
       select pg_snapshot_xmin(pg_current_snapshot()) >= ${xid}::xid8 as ok`.execute(db.query);
@@ -127,7 +120,7 @@ export async function listEventsBack(
   return selectEvents(db, subject, filter, sql`e.id < ${before}`, sql`desc`);
 }
 
-/** Where a watch that wants only what is new begins. */
+/** The last id that was given: its event may not be visible yet, or never be. */
 export async function readEventsEnd(db: Db): Promise<number> {
   const { rows } = await sql<{ id: number }>`
     select case when is_called then last_value else 0 end as id from events_id_seq`.execute(
