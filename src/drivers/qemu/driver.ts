@@ -36,7 +36,7 @@ import {
 import { Turns } from "./turns.ts";
 import { Vmms } from "./vmm.ts";
 
-const SHUTDOWN_ASK_MS = 10_000;
+const ASK_TIMEOUT_MS = 10_000;
 const QUIT_TIMEOUT_MS = 5_000;
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -134,10 +134,10 @@ export class QemuDriver implements Driver {
   }
 
   /** Lets the vCPUs of a live VMM run when a snapshot that was not finished holds them. */
-  async #letGo(record: BoxRecord): Promise<void> {
+  async #letGo(record: BoxRecord, timeoutMs = ASK_TIMEOUT_MS): Promise<void> {
     const qmp = await this.#vmms.monitor(record);
-    const status = (await qmp.execute("query-status")) as { running: boolean };
-    if (!status.running) await qmp.execute("cont");
+    const status = (await qmp.execute("query-status", {}, timeoutMs)) as { running: boolean };
+    if (!status.running) await qmp.execute("cont", {}, timeoutMs);
   }
 
   async snapshot(boxId: BoxId, epoch: number, request: SnapshotRequest): Promise<LocalSnapshot> {
@@ -233,21 +233,27 @@ export class QemuDriver implements Driver {
     });
   }
 
+  /** However the guest and the VMM behave, this ends some seconds after `timeoutMs`. */
   async #askToPowerOff(record: BoxRecord, timeoutMs: number): Promise<void> {
     const { boxId } = record.run;
+    const endMs = this.#host.clock.monotonicMs() + timeoutMs;
+    const leftMs = () => Math.max(1, endMs - this.#host.clock.monotonicMs());
     try {
-      await this.#letGo(record);
-      const guest = await this.#vmms.guest(record);
-      await guest.shutdown(Math.min(timeoutMs, SHUTDOWN_ASK_MS));
-      if (await this.#vmms.waitForExit(record, timeoutMs)) return;
+      await this.#letGo(record, leftMs());
+      const guest = await this.#vmms.guest(record, leftMs());
+      await guest.shutdown(leftMs());
+      if (await this.#vmms.waitForExit(record, leftMs())) return;
       this.#host.log.warn({ boxId, timeoutMs }, "guest did not power off in time; VMM ended");
     } catch (error) {
       this.#host.log.warn({ boxId, error: String(error) }, "guest cannot be asked to power off");
     }
     // QEMU writes out what it holds of the disks before it quits.
     const qmp = await this.#vmms.monitor(record).catch(() => null);
-    await qmp?.execute("quit").catch(() => {});
-    await this.#vmms.waitForExit(record, QUIT_TIMEOUT_MS);
+    const isQuitting = await qmp?.execute("quit", {}, QUIT_TIMEOUT_MS).then(
+      () => true,
+      () => false,
+    );
+    if (isQuitting) await this.#vmms.waitForExit(record, QUIT_TIMEOUT_MS);
   }
 
   async destroy(boxId: BoxId): Promise<void> {

@@ -1,0 +1,334 @@
+// What is killed, filled, cut or refused on a real VM: afterwards the box is what it promised to be.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { readFile, rm, stat, statfs } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { BoxRun, BoxSource, SnapshotKind } from "#domain/box.ts";
+import { type BoxId, makeId, type SnapshotId, type TemplateVersionId } from "#domain/ids.ts";
+import { systemClock } from "#lib/clock.ts";
+import { Failpoints } from "#lib/failpoint.ts";
+import { run } from "#lib/run.ts";
+import type { LocalSnapshot } from "../driver.ts";
+import type { CrashCall } from "./crash-agent.ts";
+import type { QemuDriver } from "./driver.ts";
+import { boxLink } from "./network-rules.ts";
+import { IMAGES_DIR, openVmTestHost, TEST_SPEC, type VmTestHost } from "./vm-test-host.ts";
+
+let host: VmTestHost;
+let driver: QemuDriver;
+let failpoints = new Failpoints();
+/** A booted box with a live process in it, frozen once; every test forks it. */
+let seed: LocalSnapshot;
+const made: BoxId[] = [];
+
+const fill = (bytes: Uint8Array) => bytes.set(randomBytes(bytes.length));
+const newSnapshotId = () => makeId<SnapshotId>("snap", fill);
+const signHostKey = async (key: string) => key;
+
+before(async () => {
+  host = await openVmTestHost();
+  driver = await host.open(failpoints);
+  const box = runOf({ kind: "image", imageDigest: host.imageDigest });
+  await driver.start(box, { signHostKey });
+  // Writes a number, fsynced, ten times a second; the last one acknowledged is in memory.
+  const script =
+    "import os, time; f = os.open('/home/dev/log', os.O_CREAT | os.O_WRONLY | os.O_APPEND); n = 0\n" +
+    "while True:\n n += 1; os.write(f, b'%d\\n' % n); os.fsync(f); open('/dev/shm/acked', 'w').write(str(n)); time.sleep(0.1)";
+  const start = `setsid python3 -c "${script}" >/dev/null 2>&1 & echo started`;
+  await sh(box.boxId, start);
+  await until("the writer writes", async () => {
+    const argv = ["test", "-s", "/dev/shm/acked"];
+    return (await driver.exec(box.boxId, { argv, user: "dev" })).exitCode === 0;
+  });
+  seed = await take(box, "prebuild");
+  await driver.destroy(box.boxId);
+});
+
+after(async () => {
+  driver = await reopen();
+  for (const boxId of made) await driver.destroy(boxId);
+  await driver.close();
+  await host.close();
+});
+
+async function reopen(): Promise<QemuDriver> {
+  await driver.close();
+  failpoints = new Failpoints();
+  return await host.open(failpoints);
+}
+
+function runOf(source: BoxSource, epoch = 1, boxId = makeId<BoxId>("box", fill)): BoxRun {
+  if (!made.includes(boxId)) made.push(boxId);
+  return {
+    ...{ boxId, epoch, source, spec: TEST_SPEC, bootSerial: 0, imageDigest: host.imageDigest },
+    templateVersionId: "tv_00000000000000000000" as TemplateVersionId,
+    identity: {
+      ...{ boxId, hostName: "box", machineId: randomBytes(16).toString("hex") },
+      ...{ sshUserCa: "ssh-ed25519 AAAA test", sshPrincipals: [boxId], env: {} },
+    },
+  };
+}
+
+const from = ({ snapshotId }: LocalSnapshot): BoxSource => ({
+  ...{ kind: "snapshot", snapshotId, withMemory: true },
+});
+
+async function fork(): Promise<BoxRun> {
+  const box = runOf(from(seed));
+  await driver.start(box, { signHostKey });
+  return box;
+}
+
+async function sh(boxId: BoxId, script: string, user = "dev"): Promise<string> {
+  const { exitCode, stdout, stderr } = await driver.exec(boxId, {
+    argv: ["sh", "-c", script],
+    user,
+  });
+  assert.equal(exitCode, 0, `${script}: ${stderr}`);
+  return stdout.trim();
+}
+
+function take(box: BoxRun, kind: SnapshotKind, snapshotId = newSnapshotId()) {
+  return driver.snapshot(box.boxId, box.epoch, { snapshotId, kind, withMemory: true });
+}
+
+/** The writer lives, and no number that it acknowledged is missing from its file. */
+async function checkWriter(boxId: BoxId): Promise<number> {
+  const acked = Number(await sh(boxId, "cat /dev/shm/acked"));
+  const lines = (await sh(boxId, "cat /home/dev/log")).split("\n").map(Number);
+  assert.ok(lines.length >= acked, `${lines.length} lines, ${acked} acknowledged`);
+  assert.deepEqual(
+    lines,
+    Array.from({ length: lines.length }, (_, index) => index + 1),
+  );
+  return acked;
+}
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const endMs = systemClock.monotonicMs() + 120_000;
+  while (!(await isSo())) {
+    assert.ok(systemClock.monotonicMs() < endMs, `not in two minutes: ${what}`);
+    await systemClock.sleep(50);
+  }
+}
+
+async function stateOf(boxId: BoxId): Promise<string | undefined> {
+  return (await driver.inspect(boxId))?.state;
+}
+
+test("30 pauses and resumes: the process lives, no acknowledged byte is lost", async () => {
+  let box = await fork();
+  let before = await checkWriter(box.boxId);
+  for (let cycle = 0; cycle < 30; cycle++) {
+    const paused = await take(box, "pause");
+    box = runOf(from(paused), box.epoch + 1, box.boxId);
+    await driver.start(box, { signHostKey });
+    await driver.removeSnapshot(paused.snapshotId);
+    const now = await checkWriter(box.boxId);
+    assert.ok(now >= before);
+    before = now;
+  }
+  await until("the writer goes on", async () => (await checkWriter(box.boxId)) > before);
+  await driver.destroy(box.boxId);
+});
+
+for (const failpoint of ["driver.launch.spawned", "driver.restore.running", "driver.renew.begun"]) {
+  test(`an agent killed at ${failpoint} of a start: the next one finishes it`, async () => {
+    const box = runOf(from(seed));
+    await crashAgent({ failpoint, run: box, snapshot: null });
+    driver = await reopen();
+    assert.notEqual(await stateOf(box.boxId), "ready");
+    await driver.sweep();
+    await driver.start(box, { signHostKey });
+    await checkWriter(box.boxId);
+    await driver.destroy(box.boxId);
+  });
+}
+
+for (const failpoint of [
+  "driver.snapshot.sealed",
+  "driver.freeze.stopped",
+  "driver.snapshot.copied",
+]) {
+  test(`an agent killed at ${failpoint}: the box is frozen, and goes on`, async () => {
+    const box = await fork();
+    const { pid } = (await driver.inspect(box.boxId))!;
+    const request = { snapshotId: newSnapshotId(), kind: "fork", withMemory: true } as const;
+    await crashAgent({ failpoint, run: box, snapshot: request });
+    driver = await reopen();
+    assert.deepEqual(await driver.inspect(box.boxId), {
+      ...{ boxId: box.boxId, epoch: 1, state: "frozen", bootSerial: 0, pid },
+      notices: (await driver.inspect(box.boxId))?.notices,
+    });
+    await driver.thaw(box.boxId, 1);
+    assert.equal(await stateOf(box.boxId), "ready");
+    await checkWriter(box.boxId);
+    await driver.destroy(box.boxId);
+  });
+}
+
+for (const failpoint of [
+  "driver.snapshot.sealed",
+  "driver.freeze.stopped",
+  "driver.snapshot.copied",
+]) {
+  test(`a VMM killed at ${failpoint}: no snapshot, a boot from the disks, no fsynced byte lost`, async () => {
+    const box = await fork();
+    const { pid } = (await driver.inspect(box.boxId))!;
+    const acked = await checkWriter(box.boxId);
+    failpoints.arm(failpoint, { kind: "run", run: () => void process.kill(pid!, "SIGKILL") });
+    const snapshotId = newSnapshotId();
+    // After the copy stands, a fork is whole without its VMM, but the box cannot go on.
+    await assert.rejects(take(box, "fork", snapshotId));
+    assert.equal(
+      (await driver.listSnapshots()).some((each) => each.snapshotId === snapshotId),
+      false,
+    );
+    assert.equal(await stateOf(box.boxId), "down");
+    const { how } = await driver.start(box, { signHostKey });
+    assert.equal(how, "booted");
+    const lines = (await sh(box.boxId, "cat /home/dev/log")).split("\n");
+    assert.ok(lines.length >= acked);
+    const { notices } = (await driver.inspect(box.boxId))!;
+    assert.ok(notices.some(({ code }) => code === "vmm_died"));
+    await driver.destroy(box.boxId);
+  });
+}
+
+test("a full disk refuses snapshots and starts before anything is frozen; the box goes on", async () => {
+  const box = await fork();
+  const filler = join(host.stateDir, "filler");
+  const { bavail, bsize } = await statfs(host.stateDir);
+  await run(["fallocate", "-l", String(bavail * bsize - 300 * 1024 * 1024), filler]);
+  try {
+    await assert.rejects(take(box, "pause"), { code: "disk_full" });
+    assert.equal(await stateOf(box.boxId), "ready");
+    const other = runOf(from(seed));
+    await assert.rejects(driver.start(other, { signHostKey }), { code: "disk_full" });
+  } finally {
+    await rm(filler);
+  }
+  await checkWriter(box.boxId);
+  await take(box, "pause");
+  assert.equal(await stateOf(box.boxId), undefined);
+});
+
+test("a disk that fills in the middle of a pause: no snapshot, and the box goes on", async () => {
+  const box = await fork();
+  const filler = join(host.stateDir, "filler");
+  failpoints.arm("driver.freeze.stopped", {
+    kind: "run",
+    run: async () => {
+      const { bavail, bsize } = await statfs(host.stateDir);
+      await run(["fallocate", "-l", String(bavail * bsize), filler]).catch(() => {});
+    },
+  });
+  failpoints.arm("driver.snapshot.frozen", {
+    kind: "run",
+    run: async () => {
+      await rm(filler);
+      throw Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+    },
+  });
+  await assert.rejects(take(box, "pause"), { code: "disk_full" });
+  await rm(filler, { force: true });
+  assert.equal(await stateOf(box.boxId), "ready");
+  await checkWriter(box.boxId);
+  await driver.destroy(box.boxId);
+});
+
+test("a guest that powers itself off is down, and says so; it boots again", async () => {
+  const box = await fork();
+  await sh(box.boxId, "sudo systemctl poweroff");
+  await until("the box is down", async () => (await stateOf(box.boxId)) === "down");
+  const { notices } = (await driver.inspect(box.boxId))!;
+  assert.ok(
+    notices.some(({ code }) => code === "guest_shut_down"),
+    JSON.stringify(notices),
+  );
+  await driver.destroy(box.boxId);
+});
+
+test("a guest that does not power off is ended after the time given", async () => {
+  const box = await fork();
+  const { pid } = (await driver.inspect(box.boxId))!;
+  process.kill(pid!, "SIGSTOP"); // As one whose guest hangs, and whose monitor does too.
+  await driver.shutdown(box.boxId, 1, 1_000);
+  assert.equal(await stateOf(box.boxId), "down");
+  await driver.destroy(box.boxId);
+});
+
+test("before the renewal is acknowledged nothing reaches the box, and nothing comes out", async () => {
+  const box = runOf(from(seed));
+  failpoints.arm("driver.renew.begun", { kind: "throw", message: "no renewal" });
+  await assert.rejects(driver.start(box, { signHostKey }), /no renewal/);
+  assert.equal(await stateOf(box.boxId), "up");
+  await assert.rejects(driver.connect(box.boxId, 1, 22), { code: "guest_unreachable" });
+  const record = JSON.parse(
+    await readFile(join(host.stateDir, "boxes", box.boxId, "box.json"), "utf8"),
+  ) as { slot: number };
+  const owner = host.runDir.slice(-6);
+  assert.equal(await answers(boxLink(owner, record.slot).boxAddress, 22), false);
+  await driver.start(box, { signHostKey });
+  assert.equal(await answers(boxLink(owner, record.slot).boxAddress, 22), true);
+  await driver.destroy(box.boxId);
+});
+
+test("an identity that the guest refuses leaves the box up and shut", async () => {
+  const box = runOf(from(seed));
+  const refused: BoxRun = { ...box, identity: { ...box.identity, machineId: "not one" } };
+  await assert.rejects(driver.start(refused, { signHostKey }), { code: "renewal_failed" });
+  assert.equal(await stateOf(box.boxId), "up");
+  await driver.start(box, { signHostKey });
+  await checkWriter(box.boxId);
+  await driver.destroy(box.boxId);
+});
+
+test("a console flood is cut", async () => {
+  const box = await fork();
+  const path = join(host.stateDir, "boxes", box.boxId, "files", "console.log");
+  const flood = driver.exec(box.boxId, {
+    argv: ["sh", "-c", "head -c 6000000 /dev/zero | tr '\\0' x > /dev/console"],
+    user: "root",
+  });
+  await flood;
+  assert.ok((await stat(path)).size > 4 * 1024 * 1024);
+  await driver.list();
+  assert.ok((await stat(path)).size < 1024 * 1024);
+  assert.ok((await driver.console(box.boxId, 1000)).length === 1000);
+  await driver.destroy(box.boxId);
+});
+
+test("nothing is left", async () => {
+  for (const boxId of made) await driver.destroy(boxId);
+  for (const { snapshotId } of await driver.listSnapshots())
+    await driver.removeSnapshot(snapshotId);
+  await driver.sweep();
+  assert.deepEqual(await host.leftovers(), []);
+});
+
+async function crashAgent(call: Omit<CrashCall, "stateDir" | "imagesDir">): Promise<void> {
+  await driver.close();
+  const program = fileURLToPath(new URL("./crash-agent.ts", import.meta.url));
+  const whole: CrashCall = { ...call, stateDir: host.stateDir, imagesDir: IMAGES_DIR };
+  const child = spawn(process.execPath, [program, JSON.stringify(whole)], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  const [, signal] = (await once(child, "exit")) as [number | null, string | null];
+  assert.equal(signal, "SIGKILL");
+}
+
+async function answers(address: string, port: number): Promise<boolean> {
+  const socket = connect(port, address);
+  const gaveUp = systemClock.sleep(2_000).then(() => false);
+  const connected = Promise.race([once(socket, "connect").then(() => true), gaveUp]);
+  const is = await connected.catch(() => false);
+  socket.destroy();
+  return is;
+}
