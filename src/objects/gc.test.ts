@@ -219,9 +219,17 @@ test("an upload and a collection at the same time: what was uploaded is whole", 
   const scratch = await SnapshotFiles.make(t, new MemoryStore());
   const inputs = [await scratch.write("s1", before), await scratch.write("s2", after)] as const;
   let [spared, full] = [0, 0];
-  const turnsArb = fc.array(fc.nat(1), { minLength: 150, maxLength: 150 });
+  const raceArb = fc.record({
+    turnsToTake: fc.array(fc.nat(1), { minLength: 150, maxLength: 150 }),
+    /** The collection gets a head start of up to its whole length. */
+    start: fc.nat(30),
+    /** An earlier try of this upload committed, and could not say so. */
+    finished: fc.boolean(),
+    /** Somebody deletes the parent's manifest by hand at this turn. */
+    forgetAt: fc.option(fc.nat(60)),
+  });
   await fc.assert(
-    fc.asyncProperty(turnsArb, fc.nat(30), fc.boolean(), async (turnsToTake, start, finished) => {
+    fc.asyncProperty(raceArb, async ({ turnsToTake, start, finished, forgetAt }) => {
       let nowMs = 0;
       const store = new MemoryStore(() => nowMs);
       const made = new SnapshotFiles(scratch.root, store);
@@ -233,7 +241,8 @@ test("an upload and a collection at the same time: what was uploaded is whole", 
       nowMs = 10 * GRACE_MS;
       let turn = 0;
       const turns = new Turns(() => {
-        turn += 1; // The collection gets a head start of up to its whole length.
+        turn += 1;
+        if (turn === forgetAt) store.objects.delete(first.manifestKey);
         return turn <= start ? 1 : (turnsToTake[turn - start] ?? 0);
       });
       const ports = { ...made.ports, store: turns.wrap(0, store) };

@@ -117,8 +117,8 @@ async function addUploads(
 ): Promise<void> {
   for await (const { key } of listAll(store, UPLOADS_PREFIX)) {
     const intent = await readIntent(store, key);
-    for (const object of intent?.objects ?? []) reach.keys.add(object);
-    // Not there (yet, or any more) is no problem: the upload finds out by itself.
+    // What is not there (yet, or any more) is no problem: the upload finds out by itself.
+    for (const object of intent?.objects ?? []) await reach.addObject(object);
     for (const manifest of intent?.manifests ?? []) await reach.addManifest(manifest, false);
   }
   for await (const info of listAll(store, SNAPSHOTS_PREFIX))
@@ -136,11 +136,21 @@ class Reach {
   }
 
   async addManifest(key: string, required: boolean): Promise<void> {
-    if (this.keys.has(key)) return;
-    try {
+    await this.#noting(required, async () => {
       const { layers } = await readManifest(this.#store, key);
       for (const layer of layers) await this.#addLayer(layer.key);
       this.keys.add(key);
+    });
+  }
+
+  async addObject(key: string): Promise<void> {
+    if (key.startsWith(TABLES_PREFIX)) await this.#noting(false, () => this.#addLayer(key));
+    else this.keys.add(key);
+  }
+
+  async #noting(required: boolean, add: () => Promise<void>): Promise<void> {
+    try {
+      await add();
     } catch (error) {
       if (!(error instanceof SnapshotError)) throw error;
       if (error.code === "missing" && !required) return;

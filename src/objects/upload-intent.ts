@@ -7,9 +7,9 @@ import type { ObjectStore } from "#objects/store.ts";
 import { isStoreError, listAll } from "#objects/store.ts";
 
 export interface IntentBody {
-  /** Manifests whose whole tree is needed. */
+  /** Manifests that are needed, with their trees as long as they are there. */
   readonly manifests: readonly string[];
-  /** Packs and layers that this upload has stored or found. */
+  /** Packs that are needed, and layers, whose packs are needed too. */
   readonly objects: readonly string[];
 }
 
@@ -29,23 +29,33 @@ export class UploadIntent {
   /** False when a collection is about to delete it: then it must not be relied on. */
   async relyOnManifest(key: string): Promise<boolean> {
     this.#manifests.push(key);
-    return this.#announced(key);
+    return this.#announced([key]);
   }
 
   /** As relyOnManifest, for a pack or a layer. Call it before the object is looked for or stored. */
   async relyOnObject(key: string): Promise<boolean> {
     this.#objects.add(key);
-    return this.#announced(key);
+    return this.#announced([key]);
+  }
+
+  /**
+   * The parent's layers and the packs that they name. The manifest alone would not do: its snapshot may be deleted
+   * while we upload.
+   */
+  async relyOnLayers(layers: readonly string[], packs: readonly string[]): Promise<boolean> {
+    for (const key of layers) this.#objects.add(key);
+    return this.#announced([...layers, ...packs]);
   }
 
   /** First write, then look: whichever of us and a collection comes second sees the other. */
-  async #announced(key: string): Promise<boolean> {
+  async #announced(keys: readonly string[]): Promise<boolean> {
     const body: IntentBody = { manifests: this.#manifests, objects: [...this.#objects] };
     const bytes = Buffer.from(JSON.stringify(body));
     const write = this.#lastWrite.then(() => this.#store.put(this.#key, bytes));
     this.#lastWrite = write.catch(() => {});
     await write;
-    return !(await readCondemned(this.#store)).has(key);
+    const condemned = await readCondemned(this.#store);
+    return !keys.some((key) => condemned.has(key));
   }
 
   /** Just before the manifest: an intent that was collected no longer protects what we stored. */

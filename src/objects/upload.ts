@@ -198,10 +198,13 @@ async function loadParent(
   key: string | null,
 ): Promise<{ parent: LoadedTable; fullBecause: string | null }> {
   if (key === null) return { parent: EMPTY_TABLE, fullBecause: null };
-  const free = await intent.relyOnManifest(key);
-  if (!free) return { parent: EMPTY_TABLE, fullBecause: `${key} is being collected` };
+  const collected = { parent: EMPTY_TABLE, fullBecause: `${key} is being collected` };
+  if (!(await intent.relyOnManifest(key))) return collected;
   try {
     const parent = await loadTable(store, key, await readManifest(store, key));
+    const layers = parent.layers.map(({ ref }) => ref.key);
+    const packs = new Set(parent.table.blocks.map(({ pack }) => pack.key));
+    if (!(await intent.relyOnLayers(layers, [...packs]))) return collected;
     return { parent, fullBecause: null };
   } catch (error) {
     if (!(error instanceof SnapshotError)) throw error;
