@@ -76,9 +76,11 @@ const FRONTIER_STEP_MS = 5;
  * transaction has its transaction id before it takes an event id (it has written what the event tells), so:
  * read the last id given, take a transaction id of our own, which is above all that were given before, and wait
  * until everything below it has ended. (A snapshot's xmax does not do: it is the last one that has ended.)
+ * Costs nothing when no id above `after` was given. Not for use in a transaction: it would wait for itself.
  */
-export async function readFrontier(db: Db, clock: Clock): Promise<number | null> {
+export async function readFrontier(db: Db, clock: Clock, after = -1): Promise<number | null> {
   const id = await readEventsEnd(db);
+  if (id <= after) return id;
   const own = await sql<{ xid: string }>`select pg_current_xact_id()::text as xid`.execute(
     db.query,
   );
