@@ -36,7 +36,7 @@ export async function runLoops(
     isShared: true,
     topics: [TOPICS.schedule],
     everyMs: PLACE_EVERY_MS,
-    isLeased: false,
+    isShared: true,
     pass: async () => {
       await placeBoxes(db, clock);
       return "done";
@@ -46,7 +46,6 @@ export async function runLoops(
     name: "collect-garbage",
     topics: [],
     everyMs: COLLECT_EVERY_MS,
-    isLeased: true,
     pass: async () => {
       const result = await collectGarbage({
         store,
