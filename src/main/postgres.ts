@@ -235,13 +235,16 @@ async function prepare(options: PostgresOptions, user: ServerUser | null): Promi
     );
 }
 
+let attempts = 0;
+
 async function initialize(
   options: PostgresOptions,
   user: ServerUser | null,
   binaries: Binaries,
 ): Promise<void> {
   const { directory, log } = options;
-  const half = join(directory, `data.new-${process.pid}`);
+  attempts += 1;
+  const half = join(directory, `data.new-${process.pid}-${attempts}`);
   await removeLeftovers(directory);
   log.info({ directory }, "creating the database cluster");
   const argv = ["-D", half, "-U", "postgres", "--encoding=UTF8", "--locale=C"];
@@ -274,8 +277,8 @@ async function initialize(
 /** Half-made clusters of processes that are gone. */
 async function removeLeftovers(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
-    const pid = /^data\.new-(\d+)$/.exec(name)?.[1];
-    if (pid && (Number(pid) === process.pid || !(await exists(`/proc/${pid}`))))
+    const pid = /^data\.new-(\d+)-/.exec(name)?.[1];
+    if (pid && !(await exists(`/proc/${pid}`)))
       await rm(join(directory, name), { recursive: true, force: true });
   }
 }

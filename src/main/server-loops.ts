@@ -33,7 +33,6 @@ export async function runLoops(
 ): Promise<void> {
   const placement: Loop = {
     name: "place-boxes",
-    isShared: true,
     topics: [TOPICS.schedule],
     everyMs: PLACE_EVERY_MS,
     isShared: true,
