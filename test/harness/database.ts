@@ -10,7 +10,6 @@ import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import type { TestContext } from "node:test";
 import pg from "pg";
 import { systemClock } from "#lib/clock.ts";
 import { Failpoints } from "#lib/failpoint.ts";
@@ -27,7 +26,9 @@ const SETTINGS = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
 const TRIES = 10;
 
 /** `t.after` in a test, or `{ after }` of node:test for a whole file. */
-type Scope = Pick<TestContext, "after"> | { after(work: () => Promise<void>): void };
+interface Scope {
+  after(work: () => Promise<void>): void;
+}
 
 export interface TestDatabase {
   readonly url: string;

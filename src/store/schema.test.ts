@@ -1,0 +1,81 @@
+// The schema: printed current, typed as it is, and every hot statement answered from an index.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { sql } from "kysely";
+import { testDatabase } from "#test/harness/database.ts";
+import { dumpSchema, readColumns } from "#test/harness/schema-dump.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+test("gen/schema.sql is what the migrations make", async (t) => {
+  const { db } = await testDatabase(t);
+  const printed = readFileSync(join(root, "gen/schema.sql"), "utf8");
+  assert.equal(
+    printed,
+    await dumpSchema(db),
+    "run `sh tools/run.sh tools/schema.ts` and look at the difference",
+  );
+});
+
+test("schema.ts names the columns that the tables have", async (t) => {
+  const { db } = await testDatabase(t);
+  const source = readFileSync(join(root, "src/store/schema.ts"), "utf8");
+  const typed = new Map<string, string[]>();
+  for (const [, table = "", type = ""] of source.matchAll(/^ {2}(\w+): (\w+);$/gm)) {
+    const body = source.match(new RegExp(`interface ${type} \\{\\n([\\s\\S]*?)\\n\\}`))?.[1];
+    if (!body) continue;
+    typed.set(table, [...body.matchAll(/^ {2}(\w+):/gm)].map((match) => match[1] ?? "").sort());
+  }
+  const real = await readColumns(db);
+  real.delete("migrations");
+  assert.deepEqual([...typed.keys()].sort(), [...real.keys()].sort());
+  for (const [table, columns] of real) assert.deepEqual(typed.get(table), columns, table);
+});
+
+/** What runs on every request, report or pass. Without an index each would read a whole table. */
+const HOT: [string, string][] = [
+  [
+    "a box by name",
+    "select id from boxes where org_id = 'o' and name = 'n' and deleted_at is null",
+  ],
+  [
+    "a page of boxes",
+    "select id from boxes where org_id = 'o' and deleted_at is null and id > '' order by id limit 50",
+  ],
+  ["a node's boxes", "select id from boxes where node_id = 'n' and reserved"],
+  [
+    "unplaced boxes",
+    `select id from boxes where desired = 'running' and not reserved and failure is null
+      and deleted_at is null order by place_tried_at nulls first, id limit 100`,
+  ],
+  ["a box's snapshots", "select id from snapshots where box_id = 'b'"],
+  [
+    "boxes from a snapshot",
+    "select id from boxes where source_snapshot_id = 's' and deleted_at is null",
+  ],
+  [
+    "boxes at rest in one",
+    "select id from boxes where rest_snapshot_id = 's' and deleted_at is null",
+  ],
+  ["a node's copies", "select snapshot_id from snapshot_copies where node_id = 'n'"],
+  ["open operations", "select id from operations where subject_id = 'b' and state = 'running'"],
+  ["events after", "select id from events where org_id = 'o' and id > 5 order by id limit 100"],
+  ["a box's events", "select id from events where box_id = 'b' and id > 5 order by id limit 100"],
+  ["a token", "select id from tokens where hash = 'h'"],
+];
+
+test("hot statements use an index", async (t) => {
+  const { db } = await testDatabase(t);
+  await db.query.connection().execute(async (query) => {
+    // Empty tables are cheapest to read whole; without that choice a missing index shows.
+    await sql`set enable_seqscan = off`.execute(query);
+    for (const [name, text] of HOT) {
+      const { rows } = await sql<{ "QUERY PLAN": string }>`explain ${sql.raw(text)}`.execute(query);
+      const plan = rows.map((row) => row["QUERY PLAN"]).join("\n");
+      assert.doesNotMatch(plan, /Seq Scan|Disabled: true/, `${name}:\n${plan}`);
+    }
+  });
+});
