@@ -36,6 +36,8 @@ test("it starts once, is adopted, survives kill -9, and stops", async (t) => {
   await ask(first.url, "create table kept (id int)");
   await ask(first.url, "insert into kept values (1)");
   process.kill(first.pid, "SIGKILL");
+  // A signal is delivered in its own time.
+  while (await readlink(`/proc/${first.pid}/cwd`).catch(() => null)) await systemClock.sleep(5);
   const again = await ensurePostgres(options);
   assert.notEqual(again.pid, first.pid);
   assert.deepEqual(await ask(again.url, "select id from kept"), [{ id: 1 }]);
