@@ -13,7 +13,7 @@ const TEMPORARY = ".tmp";
 /** Not in an encoded segment, so that object `a` and objects under `a/` never meet. */
 const SUFFIX = "~";
 const SEGMENT_BYTES_MAX = 250;
-const LIST_MAX = 1000;
+const LIST_MAX = 10_000;
 const RACES_MAX = 10;
 
 export interface DirectoryStoreOptions {
