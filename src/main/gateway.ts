@@ -13,7 +13,7 @@ import {
   readIdentity,
   type TlsIdentityFiles,
 } from "./node-api-client.ts";
-import type { RoleContext, RunningRole } from "./role-process.ts";
+import type { RoleContext, RunningRole } from "./role.ts";
 
 const KEYS_REFRESH_MS = 60_000;
 const RETRY_MS = 500;

@@ -19,7 +19,7 @@ import { openDirectoryStore } from "#objects/directory-store.ts";
 import { readAuthority } from "./authority.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { installationIn } from "./installation.ts";
-import type { RoleContext, RunningRole } from "./role-process.ts";
+import type { RoleContext, RunningRole } from "./role.ts";
 
 const GIB = 1024 ** 3;
 const DISK_SHARE = 0.9;

@@ -1,28 +1,12 @@
 // One process of Berth from its start to its end: configuration, log, its record, SIGTERM.
 
-import type { Clock } from "#lib/clock.ts";
 import { systemClock } from "#lib/clock.ts";
 import { Failpoints } from "#lib/failpoint.ts";
-import { createLog, type Log } from "#lib/log.ts";
-import type { Run } from "#lib/run.ts";
+import { createLog } from "#lib/log.ts";
 import { run } from "#lib/run.ts";
-import { type Config, ConfigError, readConfig } from "./config.ts";
+import { ConfigError, readConfig } from "./config.ts";
 import { claimRecord } from "./process-record.ts";
-
-/** What every role is given. */
-export interface RoleContext {
-  readonly config: Config;
-  readonly log: Log;
-  readonly clock: Clock;
-  readonly run: Run;
-  readonly failpoints: Failpoints;
-}
-
-export interface RunningRole {
-  close(): Promise<void>;
-}
-
-type StartRole = (context: RoleContext) => Promise<RunningRole>;
+import type { StartRole } from "./role.ts";
 
 const ROLES: Record<string, () => Promise<StartRole>> = {
   server: async () => (await import("./server.ts")).startServer,

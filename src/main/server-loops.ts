@@ -12,7 +12,7 @@ import type { Database } from "#store/db.ts";
 import type { Wakes } from "#store/listen.ts";
 import { listLiveManifests } from "#store/snapshots.ts";
 import { TOPICS } from "#store/wake.ts";
-import type { RoleContext } from "./role-process.ts";
+import type { RoleContext } from "./role.ts";
 
 const PLACE_EVERY_MS = 5_000;
 const COLLECT_EVERY_MS = 10 * 60_000;

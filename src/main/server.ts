@@ -29,7 +29,7 @@ import { publishAuthority } from "./authority.ts";
 import type { Config } from "./config.ts";
 import { installationIn } from "./installation.ts";
 import { postgresUrl } from "./postgres.ts";
-import type { RoleContext, RunningRole } from "./role-process.ts";
+import type { RoleContext, RunningRole } from "./role.ts";
 import { runLoops } from "./server-loops.ts";
 
 export interface RunningServer extends RunningRole {

@@ -6,7 +6,7 @@ import { gatewayMustJoin } from "./gateway.ts";
 import { commandOf, installationIn, ROLE_NAMES } from "./installation.ts";
 import { nodeMustJoin } from "./node.ts";
 import { ensurePostgres } from "./postgres.ts";
-import type { RoleContext, RunningRole } from "./role-process.ts";
+import type { RoleContext, RunningRole } from "./role.ts";
 import { type OwnRole, type Role, supervise } from "./supervisor.ts";
 
 const JOIN_RETRIES = 8;
