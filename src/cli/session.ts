@@ -2,21 +2,27 @@
 // that only prints help never loads the SDK).
 
 import type { BerthClient } from "#sdk/client.ts";
-import { findCredentials } from "./credentials.ts";
+import { type Credentials, findCredentials } from "./credentials.ts";
 import type { OutputOptions } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 
 export class Session {
   readonly terminal: Terminal;
   #client: Promise<BerthClient> | null = null;
+  #credentials: Credentials | null = null;
 
   constructor(terminal: Terminal) {
     this.terminal = terminal;
   }
 
+  /** For commands that know the installation they are about. */
+  use(credentials: Credentials): void {
+    this.#credentials = credentials;
+  }
+
   client(): Promise<BerthClient> {
     this.#client ??= (async () => {
-      const credentials = await findCredentials(this.terminal.env);
+      const credentials = this.#credentials ?? (await findCredentials(this.terminal.env));
       const { createClient } = await import("#sdk/client.ts");
       return createClient(credentials);
     })();

@@ -7,7 +7,6 @@ import { everyPage } from "#cli/pages.ts";
 import type { Session } from "#cli/session.ts";
 import { waitForBoxes } from "#cli/waiting.ts";
 import { ApiError } from "#sdk/api-error.ts";
-import { createClient } from "#sdk/client.ts";
 import { ensureCredentials } from "./admin-token.ts";
 import type { VariableName } from "./config.ts";
 import { type Installed, readInstalled } from "./settings.ts";
@@ -44,7 +43,8 @@ export async function down(session: Session, options: DownOptions): Promise<void
 
 async function pauseBoxes(session: Session, installed: Installed, timeoutMs: number) {
   const { terminal } = session;
-  const client = createClient(await ensureCredentials(installed.config));
+  session.use(await ensureCredentials(installed.config));
+  const client = await session.client();
   const boxes = await everyPage((page) => client.boxes.list(page)).catch((error: unknown) => {
     if (!(error instanceof ApiError)) throw error;
     throw new CliError(`the boxes cannot be paused: ${error.detail}`, {

@@ -28,6 +28,8 @@ const DEFAULT_TEMPLATE_FILE = fileURLToPath(
 const DEFAULT_BASE = "debian-12";
 const POLL_MS = 100;
 const UP_TIMEOUT_MS = 3 * 60_000;
+/** A process that the supervisor could not keep alive for this long will not come up by itself. */
+const DEAD_TIMEOUT_MS = 30_000;
 const BUILD_TIMEOUT_MS = 60 * 60_000;
 const BOX_TIMEOUT_MS = 15 * 60_000;
 const LOG_LINES = 8;
@@ -77,18 +79,22 @@ async function waitForPart(
   const { clock, interrupted } = at.session.terminal;
   const line = at.progress.line(part.name);
   line.update("starting");
-  const deadlineMs = clock.monotonicMs() + UP_TIMEOUT_MS;
+  const startedMs = clock.monotonicMs();
+  const deadlineMs = startedMs + UP_TIMEOUT_MS;
+  let aliveMs = startedMs;
   for (;;) {
     const isUp = await part.isUp(at.client).catch((error: unknown) => {
       if (error instanceof ApiError && error.retryable) return false;
       throw error;
     });
     if (isUp) break;
-    if (clock.monotonicMs() > deadlineMs) {
-      line.fail("did not start");
+    const nowMs = clock.monotonicMs();
+    if (await readLiving(recordPath(at.installed.installation, part.process))) aliveMs = nowMs;
+    if (nowMs > deadlineMs || nowMs - aliveMs > DEAD_TIMEOUT_MS) {
+      line.fail("does not start");
       const path = logPath(at.installed.installation, part.process);
       throw new CliError(
-        `the ${part.name} is not up after ${duration(UP_TIMEOUT_MS)}. Its log ends:\n${await endOf(path)}`,
+        `the ${part.name} is not up after ${duration(nowMs - startedMs)}. Its log ends:\n${await endOf(path)}`,
         { next: `\nThe whole log is ${path}; \`berth doctor\` checks this machine.` },
       );
     }

@@ -6,7 +6,7 @@ import { Progress } from "#cli/progress.ts";
 import type { Session } from "#cli/session.ts";
 import { paint, type Terminal } from "#cli/terminal.ts";
 import { ensureCredentials } from "./admin-token.ts";
-import { type Config, printAddress, type VariableName } from "./config.ts";
+import { type Config, printAddress, VARIABLES, type VariableName } from "./config.ts";
 import { buildImage, createFirstBox, ensureDefaultTemplate, waitUntilUp } from "./first-box.ts";
 import { commandOf, type Installation, logPath, recordPath } from "./installation.ts";
 import { prepareMachine } from "./machine.ts";
@@ -34,9 +34,9 @@ export async function up(session: Session, options: UpOptions): Promise<void> {
   else {
     await prepareMachine(installed, terminal);
     await writeSettings(installed);
-    await ensureCredentials(config);
     await startSupervisor(config, installation, terminal);
   }
+  session.use(await ensureCredentials(config));
   try {
     await bringUp(session, installed, options.firstBox);
   } catch (error) {
@@ -94,6 +94,9 @@ async function printGreeting(
     `  ${berth} fork ${name}         a copy with the same processes`,
     `  ${berth} create             another box`,
     "",
+    ...(config.stateDir === VARIABLES.BERTH_STATE_DIR.default
+      ? []
+      : [`For other commands, first: export BERTH_STATE_DIR=${config.stateDir}`]),
     `API http://${printAddress(config.apiListen)}, state and token in ${installation.stateDir}, logs in ${installation.logDir}.`,
     `\`${berth} status\` shows what runs, \`${berth} down\` pauses the boxes and stops everything.`,
   ];
