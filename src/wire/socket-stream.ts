@@ -16,6 +16,7 @@ export interface MessageSocket {
   pause(): void;
   resume(): void;
   close(code: number, reason: string): void;
+  terminate(): void;
 }
 
 export const EOF_MESSAGE = "eof";
@@ -24,7 +25,6 @@ const CLOSE_NORMAL = 1000;
 /** What a socket reports that ended without a closing message. */
 const CLOSE_ABNORMAL = 1006;
 const CLOSE_PROTOCOL_ERROR = 1002;
-const CLOSE_UNEXPECTED = 1011;
 const OPEN = 1;
 /** Bytes that may wait in the socket before a writer has to. */
 const HIGH_WATER_BYTES = 256 * 1024;
@@ -108,21 +108,20 @@ export class SocketStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    const isWhole = this.writableFinished && this.#gotEof;
-    const code =
-      error instanceof StreamBroken
-        ? error.closeCode
-        : error || !isWhole
-          ? CLOSE_UNEXPECTED
-          : CLOSE_NORMAL;
-    if (this.#socket.readyState === OPEN) {
-      this.#socket.resume(); // To see the other end's closing message.
-      this.#socket.close(
-        code === CLOSE_ABNORMAL ? CLOSE_UNEXPECTED : code,
-        cutText(error?.message ?? (isWhole ? "" : "the other end went away")),
-      );
-    }
+    if (this.#socket.readyState === OPEN) this.#close(error);
     done(error);
+  }
+
+  #close(error: Error | null): void {
+    const isWhole = this.writableFinished && this.#gotEof;
+    if (isWhole || error instanceof StreamBroken) {
+      this.#socket.resume(); // To see the other end's closing message.
+      const code = error instanceof StreamBroken ? error.closeCode : CLOSE_NORMAL;
+      this.#socket.close(code, cutText(error?.message ?? ""));
+    } else {
+      // A closing message would wait behind what the other end does not read.
+      this.#socket.terminate();
+    }
   }
 }
 

@@ -1,0 +1,106 @@
+// Where nodes dial in: TLS with a client certificate of role node, by our authority. Then the roles
+// swap (node-link.ts) and the node's boxes become reachable through `routes`.
+
+import type { AddressInfo } from "node:net";
+import { createServer, type TLSSocket } from "node:tls";
+import type { Clock } from "#lib/clock.ts";
+import type { Log } from "#lib/log.ts";
+import { identityOf } from "#trust/x509.ts";
+import type { GatewayLimits } from "./limits.ts";
+import { NodeLink } from "./node-link.ts";
+import type { Announced, Routes } from "./routes.ts";
+
+export interface TlsFiles {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+  /** The only authority whose certificates are accepted. */
+  readonly caPem: string;
+}
+
+export interface NodeDoorOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: TlsFiles;
+  readonly routes: Routes<NodeLink>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: GatewayLimits;
+  /** Their streams must end: the box moved, or is at rest. */
+  readonly onEnded: (placements: readonly Announced[]) => void;
+}
+
+export interface NodeDoor {
+  readonly port: number;
+  readonly links: number;
+  close(): Promise<void>;
+}
+
+const TCP_KEEPALIVE_MS = 15_000;
+
+export async function openNodeDoor(options: NodeDoorOptions): Promise<NodeDoor> {
+  const { tls, limits, log, routes } = options;
+  const links = new Set<NodeLink>();
+  const server = createServer({
+    cert: tls.certificatePem,
+    key: tls.privateKeyPem,
+    ca: tls.caPem,
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: "TLSv1.3",
+    ALPNProtocols: ["h2"],
+    handshakeTimeout: limits.handshakeTimeoutMs,
+  });
+  server.maxConnections = limits.nodeConnections;
+  server.on("tlsClientError", (error, socket) => {
+    log.warn({ peer: socket.remoteAddress, reason: error.message }, "node refused");
+    socket.destroy();
+  });
+  server.on("secureConnection", (socket) => {
+    socket.on("error", () => {}); // The session reports it.
+    const nodeId = nodeOf(socket);
+    if (!nodeId || socket.alpnProtocol !== "h2") {
+      log.warn({ peer: socket.remoteAddress }, "node refused: its certificate is not a node's");
+      socket.destroy();
+      return;
+    }
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
+    const link: NodeLink = new NodeLink(socket, {
+      nodeId,
+      clock: options.clock,
+      limits,
+      onAnnouncement: ({ boxes }) => options.onEnded(routes.announce(link, boxes)),
+    });
+    links.add(link);
+    log.info({ nodeId, peer: socket.remoteAddress }, "node connected");
+    link.run().then((reason) => {
+      links.delete(link);
+      routes.drop(link);
+      log.info({ nodeId, reason }, "node disconnected");
+    });
+  });
+  await new Promise<void>((done, fail) => {
+    server.once("error", fail);
+    server.listen(options.port, options.host, () => {
+      server.off("error", fail);
+      done();
+    });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    get links() {
+      return links.size;
+    },
+    close: async () => {
+      const closed = new Promise<void>((done) => server.close(() => done()));
+      for (const link of links) link.close();
+      await closed;
+    },
+  };
+}
+
+function nodeOf(socket: TLSSocket): string | null {
+  if (!socket.authorized) return null;
+  const identity = identityOf(socket.getPeerCertificate());
+  return identity?.role === "node" ? identity.name : null;
+}

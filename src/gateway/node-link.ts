@@ -1,0 +1,209 @@
+// One node's connection, from the gateway's side: an HTTP/2 client on the socket that the node dialled.
+// Reads the node's announcements and opens streams into its boxes.
+
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type IncomingHttpHeaders,
+} from "node:http2";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { Problem } from "#contract/errors.ts";
+import {
+  ANNOUNCEMENTS_PATH,
+  type Announcement,
+  announcementSchema,
+  refusalSchema,
+  type StreamTarget,
+  streamPath,
+} from "#contract/gateway-protocol.ts";
+import type { Clock } from "#lib/clock.ts";
+import { withDeadline } from "#lib/deadline.ts";
+import { breakOff } from "#lib/splice.ts";
+import type { GatewayLimits } from "./limits.ts";
+
+/** Bytes in flight of one stream; throughput of one is at most this per round trip. */
+const WINDOW_BYTES = 512 * 1024;
+/** HTTP/2 queues what it cannot send yet; over this a session opens no new stream. */
+const SESSION_MEMORY_MB = 1024;
+const MAX_LINE_BYTES = 4 * 1024 * 1024;
+const MAX_REFUSAL_BYTES = 8 * 1024;
+
+export interface NodeLinkOptions {
+  readonly nodeId: string;
+  readonly clock: Clock;
+  readonly limits: GatewayLimits;
+  readonly onAnnouncement: (announcement: Announcement) => void;
+}
+
+export class NodeLink {
+  readonly nodeId: string;
+  readonly #session: ClientHttp2Session;
+  readonly #options: NodeLinkOptions;
+  readonly #closed = new AbortController();
+
+  constructor(socket: TLSSocket, options: NodeLinkOptions) {
+    this.nodeId = options.nodeId;
+    this.#options = options;
+    this.#session = connect("https://node", {
+      createConnection: () => socket,
+      maxSessionMemory: SESSION_MEMORY_MB,
+      settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
+    });
+    this.#session.on("error", () => {}); // A close follows.
+    this.#session.on("close", () => this.#closed.abort());
+  }
+
+  get isOpen(): boolean {
+    return !this.#closed.signal.aborted;
+  }
+
+  /** Reads announcements until the connection ends; resolves with why it did. */
+  async run(): Promise<string> {
+    const { clock, limits } = this.#options;
+    const request = this.#session.request({ ":method": "GET", ":path": ANNOUNCEMENTS_PATH });
+    request.setEncoding("utf8");
+    let why = "the node closed the connection";
+    const end = (reason: string) => {
+      why = reason;
+      this.close();
+    };
+    const first = withDeadline(
+      clock,
+      limits.handshakeTimeoutMs,
+      () => this.#readLines(request),
+      () => new Error("the node announced nothing in time"),
+    );
+    first.then(
+      () => this.#keepAlive(end),
+      (error: Error) => end(error.message),
+    );
+    if (this.isOpen)
+      await new Promise<void>((done) => {
+        this.#closed.signal.addEventListener("abort", () => done(), { once: true });
+      });
+    return why;
+  }
+
+  close(): void {
+    this.#session.destroy();
+  }
+
+  /** Resolves after the first line; later ones go on arriving. */
+  #readLines(request: ClientHttp2Stream): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (message: string) => {
+        reject(new Error(message));
+        this.close();
+      };
+      let held = "";
+      request.on("data", (chunk: string) => {
+        held += chunk;
+        const lines = held.split("\n");
+        held = lines.pop() ?? "";
+        if (held.length > MAX_LINE_BYTES) return fail("an announcement is too long");
+        // Each line is the full state: only the newest counts.
+        const last = lines.at(-1);
+        if (last === undefined) return;
+        const parsed = parseLine(last);
+        if (!parsed) return fail("an announcement that is not of this protocol");
+        this.#options.onAnnouncement(parsed);
+        resolve();
+      });
+      request.on("error", (error) => fail(error.message));
+      request.on("close", () => fail("the node ended its announcements"));
+    });
+  }
+
+  async #keepAlive(end: (reason: string) => void): Promise<void> {
+    const { clock, limits } = this.#options;
+    while (this.isOpen) {
+      try {
+        await clock.sleep(limits.pingIntervalMs, this.#closed.signal);
+        await withDeadline(
+          clock,
+          limits.pingTimeoutMs,
+          () => this.#ping(),
+          () => new Error("the node does not answer"),
+        );
+      } catch (error) {
+        if (this.isOpen) end((error as Error).message);
+      }
+    }
+  }
+
+  #ping(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#session.ping((error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  /** Opens a stream; throws the Problem that the node refused it with. */
+  async open(target: StreamTarget, signal: AbortSignal): Promise<Duplex> {
+    const { clock, limits, nodeId } = this.#options;
+    if (!this.isOpen) throw lost(nodeId);
+    const stream = this.#session.request(
+      { ":method": "POST", ":path": streamPath(target) },
+      { endStream: false },
+    );
+    stream.on("error", () => {}); // The one who holds the stream listens too; this is for the time before.
+    try {
+      return await withDeadline(
+        clock,
+        limits.openTimeoutMs,
+        (waiting) => answerOf(stream, AbortSignal.any([signal, waiting]), nodeId),
+        () => new Problem("node_away", `node ${nodeId} did not open the stream in time`),
+      );
+    } catch (error) {
+      breakOff(stream);
+      throw error;
+    }
+  }
+}
+
+function lost(nodeId: string): Problem {
+  return new Problem("node_away", `the connection to node ${nodeId} was lost`);
+}
+
+function parseLine(line: string): Announcement | null {
+  try {
+    return announcementSchema.parse(JSON.parse(line));
+  } catch {
+    return null;
+  }
+}
+
+function answerOf(
+  stream: ClientHttp2Stream,
+  signal: AbortSignal,
+  nodeId: string,
+): Promise<ClientHttp2Stream> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    const settle = (end: () => void) => {
+      signal.removeEventListener("abort", onAbort);
+      end();
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    stream.on("close", () => settle(() => reject(lost(nodeId))));
+    stream.on("response", (headers: IncomingHttpHeaders & { ":status"?: number }) => {
+      if (headers[":status"] === 200) return settle(() => resolve(stream));
+      readRefusal(stream).then((problem) => settle(() => reject(problem)));
+    });
+  });
+}
+
+async function readRefusal(stream: ClientHttp2Stream): Promise<Problem> {
+  let text = "";
+  try {
+    for await (const chunk of stream) {
+      text += chunk;
+      if (text.length > MAX_REFUSAL_BYTES) break;
+    }
+    const { code, detail } = refusalSchema.parse(JSON.parse(text));
+    return new Problem(code, detail);
+  } catch (cause) {
+    return new Problem("node_away", "the node refused the stream without saying why", { cause });
+  }
+}

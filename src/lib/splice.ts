@@ -1,0 +1,63 @@
+// Joins two byte streams: what one reads the other writes, each direction ends by itself, and nobody
+// holds more than the streams' own buffers.
+
+import type { Duplex } from "node:stream";
+import type { Clock } from "./clock.ts";
+
+/** When one side is done, the other has this long to take what is still on its way. */
+const DRAIN_MS = 60_000;
+
+/**
+ * Resolves when both sides have closed, with null; or at once with the side that broke: closed before both of
+ * its directions had ended. The caller then destroys the other, with its own words.
+ */
+export function splice<Side extends Duplex>(
+  left: Side,
+  right: Side,
+  clock: Clock,
+): Promise<Side | null> {
+  return new Promise((resolve) => {
+    const over = new AbortController();
+    let open = 2;
+    for (const [side, other] of [
+      [left, right],
+      [right, left],
+    ] as const) {
+      side.pipe(other, { end: false });
+      side.on("end", () => {
+        if (!wasReset(side)) other.end();
+      });
+      side.on("error", () => {}); // A close follows.
+      side.on("close", () => {
+        open -= 1;
+        if (!isWhole(side)) resolve(side);
+        else if (open === 0) resolve(null);
+        else
+          clock.sleep(DRAIN_MS, over.signal).then(
+            () => resolve(other),
+            () => {},
+          );
+        if (open === 0) over.abort();
+      });
+    }
+  });
+}
+
+/** Both directions ended and everything was passed on. */
+function isWhole(side: Duplex): boolean {
+  return side.readableEnded && side.writableFinished && !wasReset(side);
+}
+
+/** HTTP/2 lets a stream that was reset look as if it had ended. */
+function wasReset(side: Duplex & { readonly rstCode?: number }): boolean {
+  return (side.rstCode ?? 0) !== 0;
+}
+
+/**
+ * Ends a stream so that its other end cannot take it for a normal end: what was sent may be cut.
+ * (`close(code)` of an HTTP/2 stream ends it first, and `destroy()` of a socket says goodbye.)
+ */
+export function breakOff(stream: Duplex & { resetAndDestroy?(): unknown }): void {
+  if (stream.resetAndDestroy && !stream.destroyed) stream.resetAndDestroy();
+  else stream.destroy(new Error("broken off"));
+}

@@ -1,0 +1,393 @@
+// The agent's side of the doors: dials every gateway it is told of, announces the boxes that can be
+// entered, and serves streams into them. The node listens nowhere.
+// Reads: driver.list, driver.inspect. Wakes on: refresh(), a gateway that asks. Every: 5 s.
+
+import { randomInt } from "node:crypto";
+import {
+  type IncomingHttpHeaders,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from "node:http2";
+import { isIP } from "node:net";
+import type { Duplex } from "node:stream";
+import { connect, type TLSSocket } from "node:tls";
+import {
+  ANNOUNCEMENTS_PATH,
+  type Announcement,
+  parseStreamPath,
+  type Refusal,
+  type StreamTarget,
+} from "#contract/gateway-protocol.ts";
+import type { BoxId } from "#domain/ids.ts";
+import { type Driver, DriverError, type HostBox } from "#drivers/driver.ts";
+import type { Clock } from "#lib/clock.ts";
+import { withDeadline } from "#lib/deadline.ts";
+import type { Log } from "#lib/log.ts";
+import { breakOff, splice } from "#lib/splice.ts";
+import { identityOf } from "#trust/x509.ts";
+
+export interface GatewayLinksOptions {
+  readonly driver: Pick<Driver, "list" | "inspect" | "connect" | "console">;
+  /** The node's certificate, and the only authority that a gateway's may be of. */
+  readonly tls: {
+    readonly certificatePem: string;
+    readonly privateKeyPem: string;
+    readonly caPem: string;
+  };
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly times?: Partial<LinkTimes>;
+}
+
+export interface LinkTimes {
+  /** The boxes are looked at this often, when nobody calls refresh(). */
+  readonly lookMs: number;
+  readonly connectTimeoutMs: number;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+  /** The wait after a lost connection doubles from the first to the second. */
+  readonly backoffMinMs: number;
+  readonly backoffMaxMs: number;
+}
+
+const TIMES: LinkTimes = {
+  lookMs: 5000,
+  connectTimeoutMs: 15_000,
+  pingIntervalMs: 15_000,
+  pingTimeoutMs: 15_000,
+  backoffMinMs: 200,
+  backoffMaxMs: 15_000,
+};
+
+/** Bytes in flight of one stream. */
+const WINDOW_BYTES = 512 * 1024;
+const SESSION_MEMORY_MB = 1024;
+const MAX_STREAMS = 4096;
+const CONSOLE_BYTES = 1024 * 1024;
+
+/** A link to each gateway of a set; the set may change. */
+export class GatewayLinks {
+  readonly #options: GatewayLinksOptions;
+  readonly #times: LinkTimes;
+  readonly #links = new Map<string, GatewayLink>();
+  readonly #closed = new AbortController();
+  readonly #watching: Promise<void>;
+  #look = new AbortController();
+  #announcement: string | null = null;
+
+  constructor(options: GatewayLinksOptions) {
+    this.#options = options;
+    this.#times = { ...TIMES, ...options.times };
+    this.#watching = this.#watch();
+  }
+
+  /** The gateways to be connected to; takes the whole set each time. */
+  setGateways(urls: readonly string[]): void {
+    for (const [url, link] of this.#links) {
+      if (urls.includes(url)) continue;
+      this.#links.delete(url);
+      link.close();
+    }
+    for (const url of urls) {
+      if (this.#links.has(url) || this.#closed.signal.aborted) continue;
+      const link = new GatewayLink(url, this.#options, this.#times, () => this.#announcement);
+      this.#links.set(url, link);
+    }
+  }
+
+  /** A box came up or went away: tell the gateways now. */
+  refresh(): void {
+    this.#look.abort();
+  }
+
+  /** Gateways that take our announcements now. */
+  get connected(): readonly string[] {
+    return [...this.#links].filter(([, link]) => link.isWelcome).map(([url]) => url);
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    this.#look.abort();
+    const links = [...this.#links.values()];
+    this.#links.clear();
+    await Promise.all([this.#watching, ...links.map((link) => link.close())]);
+  }
+
+  async #watch(): Promise<void> {
+    const { driver, clock, log } = this.#options;
+    while (!this.#closed.signal.aborted) {
+      this.#look = new AbortController();
+      try {
+        const announcement = announcementOf(await driver.list());
+        if (announcement !== this.#announcement) {
+          this.#announcement = announcement;
+          for (const link of this.#links.values()) link.announce(announcement);
+        }
+      } catch (error) {
+        log.warn({ err: error }, "boxes could not be listed for the gateways");
+      }
+      if (this.#closed.signal.aborted) return;
+      await clock.sleep(this.#times.lookMs, this.#look.signal).catch(() => {});
+    }
+  }
+}
+
+/** Only boxes whose guest acknowledged who it is; a frozen one is about to go on. */
+function canBeEntered(box: HostBox): boolean {
+  return box.state === "ready" || box.state === "frozen";
+}
+
+function announcementOf(boxes: readonly HostBox[]): string {
+  const announcement: Announcement = {
+    boxes: boxes
+      .filter(canBeEntered)
+      .map(({ boxId, epoch }) => ({ boxId, epoch }))
+      .sort((a, b) => (a.boxId < b.boxId ? -1 : 1)),
+  };
+  return `${JSON.stringify(announcement)}\n`;
+}
+
+/** One gateway: connected, or on its way to be. */
+class GatewayLink {
+  readonly #url: URL;
+  readonly #options: GatewayLinksOptions;
+  readonly #times: LinkTimes;
+  readonly #announcement: () => string | null;
+  readonly #closed = new AbortController();
+  readonly #running: Promise<void>;
+  #session: ServerHttp2Session | null = null;
+  #announcements: ServerHttp2Stream | null = null;
+
+  constructor(
+    url: string,
+    options: GatewayLinksOptions,
+    times: LinkTimes,
+    announcement: () => string | null,
+  ) {
+    this.#url = new URL(url);
+    this.#options = options;
+    this.#times = times;
+    this.#announcement = announcement;
+    this.#running = this.#run();
+  }
+
+  /** The gateway reads our announcements: it has accepted our certificate. */
+  get isWelcome(): boolean {
+    return this.#announcements !== null;
+  }
+
+  announce(line: string): void {
+    const stream = this.#announcements;
+    if (!stream || stream.destroyed) return;
+    // A gateway that reads slowly gets the newest state when it has read the last one.
+    if (stream.writableNeedDrain)
+      stream.once("drain", () => this.announce(this.#announcement() ?? line));
+    else stream.write(line);
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    this.#session?.destroy();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#options;
+    const gateway = this.#url.href;
+    let waitMs = this.#times.backoffMinMs;
+    while (!this.#closed.signal.aborted) {
+      let reason = "";
+      try {
+        const socket = await this.#dial();
+        reason = await this.#serve(socket);
+      } catch (error) {
+        reason = (error as Error).message;
+      }
+      if (this.#closed.signal.aborted) return;
+      // Not every accepted socket is a welcome: with TLS 1.3 a refused certificate shows up later.
+      const wasWelcome = this.isWelcome;
+      this.#announcements = null;
+      this.#session = null;
+      waitMs = wasWelcome
+        ? this.#times.backoffMinMs
+        : Math.min(waitMs * 2, this.#times.backoffMaxMs);
+      const jitteredMs = waitMs / 2 + randomInt(Math.ceil(waitMs / 2) + 1);
+      log.warn({ gateway, reason, againInMs: jitteredMs }, "gateway not connected");
+      await clock.sleep(jitteredMs, this.#closed.signal).catch(() => {});
+    }
+  }
+
+  #dial(): Promise<TLSSocket> {
+    const { tls, clock } = this.#options;
+    const { hostname, port } = this.#url;
+    const host = hostname.replace(/^\[|\]$/g, "");
+    const socket = connect({
+      host,
+      port: Number(port || 443),
+      ...(isIP(host) ? {} : { servername: host }),
+      cert: tls.certificatePem,
+      key: tls.privateKeyPem,
+      ca: tls.caPem,
+      minVersion: "TLSv1.3",
+      ALPNProtocols: ["h2"],
+    });
+    const stop = () => socket.destroy(new Error("the agent is stopping"));
+    this.#closed.signal.addEventListener("abort", stop, { once: true });
+    const secured = () =>
+      new Promise<TLSSocket>((resolve, reject) => {
+        socket.on("error", reject);
+        socket.on("close", () => reject(new Error("the gateway closed the connection")));
+        socket.once("secureConnect", () => {
+          if (identityOf(socket.getPeerCertificate())?.role !== "gateway")
+            reject(new Error("what answers is not a gateway: its certificate has another role"));
+          else if (socket.alpnProtocol !== "h2") reject(new Error("the gateway does not speak h2"));
+          else resolve(socket);
+        });
+      });
+    return withDeadline(
+      clock,
+      this.#times.connectTimeoutMs,
+      secured,
+      () => new Error("the gateway does not answer"),
+    )
+      .catch((error: unknown) => {
+        socket.destroy();
+        throw error;
+      })
+      .finally(() => this.#closed.signal.removeEventListener("abort", stop));
+  }
+
+  /** Resolves with the reason when the session has ended. */
+  #serve(socket: TLSSocket): Promise<string> {
+    const { clock, log } = this.#options;
+    socket.setNoDelay(true);
+    const session = performServerHandshake(socket, {
+      maxSessionMemory: SESSION_MEMORY_MB,
+      settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
+    });
+    this.#session = session;
+    const ended = new AbortController();
+    let reason = "the gateway closed the connection";
+    session.on("error", (error) => {
+      reason = error.message;
+    });
+    session.on("stream", (stream, headers) => {
+      stream.on("error", () => {}); // A close follows.
+      this.#answer(stream, headers).catch((error: unknown) => {
+        log.error({ err: error }, "stream into a box failed");
+        breakOff(stream);
+      });
+    });
+    keepAlive(session, clock, this.#times, ended.signal).catch((error: Error) => {
+      reason = error.message;
+      session.destroy();
+    });
+    if (this.#closed.signal.aborted) session.destroy();
+    return new Promise((resolve) => {
+      session.on("close", () => {
+        ended.abort();
+        resolve(reason);
+      });
+    });
+  }
+
+  async #answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
+    const path = headers[":path"] ?? "";
+    if (path === ANNOUNCEMENTS_PATH) return this.#startAnnouncing(stream);
+    const target = parseStreamPath(path);
+    if (!target) return refuse(stream, 404, { code: "internal", detail: "no such path" });
+    const refused = await refusalOf(this.#options.driver, target);
+    if (refused) return refuse(stream, refused.code === "box_moved" ? 409 : 404, refused);
+    if ("console" in target.door) await this.#sendConsole(stream, target);
+    else await this.#join(stream, target, target.door.port);
+  }
+
+  #startAnnouncing(stream: ServerHttp2Stream): void {
+    const { log } = this.#options;
+    log.info({ gateway: this.#url.href }, "gateway connected");
+    stream.respond({ ":status": 200 });
+    stream.resume();
+    this.#announcements?.close();
+    this.#announcements = stream;
+    const line = this.#announcement();
+    if (line !== null) this.announce(line);
+  }
+
+  async #sendConsole(stream: ServerHttp2Stream, { boxId }: StreamTarget): Promise<void> {
+    const text = await this.#options.driver.console(boxId as BoxId, CONSOLE_BYTES);
+    if (stream.destroyed) return;
+    stream.respond({ ":status": 200 });
+    stream.resume();
+    stream.end(text);
+  }
+
+  async #join(stream: ServerHttp2Stream, target: StreamTarget, port: number): Promise<void> {
+    const { boxId, epoch } = target;
+    let box: Duplex;
+    try {
+      box = await this.#options.driver.connect(boxId as BoxId, epoch, port);
+    } catch (error) {
+      const refused = refusalFor(error, target, port);
+      return refuse(stream, refused.code === "port_closed" ? 502 : 404, refused);
+    }
+    if (stream.destroyed) {
+      box.destroy();
+      return;
+    }
+    stream.respond({ ":status": 200 });
+    const broken = await splice<Duplex>(stream, box, this.#options.clock);
+    if (broken) breakOff(broken === box ? stream : box);
+  }
+}
+
+function refuse(stream: ServerHttp2Stream, status: number, refusal: Refusal): void {
+  if (stream.destroyed) return;
+  stream.respond({ ":status": status, "content-type": "application/json" });
+  stream.resume();
+  stream.end(JSON.stringify(refusal));
+}
+
+/** The gateway may be behind: what the host shows now decides. */
+async function refusalOf(
+  driver: Pick<Driver, "inspect">,
+  { boxId, epoch }: StreamTarget,
+): Promise<Refusal | null> {
+  const box = await driver.inspect(boxId as BoxId);
+  if (!box || !canBeEntered(box))
+    return { code: "box_not_here", detail: `${boxId} cannot be entered on this node now` };
+  if (box.epoch !== epoch)
+    return { code: "box_moved", detail: `${boxId} is at placement ${box.epoch}, not ${epoch}` };
+  return null;
+}
+
+function refusalFor(error: unknown, { boxId }: StreamTarget, port: number): Refusal {
+  const code = error instanceof DriverError ? error.code : null;
+  if (code === "box_missing" || code === "box_wrong_state")
+    return { code: "box_not_here", detail: `${boxId} cannot be entered on this node now` };
+  if (code === "epoch_stale")
+    return { code: "box_moved", detail: `${boxId} runs as another placement now` };
+  return { code: "port_closed", detail: `port ${port} of ${boxId}: ${(error as Error).message}` };
+}
+
+async function keepAlive(
+  session: ServerHttp2Session,
+  clock: Clock,
+  times: LinkTimes,
+  ended: AbortSignal,
+): Promise<void> {
+  const ping = () =>
+    new Promise<void>((resolve, reject) => {
+      session.ping((error) => (error ? reject(error) : resolve()));
+    });
+  while (!ended.aborted) {
+    await clock.sleep(times.pingIntervalMs, ended).catch(() => {});
+    if (ended.aborted) return;
+    await withDeadline(
+      clock,
+      times.pingTimeoutMs,
+      ping,
+      () => new Error("the gateway does not answer"),
+    );
+  }
+}

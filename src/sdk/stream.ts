@@ -1,0 +1,89 @@
+// Streams into a box: through a gateway, with a ticket.
+//
+//   const { ticket, gatewayUrl, boxId } = await berth.access.ticket("web", { ports: [8080] });
+//   const stream = await openStream({ gatewayUrl, ticket, boxId, door: { port: 8080 } });
+
+import type { Duplex } from "node:stream";
+import { WebSocket } from "ws";
+import { SocketStream } from "#wire/socket-stream.ts";
+import { errorOfResponse, unreachable } from "./api-error.ts";
+
+export { StreamBroken } from "#wire/socket-stream.ts";
+
+export interface StreamOptions {
+  /** As `access.ticket` answers it. */
+  readonly gatewayUrl: string;
+  readonly ticket: string;
+  readonly boxId: string;
+  /** A TCP port inside the box, or the last bytes of its console. */
+  readonly door: { readonly port: number } | { readonly console: true };
+  readonly signal?: AbortSignal;
+}
+
+const CONNECT_TIMEOUT_MS = 30_000;
+const MAX_MESSAGE_BYTES = 1024 * 1024;
+const MAX_PROBLEM_BYTES = 64 * 1024;
+const STREAM_PATH = "/v1/stream";
+
+/**
+ * Opens a stream: `end()` ends our direction only. Throws ApiError when it is refused; a stream that breaks
+ * later is destroyed with StreamBroken, which says why.
+ */
+export function openStream(options: StreamOptions): Promise<Duplex> {
+  const url = streamUrl(options);
+  const { signal } = options;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const socket = new WebSocket(url, {
+      headers: { authorization: `Bearer ${options.ticket}` },
+      perMessageDeflate: false,
+      maxPayload: MAX_MESSAGE_BYTES,
+      handshakeTimeout: CONNECT_TIMEOUT_MS,
+    });
+    const abort = () => {
+      reject(signal?.reason);
+      socket.terminate();
+    };
+    signal?.addEventListener("abort", abort, { once: true });
+    const settle = () => signal?.removeEventListener("abort", abort);
+    const stream = new SocketStream(socket);
+    stream.on("error", () => {}); // Before the stream is handed out, the socket's error says more.
+    socket.on("open", () => {
+      settle();
+      stream.removeAllListeners("error");
+      resolve(stream);
+    });
+    socket.on("error", (error) => {
+      settle();
+      reject(unreachable(url.href, error));
+    });
+    socket.on("unexpected-response", (request, response) => {
+      settle();
+      readAll(response).then((body) => {
+        const headers = { "x-request-id": String(response.headers["x-request-id"] ?? "") };
+        const status = Math.max(200, response.statusCode ?? 502);
+        return errorOfResponse(new Response(body, { status, headers }), url.href).then(reject);
+      }, reject);
+      response.on("close", () => request.destroy());
+    });
+  });
+}
+
+function streamUrl({ gatewayUrl, boxId, door }: StreamOptions): URL {
+  const url = new URL(gatewayUrl);
+  url.protocol = url.protocol.replace("http", "ws");
+  if (!url.pathname.endsWith(STREAM_PATH)) url.pathname = url.pathname.replace(/\/*$/, STREAM_PATH);
+  url.searchParams.set("box", boxId);
+  if ("console" in door) url.searchParams.set("console", "1");
+  else url.searchParams.set("port", String(door.port));
+  return url;
+}
+
+async function readAll(response: AsyncIterable<Uint8Array>): Promise<string> {
+  let text = "";
+  for await (const chunk of response) {
+    text += new TextDecoder().decode(chunk);
+    if (text.length > MAX_PROBLEM_BYTES) break;
+  }
+  return text;
+}
