@@ -15,6 +15,7 @@
 #include "agent.h"
 
 void append(struct buffer *buffer, const void *bytes, size_t length) {
+  if (length == 0) return;
   if (buffer->room - buffer->length < length) {
     size_t room = (buffer->length + length) * 2 + 256;
     unsigned char *grown = realloc(buffer->at, room);

@@ -185,11 +185,14 @@ static void take_lines(int port) {
     unsigned char *newline = held.length ? memchr(held.at, '\n', held.length) : NULL;
     if (!newline) break;
     size_t length = (size_t)(newline - held.at);
-    char *line = strndup((char *)held.at, length);
+    char *line = malloc(length + 1);
+    if (!line) abort();
+    memcpy(line, held.at, length);
+    line[length] = 0;
     drop_front(&held, length + 1);
-    if (!skipping && line && *line) obey(port, line);
+    if (!skipping && !memchr(line, 0, length)) obey(port, line);
     skipping = false;
-    explicit_bzero(line, length);
+    explicit_bzero(line, length); // It may have had keys in it.
     free(line);
   }
   if (held.length > MAX_LINE) {

@@ -27,9 +27,9 @@ static void add_renewed(struct buffer *answer, const char *what) { add_text_fiel
 static bool renew_entropy(struct bytes request) {
   size_t position = 0;
   struct bytes entropy;
-  if (!next_field(request, "entropy", &position, &entropy) || entropy.length < 32) return false;
+  next_field(request, "entropy", &position, &entropy);
   struct rand_pool_info *pool = malloc(sizeof *pool + entropy.length);
-  if (!pool) return false;
+  if (!pool) abort();
   pool->entropy_count = (int)(entropy.length * 8);
   pool->buf_size = (int)entropy.length;
   memcpy(pool->buf, entropy.at, entropy.length);
@@ -46,7 +46,7 @@ static bool renew_entropy(struct bytes request) {
 static bool renew_clock(struct bytes request) {
   long long ms = number_field(request, "timeMs");
   struct timespec now = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-  return ms > 0 && clock_settime(CLOCK_REALTIME, &now) == 0;
+  return clock_settime(CLOCK_REALTIME, &now) == 0;
 }
 
 static bool is_plain_name(const char *name) {
@@ -78,33 +78,23 @@ static void renew_hosts(const char *name) {
   free(old);
 }
 
-static const char *renew_host_name(struct bytes request, struct buffer *answer) {
+static void renew_host_name(struct bytes request, struct buffer *answer) {
   char *name = text_field(request, "hostName");
-  if (!name || !is_plain_name(name)) {
-    free(name);
-    return "hostName must be 1 to 63 of a-z 0-9 -";
-  }
   char line[80];
   int length = snprintf(line, sizeof line, "%s\n", name);
   if (sethostname(name, strlen(name)) != 0) failed = true;
   if (replace_file("/etc/hostname", line, (size_t)length, 0644, &failed)) add_renewed(answer, "hostname");
   renew_hosts(name);
   free(name);
-  return NULL;
 }
 
-static const char *renew_machine_id(struct bytes request, struct buffer *answer) {
+static void renew_machine_id(struct bytes request, struct buffer *answer) {
   char *id = text_field(request, "machineId");
-  if (!id || strlen(id) != 32 || strspn(id, "0123456789abcdef") != 32) {
-    free(id);
-    return "machineId must be 32 hexadecimal characters";
-  }
   char line[34];
   int length = snprintf(line, sizeof line, "%s\n", id);
   umount2("/etc/machine-id", MNT_DETACH); // systemd's own transient one, when the file was empty.
   if (replace_file("/etc/machine-id", line, (size_t)length, 0444, &failed)) add_renewed(answer, "machine-id");
   free(id);
-  return NULL;
 }
 
 // Writes a field to a file, ended by a newline. True when it changed.
@@ -116,7 +106,6 @@ static bool renew_file(struct bytes request, const char *field, const char *path
     append(&content, value.at, value.length);
     if (value.length && value.at[value.length - 1] != '\n') append_text(&content, "\n");
   }
-  if (!content.length) failed = true;
   bool changed = replace_file(path, content.at, content.length, mode, &failed);
   if (content.at) explicit_bzero(content.at, content.length);
   free(content.at);
@@ -209,7 +198,7 @@ static pid_t running_sshd(void) {
   return is_sshd ? pid : 0;
 }
 
-// sshd writes its pid file once it listens, so a file that came back means: with the new key.
+// sshd writes its pid file once it listens, so a file that came back means: with the new configuration.
 static void reload_sshd(void) {
   pid_t pid = running_sshd();
   if (!pid) return;
@@ -226,31 +215,63 @@ static bool wait_for_sshd(void) {
   return true;
 }
 
+static bool is_epoch(const char *text) { return strtoll(text, NULL, 10) > 0; }
+static bool is_token(const char *text) { return strlen(text) >= 16; }
+static bool is_time(const char *text) { return strtoll(text, NULL, 10) > 0; }
+static bool is_machine_id(const char *text) { return strlen(text) == 32 && strspn(text, "0123456789abcdef") == 32; }
+static bool is_something(const char *text) { return *text != 0; }
+
+// Why a request is no whole renewal; NULL when it is. Nothing is changed before this is known.
+static const char *what_lacks(struct bytes request) {
+  static const struct {
+    const char *field, *refusal;
+    bool (*is_good)(const char *text);
+  } needs[] = {
+      {"epoch", "epoch must be positive", is_epoch},
+      {"execToken", "execToken must have 16 characters or more", is_token},
+      {"timeMs", "timeMs must be positive", is_time},
+      {"hostName", "hostName must be 1 to 63 of a-z 0-9 -", is_plain_name},
+      {"machineId", "machineId must be 32 hexadecimal characters", is_machine_id},
+      {"sshHostKey", "sshHostKey is missing", is_something},
+      {"sshHostPublicKey", "sshHostPublicKey is missing", is_something},
+      {"sshHostCertificate", "sshHostCertificate is missing", is_something},
+      {"sshUserCa", "sshUserCa is missing", is_something},
+      {"sshPrincipal", "sshPrincipal is missing", is_something},
+  };
+  for (size_t i = 0; i < LENGTH(needs); i++) {
+    char *text = text_field(request, needs[i].field);
+    bool good = text && needs[i].is_good(text);
+    free(text);
+    if (!good) return needs[i].refusal;
+  }
+  size_t position = 0;
+  struct bytes entropy;
+  if (!next_field(request, "entropy", &position, &entropy) || entropy.length < 32 || entropy.length > 512)
+    return "entropy must have 32 to 512 bytes";
+  return NULL;
+}
+
 const char *renew(struct bytes request, struct buffer *answer) {
   static bool opened; // default.target was started: by this boot's first renewal.
-  char *token = text_field(request, "execToken");
-  long long epoch = number_field(request, "epoch");
-  if (!token || strlen(token) < 16 || epoch <= 0) {
-    free(token);
-    return "epoch must be positive and execToken have 16 characters or more";
-  }
+  const char *lacks = what_lacks(request);
+  if (lacks) return lacks;
   failed = false;
   if (!renew_entropy(request)) return "entropy was not taken";
   add_renewed(answer, "entropy");
   if (!renew_clock(request)) return "clock was not taken";
   add_renewed(answer, "clock");
-  const char *refusal = renew_host_name(request, answer);
-  if (!refusal) refusal = renew_machine_id(request, answer);
-  if (refusal) return refusal;
+  renew_host_name(request, answer);
+  renew_machine_id(request, answer);
   // sshd runs itself anew for each connection and reads keys, certificate and principals then (tried with
   // 9.2: a replaced key is served at once); only its parsed configuration needs a reload, of about a second.
   renew_ssh(request, answer);
   bool configuration_changed = renew_environment(request, answer);
   if (failed) return "a file of the identity could not be written; see the console";
+  char *token = text_field(request, "execToken");
   if (!identity.exec_token || strcmp(identity.exec_token, token) != 0) end_exec();
   free(identity.exec_token);
   identity.exec_token = token;
-  identity.epoch = epoch;
+  identity.epoch = number_field(request, "epoch");
   identity.state = RENEWED;
   add_renewed(answer, "exec-token");
   grow_file_systems();
