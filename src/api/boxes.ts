@@ -3,7 +3,7 @@
 import type { RouteNamed } from "#contract/routes.ts";
 import type { Subject } from "#domain/permission.ts";
 import { type Intent, setDesired } from "#store/box-intent.ts";
-import { type AcceptedBox, createBox, getBox, listBoxes } from "#store/boxes.ts";
+import { type AcceptedBox, createBoxOnce, getBox, listBoxes } from "#store/boxes.ts";
 import { forkBox } from "#store/forks.ts";
 import { answerOnce } from "#store/idempotency.ts";
 import { TOPICS } from "#store/wake.ts";
@@ -35,15 +35,17 @@ export function boxHandlers(
     );
   return {
     "boxes.create": ({ subject, body, mutation }) =>
-      answerOnce(db, subject, mutation, async (tx) =>
-        shapeAccepted(
-          await createBox(tx, subject, {
-            name: body.name ?? null,
-            template: body.template,
-            version: body.version ?? null,
-            env: body.env,
-          }),
-        ),
+      createBoxOnce(
+        db,
+        subject,
+        mutation,
+        {
+          name: body.name ?? null,
+          template: body.template,
+          version: body.version ?? null,
+          env: body.env,
+        },
+        shapeAccepted,
       ),
     "boxes.list": async ({ subject, query }) => {
       const scope = ["boxes", query.template ?? null];

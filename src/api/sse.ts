@@ -71,8 +71,7 @@ async function withHeartbeats<T>(
       () => "beat" as const,
       () => "beat" as const,
     );
-    const first = await Promise.race([next, ended, beat]);
-    timer.abort();
+    const first = await Promise.race([next, ended, beat]).finally(() => timer.abort());
     if (first !== "beat") return first;
     if (!(await write(raw, ": still here\n\n", ended, options))) return "ended";
   }

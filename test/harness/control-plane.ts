@@ -48,6 +48,9 @@ export async function controlPlane(
   scope: Parameters<typeof testDatabase>[0],
   options: { readonly log?: Log; readonly clock?: Clock; readonly heartbeatMs?: number } = {},
 ): Promise<ControlPlane> {
+  // Hooks run in the order of their registration: what uses the database is closed before it.
+  let close = async () => {};
+  scope.after(() => close());
   const database = await testDatabase(scope);
   const { db, url: databaseUrl } = database;
   const clock = options.clock ?? systemClock;
@@ -93,10 +96,10 @@ export async function controlPlane(
   });
   const url = await api.listen({ host: "127.0.0.1", port: 0 });
   const nodeUrl = await nodeApi.listen({ host: "127.0.0.1", port: 0 });
-  scope.after(async () => {
+  close = async () => {
     await Promise.all([api.close(), nodeApi.close()]);
     await wakes.close();
-  });
+  };
   const callerFor = async (subject: Subject): Promise<Caller> => {
     const token = makeToken();
     await addToken(db, subject, { hash: hashToken(token), name: "test" });
