@@ -80,7 +80,7 @@ export interface BoxRow {
   version_build: NonNullable<Assignment["build"]>;
   spec: BoxSpec;
   image_digest: string;
-  env: Record<string, string>;
+  env: Readonly<Record<string, string>>;
   desired: DesiredState;
   generation: number;
   boot_serial: number;

@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { sql } from "kysely";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { testDatabase } from "#test/harness/database.ts";
 import { PaperWorld } from "#test/harness/world.ts";
 import { createUser } from "./access.ts";
 import { setDesired } from "./box-intent.ts";
-import { createBox, getBox, listBoxes } from "./boxes.ts";
+import { createBox, createBoxOnce, getBox, listBoxes } from "./boxes.ts";
 import { createCheckpoint, restoreCheckpoint } from "./checkpoints.ts";
 import { forkBox } from "./forks.ts";
 import { answerOnce } from "./idempotency.ts";
@@ -291,14 +292,16 @@ test("a checkpoint restores, and what it replaces is kept", async (t) => {
 test("the same key has one effect and one answer; another body is refused; tenants do not meet", async (t) => {
   const { db } = await testDatabase(t);
   const world = await PaperWorld.make(db);
-  const create = (name: string) =>
-    answerOnce(db, world.admin, { key: "k", requestHash: name }, async (tx) => {
-      const accepted = await createBox(tx, world.admin, box(name));
-      return { id: accepted.box.id };
-    });
+  const create = (name: string, key = "k") =>
+    createBoxOnce(db, world.admin, { key, requestHash: name }, box(name), (accepted) => ({
+      id: accepted.box.id,
+    }));
   const answers = await Promise.all([create("one"), create("one"), create("one")]);
   assert.equal(new Set(answers.map((answer) => answer.id)).size, 1);
   await assert.rejects(create("two"), refuses("idempotency_key_reused"));
+  await assert.rejects(create("one", "k2"), refuses("name_taken"));
+  const again = await answerOnce(db, world.admin, { key: "k", requestHash: "one" }, async () => "");
+  assert.deepEqual(again, answers[0], "one memory of keys, whoever asks");
   const other = await createUser(db, { orgName: "other", name: "eve", isAdmin: false });
   const theirs = await answerOnce(db, other, { key: "k", requestHash: "x" }, async () => "mine");
   assert.equal(theirs, "mine");
@@ -308,14 +311,13 @@ test("the same key has one effect and one answer; another body is refused; tenan
   assert.deepEqual(await listBoxes(db, other, { after: null, limit: 10 }), []);
 });
 
-test("a work that fails under a key leaves nothing, and can be tried again", async (t) => {
+test("a request that dies before or after its commit can be repeated: one box, one answer", async (t) => {
   const { db, failpoints } = await testDatabase(t);
   const world = await PaperWorld.make(db);
   const create = () =>
-    answerOnce(db, world.admin, { key: "k", requestHash: "h" }, async (tx) => {
-      const accepted = await createBox(tx, world.admin, box("one"));
-      return { id: accepted.box.id };
-    });
+    createBoxOnce(db, world.admin, { key: "k", requestHash: "h" }, box("one"), (accepted) => ({
+      id: accepted.box.id,
+    }));
   failpoints.arm("store.box.create.before_commit", { kind: "throw", message: "power" });
   await assert.rejects(create(), /power/);
   await assert.rejects(getBox(db, world.admin, "one"), refuses("not_found"));
@@ -327,6 +329,39 @@ test("a work that fails under a key leaves nothing, and can be tried again", asy
     { id: kept.id },
     "committed before the crash: the answer is kept",
   );
+  failpoints.arm("store.box.pause.before_commit", { kind: "throw", message: "power" });
+  const pause = () =>
+    answerOnce(db, world.admin, { key: "p", requestHash: "h" }, async (tx) => {
+      const accepted = await setDesired(tx, world.admin, "one", "pause");
+      return { generation: accepted.box.generation };
+    });
+  await assert.rejects(pause(), /power/);
+  assert.deepEqual([await pause(), await pause()], [{ generation: 2 }, { generation: 2 }]);
+});
+
+test("what a create answers is what a read then shows, and it is one commit", async (t) => {
+  const { db } = await testDatabase(t);
+  const world = await PaperWorld.make(db);
+  const answer = await createBoxOnce(
+    db,
+    world.admin,
+    { key: "k", requestHash: "h" },
+    box("one"),
+    (accepted) => accepted,
+  );
+  const { id } = answer.box;
+  const { rows } = await sql<{ transactions: number; count: number }>`
+    select count(distinct xid) as transactions, count(*) as count from (
+      select xmin::text as xid from boxes where id = ${id}
+      union all select xmin::text from volumes where box_id = ${id}
+      union all select xmin::text from operations where subject_id = ${id}
+      union all select xmin::text from events where box_id = ${id}
+      union all select xmin::text from idempotency_keys where key = 'k') as written`.execute(
+    db.query,
+  );
+  assert.deepEqual(rows[0], { transactions: 1, count: 5 });
+  assert.deepEqual(await getBox(db, world.admin, "one"), answer.box);
+  assert.deepEqual(await getOperation(db, world.admin, answer.operation.id), answer.operation);
 });
 
 test("an intent on another generation is refused; a repeated intent only gets a receipt", async (t) => {

@@ -1,17 +1,18 @@
 // Boxes: made and read. How their intent changes is in box-intent.ts.
 
 import { sql } from "kysely";
-import type { Notice } from "#domain/box.ts";
-import type { BoxId, SnapshotId, VolumeId } from "#domain/ids.ts";
+import type { BoxId, OperationId, SnapshotId, VolumeId } from "#domain/ids.ts";
+import type { OperationKind } from "#domain/operation.ts";
 import type { Subject } from "#domain/permission.ts";
+import type { SnapshotState } from "#domain/phase.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
-import { concludeBoxes, nothingTold, type Told } from "./box-changes.ts";
 import { type BoxRow, type BoxView, selectBoxRows, viewOf } from "./box-view.ts";
-import { type Db, transact } from "./db.ts";
+import { type Db, isUniqueViolation, transact } from "./db.ts";
+import { type Mutation, readAnswer } from "./idempotency.ts";
 import { newId, newMachineId } from "./new-id.ts";
-import { insertOperation, type OperationView } from "./operations.ts";
+import type { OperationView } from "./operations.ts";
 import { resolveVersion, type VersionRow } from "./templates.ts";
-import { TOPICS } from "./wake.ts";
+import { CHANNEL, TOPICS } from "./wake.ts";
 
 export interface AcceptedBox {
   readonly box: BoxView;
@@ -34,6 +35,42 @@ const HOME_PATH = "/home/dev";
 const NAME_TRIES = 8;
 const NAME_MAX = 40;
 
+/**
+ * Creates a box under an Idempotency-Key in a single statement, and so in a single commit. `shape` makes the answer
+ * that is kept and given again.
+ */
+export async function createBoxOnce<Answer>(
+  db: Db,
+  subject: Subject,
+  mutation: Mutation | null,
+  input: CreateBoxInput,
+  shape: (accepted: AcceptedBox) => Answer,
+): Promise<Answer> {
+  try {
+    const version = await resolveVersion(db, subject, input.template, input.version);
+    for (let attempt = 0; attempt < NAME_TRIES; attempt += 1) {
+      const accepted = draftBox(subject, wantedBox(version, input));
+      const answer = shape(accepted);
+      await db.failpoints.hit("store.box.create.before_commit");
+      const isMade = await writeBox(db, accepted, mutation && { ...mutation, answer });
+      await db.failpoints.hit("store.box.create.committed");
+      if (isMade) return answer;
+      if (mutation) {
+        const kept = await readAnswer<Answer>(db, subject, mutation);
+        if (kept) return kept.answer;
+      }
+      if (input.name !== null) throw nameTaken(input.name);
+    }
+    throw noFreeName(version.template_name);
+  } catch (error) {
+    // What stands in the way now may be what the first request of this key has made.
+    const isRefused = error instanceof StoreRefusal || isKeyConflict(error);
+    const kept = mutation && isRefused ? await readAnswer<Answer>(db, subject, mutation) : null;
+    if (kept) return kept.answer;
+    throw error;
+  }
+}
+
 export async function createBox(
   db: Db,
   subject: Subject,
@@ -41,74 +78,87 @@ export async function createBox(
 ): Promise<AcceptedBox> {
   return transact(db, "store.box.create", async (tx) => {
     const version = await resolveVersion(tx, subject, input.template, input.version);
-    const prebuild = version.prebuild_state === "local" || version.prebuild_state === "durable";
-    const told = nothingTold();
-    const id = await insertBox(tx, subject, {
-      name: input.name,
-      baseName: version.template_name,
-      kind: "user",
-      version,
-      env: input.env,
-      region: input.region ?? null,
-      labels: input.labels ?? {},
-      source: prebuild ? { snapshotId: version.prebuild_snapshot_id, withMemory: true } : null,
-      forkedFrom: null,
-    });
-    const operation = await insertOperation(tx, subject, {
-      kind: "box.create",
-      subjectKind: "box",
-      subjectId: id,
-      generation: 1,
-    });
-    told.topics.add(TOPICS.schedule);
-    const [box] = await concludeNewBoxes(tx, subject, [id], told);
-    if (!box) throw new Error(`box ${id} vanished in its own transaction`);
-    return { box, operation };
+    return insertBox(tx, subject, wantedBox(version, input));
   });
 }
 
+function wantedBox(version: VersionRow, input: CreateBoxInput): NewBox {
+  const isPrebuilt = version.prebuild_state === "local" || version.prebuild_state === "durable";
+  return {
+    name: input.name,
+    baseName: version.template_name,
+    kind: "user",
+    operation: "box.create",
+    version,
+    env: input.env,
+    region: input.region ?? null,
+    labels: input.labels ?? {},
+    source:
+      isPrebuilt && version.prebuild_snapshot_id !== null
+        ? {
+            snapshotId: version.prebuild_snapshot_id,
+            state: version.prebuild_state,
+            withMemory: true,
+          }
+        : null,
+    forkedFrom: null,
+  };
+}
+
 export interface NewBox {
+  /** Null: made up from `baseName`. */
   readonly name: string | null;
   readonly baseName: string;
   readonly kind: "user" | "builder";
-  readonly version: Pick<VersionRow, "id" | "spec" | "image_digest">;
+  readonly operation: OperationKind;
+  readonly version: Pick<
+    VersionRow,
+    | "id"
+    | "template_id"
+    | "template_name"
+    | "number"
+    | "build"
+    | "spec"
+    | "image_digest"
+    | "read_at"
+  >;
   readonly env: Readonly<Record<string, string>>;
   readonly region: string | null;
   readonly labels: Readonly<Record<string, string>>;
-  readonly source: { readonly snapshotId: SnapshotId | null; readonly withMemory: boolean } | null;
-  readonly forkedFrom: BoxId | null;
-  readonly notices?: readonly Notice[];
+  readonly source: {
+    readonly snapshotId: SnapshotId;
+    readonly state: SnapshotState | null;
+    readonly withMemory: boolean;
+  } | null;
+  readonly forkedFrom: { readonly id: BoxId; readonly name: string } | null;
 }
 
-/** Writes the row and its home volume. A given name that is taken is refused; a made-up one is tried again. */
-export async function insertBox(tx: Db, subject: Subject, box: NewBox): Promise<BoxId> {
+interface DraftedBox extends AcceptedBox {
+  readonly draft: BoxRow;
+  readonly wanted: NewBox;
+}
+
+/** Writes it as a part of a transaction. A given name that is taken is refused; a made-up one is tried again. */
+export async function insertBox(tx: Db, subject: Subject, box: NewBox): Promise<AcceptedBox> {
   for (let attempt = 0; attempt < NAME_TRIES; attempt += 1) {
-    const id = newId<BoxId>("box");
-    const name = box.name ?? madeUpName(box.baseName, id);
-    const { spec } = box.version;
-    // One statement; `on conflict` keeps the transaction usable when the name is taken.
-    const { rows } = await sql<{ id: BoxId }>`
-      with made as (
-        insert into boxes (id, org_id, owner_id, name, kind, template_version_id, forked_from_id, spec,
-          cpus, memory_mib, disk_gib, region, labels, image_digest, env, machine_id, desired,
-          source_snapshot_id, source_with_memory, notices, phase)
-        values (${id}, ${subject.orgId}, ${subject.userId}, ${name}, ${box.kind}, ${box.version.id},
-          ${box.forkedFrom}, ${JSON.stringify(spec)}::jsonb, ${spec.cpus}, ${spec.memoryMib},
-          ${spec.rootDiskGib + spec.homeDiskGib}, ${box.region}, ${JSON.stringify(box.labels)}::jsonb,
-          ${box.version.image_digest}, ${JSON.stringify(box.env)}::jsonb, ${newMachineId()}, 'running',
-          ${box.source?.snapshotId ?? null}, ${box.source?.withMemory ?? false},
-          ${JSON.stringify(box.notices ?? [])}::jsonb, 'creating')
-        on conflict (org_id, name) where deleted_at is null do nothing returning id),
-      home as (
-        insert into volumes (id, org_id, owner_id, box_id, name, mount_path, size_gib)
-        select ${newId<VolumeId>("volume")}, ${subject.orgId}, ${subject.userId}, id,
-          ${`${name}-home`}, ${HOME_PATH}, ${spec.homeDiskGib} from made)
-      select id from made`.execute(tx.query);
-    if (rows[0]) return rows[0].id;
-    if (box.name !== null)
-      throw new StoreRefusal("name_taken", `There is already a box named '${box.name}'.`);
+    const accepted = draftBox(subject, box);
+    if (await writeBox(tx, accepted, null))
+      return { box: accepted.box, operation: accepted.operation };
+    if (box.name !== null) throw nameTaken(box.name);
   }
-  throw new StoreRefusal("name_taken", `No free name was found for '${box.baseName}'.`);
+  throw noFreeName(box.baseName);
+}
+
+function nameTaken(name: string): StoreRefusal {
+  return new StoreRefusal("name_taken", `There is already a box named '${name}'.`);
+}
+
+function noFreeName(base: string): StoreRefusal {
+  return new StoreRefusal("name_taken", `No free name was found for '${base}'.`);
+}
+
+function isKeyConflict(error: unknown): boolean {
+  return isUniqueViolation(error, "idempotency_keys_pkey");
 }
 
 /** The last characters of the id: random, and the same on every try of the same request. */
@@ -117,29 +167,88 @@ function madeUpName(base: string, id: string): string {
   return `${base.slice(0, NAME_MAX - suffix.length - 1).replace(/-+$/, "")}-${suffix}`;
 }
 
-export async function concludeNewBoxes(
-  tx: Db,
-  subject: Subject,
-  ids: readonly BoxId[],
-  told: Told,
-): Promise<BoxView[]> {
-  const rows = await selectBoxRows(tx, sql`b.id = any(${[...ids]}::text[])`);
-  for (const id of ids) {
-    const row = rows.find((candidate) => candidate.id === id);
-    if (!row) continue;
-    told.events.push({
-      orgId: subject.orgId,
-      kind: "box.created",
-      subjectKind: "box",
-      subjectId: id,
-      boxId: id,
-      actor: subject.userId,
-      message: `${row.name} was created${row.forked_from_name ? ` as a fork of ${row.forked_from_name}` : ""}`,
-      data: { template: row.template_name, version: row.version_number, phase: "creating" },
-    });
-  }
-  const views = await concludeBoxes(tx, ids, told, subject.userId);
-  return ids.flatMap((id) => views.find((view) => view.id === id) ?? []);
+/** The row as it will be, so that the answer is known before the one statement that writes it all. */
+function draftBox(subject: Subject, wanted: NewBox): DraftedBox {
+  const { version, source, forkedFrom } = wanted;
+  const id = newId<BoxId>("box");
+  const at = version.read_at;
+  const draft: BoxRow = {
+    ...{ id, org_id: subject.orgId, owner_id: subject.userId, kind: wanted.kind, env: wanted.env },
+    name: wanted.name ?? madeUpName(wanted.baseName, id),
+    ...{ template_id: version.template_id, template_name: version.template_name },
+    ...{ template_version_id: version.id, version_number: version.number },
+    ...{ version_build: version.build, spec: version.spec, image_digest: version.image_digest },
+    ...{ desired: "running", generation: 1, boot_serial: 0, epoch: 0, reserved: false },
+    ...{ node_id: null, node_name: null, node_status: null },
+    source_snapshot_id: source?.snapshotId ?? null,
+    source_with_memory: source?.withMemory ?? false,
+    ...{ source_state: source?.state ?? null, source_box_id: null, restore_snapshot_id: null },
+    ...{ rest_snapshot_id: null, rest_kind: null, rest_state: null, rest_epoch: null },
+    ...{ rest_with_memory: null, rest_progress: null, rest_error: null },
+    ...{ forked_from_id: forkedFrom?.id ?? null, forked_from_name: forkedFrom?.name ?? null },
+    ...{ observed_state: null, observed_generation: -1, observed_boot_serial: null },
+    ...{ observed_up: false, activity: null, fault: null, node_notices: [], notices: [] },
+    ...{ renewal: null, started: null, build: null, failure: null, placement: null },
+    ...{ phase: "creating", phase_reason: null, phase_since: at, last_safe_at: null },
+    ...{ created_at: at, deleted_at: null },
+  };
+  const box = viewOf(draft);
+  const operation: OperationView = {
+    ...{ id: newId<OperationId>("operation"), kind: wanted.operation, subjectKind: "box" },
+    ...{ subjectId: id, generation: 1, state: "running", error: null },
+    ...{ createdAt: at, finishedAt: null },
+  };
+  return { box, operation, draft, wanted };
+}
+
+/**
+ * Box, home volume, operation, event, remembered answer and wakes: one statement. False when it wrote nothing, because
+ * the name or the key is taken; a key that is taken meanwhile fails the statement.
+ */
+async function writeBox(
+  db: Db,
+  { box, operation, draft, wanted }: DraftedBox,
+  answer: (Mutation & { readonly answer: unknown }) | null,
+): Promise<boolean> {
+  const { spec } = draft;
+  const message = `${box.name} was created${box.forkedFrom ? ` as a fork of ${box.forkedFrom.name}` : ""}`;
+  const data = { template: box.template.name, version: box.template.version, phase: box.phase };
+  const { rows } = await sql`
+    with made as (
+      insert into boxes (id, org_id, owner_id, name, kind, template_version_id, forked_from_id, spec,
+        cpus, memory_mib, disk_gib, region, labels, image_digest, env, machine_id, desired,
+        source_snapshot_id, source_with_memory, phase, phase_reason, phase_since, created_at)
+      select ${box.id}, ${box.orgId}, ${box.ownerId}, ${box.name}, ${box.kind}, ${box.template.versionId},
+        ${draft.forked_from_id}, ${JSON.stringify(spec)}::jsonb, ${spec.cpus}::integer,
+        ${spec.memoryMib}::integer, ${spec.rootDiskGib + spec.homeDiskGib}::integer, ${wanted.region},
+        ${JSON.stringify(wanted.labels)}::jsonb, ${box.imageDigest}, ${JSON.stringify(box.env)}::jsonb,
+        ${newMachineId()}, 'running', ${draft.source_snapshot_id}, ${draft.source_with_memory}::boolean,
+        ${box.phase}, ${box.reason}, ${draft.created_at}::timestamptz, ${draft.created_at}::timestamptz
+      where not exists (select 1 from idempotency_keys where org_id = ${box.orgId}
+        and user_id = ${box.ownerId} and key = ${answer?.key ?? null})
+      on conflict (org_id, name) where deleted_at is null do nothing returning id),
+    home as (
+      insert into volumes (id, org_id, owner_id, box_id, name, mount_path, size_gib)
+      select ${newId<VolumeId>("volume")}, ${box.orgId}, ${box.ownerId}, id, ${`${box.name}-home`},
+        ${HOME_PATH}, ${spec.homeDiskGib}::integer from made),
+    receipt as (
+      insert into operations (id, org_id, owner_id, kind, subject_kind, subject_id, generation, state, created_at)
+      select ${operation.id}, ${box.orgId}, ${box.ownerId}, ${operation.kind}, 'box', id, 1, 'running',
+        ${draft.created_at}::timestamptz from made),
+    kept as (
+      insert into idempotency_keys (org_id, user_id, key, request_hash, answer)
+      select ${box.orgId}, ${box.ownerId}, ${answer?.key ?? null}::text, ${answer?.requestHash ?? null}::text,
+        ${JSON.stringify(answer?.answer ?? null)}::jsonb
+      from made where ${answer !== null}::boolean),
+    told as (
+      insert into events (org_id, kind, subject_kind, subject_id, box_id, actor, message, data)
+      select ${box.orgId}, 'box.created', 'box', id, id, ${box.ownerId}, ${message},
+        ${JSON.stringify(data)}::jsonb from made)
+    select pg_notify(${CHANNEL}, topic)
+    from made cross join unnest(${[TOPICS.events, TOPICS.schedule]}::text[]) as topic`.execute(
+    db.query,
+  );
+  return rows.length > 0;
 }
 
 export interface ListBoxesFilter {

@@ -8,7 +8,7 @@ import { StoreRefusal } from "#domain/refusal.ts";
 import { planBuild, type TemplateRecipe } from "#domain/template.ts";
 import { bumpRevisions, concludeBoxes, nothingTold, type Told } from "./box-changes.ts";
 import { selectBoxRows } from "./box-view.ts";
-import { concludeNewBoxes, insertBox } from "./boxes.ts";
+import { insertBox } from "./boxes.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
 import { newId } from "./new-id.ts";
@@ -136,10 +136,11 @@ async function startBuilder(
   version: VersionRow,
   told: Told,
 ): Promise<void> {
-  const boxId = await insertBox(tx, subject, {
+  const { box: builder } = await insertBox(tx, subject, {
     name: null,
     baseName: `build-${version.template_name}-${version.number}`,
     kind: "builder",
+    operation: "box.create",
     version,
     env: {},
     region: null,
@@ -152,7 +153,7 @@ async function startBuilder(
     .set({
       state: "building",
       state_since: sql<Date>`now()`,
-      builder_box_id: boxId,
+      builder_box_id: builder.id,
       prebuild_snapshot_id: null,
       build_step: null,
       build_log: "",
@@ -161,9 +162,6 @@ async function startBuilder(
     .where("id", "=", version.id)
     .execute();
   told.events.push(versionEvent(version, "building", "is being built", subject.userId));
-  const boxTold = nothingTold();
-  boxTold.topics.add(TOPICS.schedule);
-  await concludeNewBoxes(tx, subject, [boxId], boxTold);
 }
 
 function versionEvent(

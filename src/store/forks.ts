@@ -1,16 +1,16 @@
 // Forks: one snapshot of the parent, and new boxes that start from it.
 
-import type { SnapshotId } from "#domain/ids.ts";
+import { sql } from "kysely";
 import type { Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { bumpRevisions, nothingTold } from "./box-changes.ts";
 import { refuseDeleted } from "./box-intent.ts";
 import { type BoxRow, viewOf } from "./box-view.ts";
-import { type AcceptedBox, concludeNewBoxes, insertBox, lockBoxRow } from "./boxes.ts";
+import { type AcceptedBox, insertBox, lockBoxRow, type NewBox } from "./boxes.ts";
 import { type Db, transact } from "./db.ts";
-import { insertOperation } from "./operations.ts";
 import { requestSnapshot } from "./snapshot-requests.ts";
-import { TOPICS } from "./wake.ts";
+import { selectVersions, type VersionRow } from "./templates.ts";
+import { wake } from "./wake.ts";
 
 export interface ForkInput {
   readonly count: number;
@@ -30,41 +30,34 @@ export async function forkBox(
     refuseFork(parent);
     const told = nothingTold();
     const source = await chooseSource(tx, parent);
-    const ids = [];
+    const version = await readVersion(tx, parent);
+    const forks: AcceptedBox[] = [];
     for (let index = 0; index < input.count; index += 1)
-      ids.push(
+      forks.push(
         await insertBox(tx, subject, {
           name: input.names?.[index] ?? null,
           baseName: parent.name,
           kind: "user",
-          version: {
-            id: parent.template_version_id,
-            spec: parent.spec,
-            image_digest: parent.image_digest,
-          },
+          operation: "box.fork",
+          // The parent's shape, which is not that of a newer version.
+          version: { ...version, spec: parent.spec, image_digest: parent.image_digest },
           env: parent.env,
           region: null,
           labels: {},
           source,
-          forkedFrom: parent.id,
-        }),
-      );
-    const operations = new Map();
-    for (const id of ids)
-      operations.set(
-        id,
-        await insertOperation(tx, subject, {
-          kind: "box.fork",
-          subjectKind: "box",
-          subjectId: id,
-          generation: 1,
+          forkedFrom: { id: parent.id, name: parent.name },
         }),
       );
     if (parent.reserved) await bumpRevisions(tx, [parent.node_id], told);
-    told.topics.add(TOPICS.schedule);
-    const boxes = await concludeNewBoxes(tx, subject, ids, told);
-    return boxes.map((box) => ({ box, operation: operations.get(box.id) }));
+    await wake(tx, [...told.topics]);
+    return forks;
   });
+}
+
+async function readVersion(tx: Db, parent: BoxRow): Promise<VersionRow> {
+  const [version] = await selectVersions(tx, sql`v.id = ${parent.template_version_id}`);
+  if (!version) throw new Error(`${parent.id} has no template version`);
+  return version;
 }
 
 function refuseFork(parent: BoxRow): void {
@@ -81,19 +74,21 @@ function refuseFork(parent: BoxRow): void {
 }
 
 /** At rest (or coming to it): the rest snapshot. Live: a new snapshot. Never started: what it would start from. */
-async function chooseSource(
-  tx: Db,
-  parent: BoxRow,
-): Promise<{ snapshotId: SnapshotId | null; withMemory: boolean } | null> {
+async function chooseSource(tx: Db, parent: BoxRow): Promise<NewBox["source"]> {
   if (!parent.reserved)
     return parent.source_snapshot_id === null
       ? null
-      : { snapshotId: parent.source_snapshot_id, withMemory: parent.source_with_memory };
+      : {
+          snapshotId: parent.source_snapshot_id,
+          state: parent.source_state,
+          withMemory: parent.source_with_memory,
+        };
   if (parent.rest_snapshot_id !== null)
     return {
       snapshotId: parent.rest_snapshot_id,
+      state: parent.rest_state,
       withMemory: parent.rest_with_memory === true && parent.desired !== "stopped",
     };
   const snapshotId = await requestSnapshot(tx, parent, { kind: "fork", withMemory: true });
-  return { snapshotId, withMemory: true };
+  return { snapshotId, state: "requested", withMemory: true };
 }

@@ -35,7 +35,11 @@ export async function answerOnce<Answer>(
       .onConflict((conflict) => conflict.doNothing())
       .returning("key")
       .executeTakeFirst();
-    if (!inserted) return readAnswer<Answer>(tx, subject, mutation);
+    if (!inserted) {
+      const kept = await readAnswer<Answer>(tx, subject, mutation);
+      if (kept) return kept.answer;
+      throw new Error(`the answer of key ${mutation.key} was trimmed while it was read`);
+    }
     const answer = await work(tx);
     await sql`
       update idempotency_keys set answer = ${JSON.stringify(answer)}::jsonb
@@ -45,20 +49,26 @@ export async function answerOnce<Answer>(
   });
 }
 
-async function readAnswer<Answer>(tx: Db, subject: Subject, mutation: Mutation): Promise<Answer> {
-  const kept = await tx.query
+/** The answer that is kept under the key; null when there is none. Refused when it is another request's. */
+export async function readAnswer<Answer>(
+  db: Db,
+  subject: Subject,
+  mutation: Mutation,
+): Promise<{ readonly answer: Answer } | null> {
+  const kept = await db.query
     .selectFrom("idempotency_keys")
     .select(["request_hash", "answer"])
     .where("org_id", "=", subject.orgId)
     .where("user_id", "=", subject.userId)
     .where("key", "=", mutation.key)
-    .executeTakeFirstOrThrow();
+    .executeTakeFirst();
+  if (!kept) return null;
   if (kept.request_hash !== mutation.requestHash)
     throw new StoreRefusal(
       "idempotency_key_reused",
       `The key '${mutation.key}' belongs to another request.`,
     );
-  return kept.answer as Answer;
+  return { answer: kept.answer as Answer };
 }
 
 /** Forgets answers older than `maxAgeMs`. */

@@ -3,6 +3,7 @@
 
 import { sql } from "kysely";
 import type { BoxId, NodeId } from "#domain/ids.ts";
+import type { SnapshotState } from "#domain/phase.ts";
 import { bumpRevisions, concludeBoxes, nothingTold, type Told } from "./box-changes.ts";
 import { addNotice } from "./box-notices.ts";
 import { type BoxRow, selectBoxRows } from "./box-view.ts";
@@ -24,7 +25,8 @@ export async function listUnsettledBoxes(db: Db, limit: number): Promise<BoxId[]
       or (b.reserved and r.state = 'failed')
       or (b.reserved and b.rest_snapshot_id is not null and b.observed_state = 'absent'
         and (r.state in ('local', 'durable') or b.observed_generation >= b.generation))
-      or (not b.reserved and s.state = 'failed' and b.failure is null and b.desired <> 'deleted')
+      or (not b.reserved and s.state in ('failed', 'deleting', 'deleted') and b.failure is null
+        and b.desired <> 'deleted')
       or (b.reserved and b.source_with_memory and b.fault ->> 'code' = any(${MEMORY_UNUSABLE}::text[])))
     order by b.id limit ${limit}`.execute(db.query);
   return rows.map((row) => row.id);
@@ -54,7 +56,7 @@ export async function settleRow(tx: Db, row: BoxRow, told: Told): Promise<boolea
     if (isGone) await finishDeletion(tx, row, told);
     return isGone;
   }
-  if (!row.reserved) return row.source_state === "failed" && (await settleLostSource(tx, row));
+  if (!row.reserved) return isLost(row.source_state) && (await settleLostSource(tx, row));
   if (row.rest_snapshot_id !== null) return settleRest(tx, row, told);
   if (
     row.source_with_memory &&
@@ -63,6 +65,11 @@ export async function settleRow(tx: Db, row: BoxRow, told: Told): Promise<boolea
   )
     return fallBackToDisks(tx, row, told);
   return false;
+}
+
+/** Deleting: it was marked unneeded in the instant in which this box began to need it. */
+function isLost(state: SnapshotState | null): boolean {
+  return state === "failed" || state === "deleting" || state === "deleted";
 }
 
 async function settleRest(tx: Db, row: BoxRow, told: Told): Promise<boolean> {
@@ -244,9 +251,11 @@ export async function finishDeletion(tx: Db, row: BoxRow, told: Told): Promise<v
   );
   // A snapshot that was asked for may have been taken unseen, so it is removed and not just forgotten.
   await sql`
-    update snapshots set state = case when kind = 'fork' then 'failed' else 'deleting' end,
-      error = 'the box was deleted first'
-    where box_id = ${row.id} and state = 'requested'`.execute(tx.query);
+    update snapshots s set error = 'the box was deleted first',
+      state = case when s.kind = 'fork' or exists (select 1 from boxes b
+        where b.source_snapshot_id = s.id and b.id <> s.box_id and b.deleted_at is null)
+        then 'failed' else 'deleting' end
+    where s.box_id = ${row.id} and s.state = 'requested'`.execute(tx.query);
   told.topics.add(TOPICS.settle);
 }
 

@@ -68,6 +68,8 @@ export interface VersionRow {
   readonly build_log: string;
   readonly build_error: string | null;
   readonly created_at: Date;
+  /** The database's clock when this was read. */
+  readonly read_at: Date;
 }
 
 export async function selectVersions(
@@ -77,7 +79,8 @@ export async function selectVersions(
   const { rows } = await sql<VersionRow>`
     select v.id, v.org_id, v.template_id, t.name as template_name, v.number, v.definition, v.image_digest,
       v.spec, v.env, v.build, v.state, v.state_since, v.builder_box_id, v.prebuild_snapshot_id,
-      s.state as prebuild_state, v.build_step, v.build_log, v.build_error, v.created_at
+      s.state as prebuild_state, v.build_step, v.build_log, v.build_error, v.created_at,
+      clock_timestamp() as read_at
     from template_versions v
     join templates t on t.id = v.template_id
     left join snapshots s on s.id = v.prebuild_snapshot_id
