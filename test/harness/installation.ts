@@ -1,0 +1,181 @@
+// A whole installation as a user has it: `./berth` in real processes, in a state directory and on
+// ports of its own. Gone with everything it made when the test ends, also when it failed.
+
+import { spawn } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { removeReflinkDirectory } from "#drivers/qemu/reflink-fs.ts";
+import { run } from "#lib/run.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+const COMMAND_TIMEOUT_MS = 30 * 60_000;
+
+export interface Said {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class TestInstallation {
+  readonly stateDir: string;
+  readonly env: Readonly<Record<string, string>>;
+
+  private constructor(stateDir: string, env: Readonly<Record<string, string>>) {
+    this.stateDir = stateDir;
+    this.env = env;
+  }
+
+  static async make(driver: "qemu" | "fake"): Promise<TestInstallation> {
+    const base = await mkdtemp(join(tmpdir(), "berth-e2e-"));
+    const stateDir = join(base, "state");
+    const [api, nodeApi, gateway, gatewayNode] = await freePorts(4);
+    return new TestInstallation(stateDir, {
+      PATH: process.env.PATH ?? "",
+      HOME: base,
+      BERTH_STATE_DIR: stateDir,
+      BERTH_DRIVER: driver,
+      BERTH_API_LISTEN: `127.0.0.1:${api}`,
+      BERTH_NODE_API_LISTEN: `127.0.0.1:${nodeApi}`,
+      BERTH_GATEWAY_LISTEN: `127.0.0.1:${gateway}`,
+      BERTH_GATEWAY_NODE_LISTEN: `127.0.0.1:${gatewayNode}`,
+    });
+  }
+
+  /** Runs `./berth ARGS` to its end. */
+  async berth(args: readonly string[], input = ""): Promise<Said> {
+    return await runToEnd([join(root, "berth"), ...args], this.env, input);
+  }
+
+  /** The same, and it must succeed. Returns what it printed. */
+  async ok(args: readonly string[], input = ""): Promise<string> {
+    const said = await this.berth(args, input);
+    if (said.code !== 0)
+      throw new Error(
+        `berth ${args.join(" ")} exited with ${said.code}:\n${said.stderr}\n${said.stdout}\n${await this.logTails()}`,
+      );
+    return said.stdout;
+  }
+
+  async json<T>(args: readonly string[]): Promise<T> {
+    return JSON.parse(await this.ok([...args, "-o", "json"])) as T;
+  }
+
+  async pidOf(name: string): Promise<number> {
+    if (name === "postgres") {
+      const text = await readFile(
+        join(this.stateDir, "postgres/data/postmaster.pid"),
+        "utf8",
+      ).catch(() => readFile(join(this.stateDir, "postgres/postmaster.pid"), "utf8"));
+      return Number(text.split("\n")[0]);
+    }
+    const record = await readFile(join(this.stateDir, "run", `${name}.json`), "utf8");
+    return (JSON.parse(record) as { pid: number }).pid;
+  }
+
+  /** kill -9, as an operator's mistake or the kernel's OOM killer would. */
+  async kill(name: string): Promise<void> {
+    process.kill(await this.pidOf(name), "SIGKILL");
+  }
+
+  /** Process ids of this installation's VMMs. */
+  async vmms(): Promise<number[]> {
+    const found: number[] = [];
+    for (const entry of await readdir("/proc")) {
+      if (!/^\d+$/.test(entry)) continue;
+      const text = await readFile(`/proc/${entry}/cmdline`, "utf8").catch(() => "");
+      const mounts = text.startsWith("qemu-system-")
+        ? await readFile(`/proc/${entry}/mountinfo`, "utf8").catch(() => "")
+        : "";
+      if (text.includes(this.stateDir) || mounts.includes(this.#driverFileSystem()))
+        if (text.startsWith("qemu-system-")) found.push(Number(entry));
+    }
+    return found;
+  }
+
+  async close(): Promise<void> {
+    const boxes = await this.berth(["list", "-o", "json"]);
+    if (boxes.code === 0) {
+      const listed = JSON.parse(boxes.stdout) as { name: string }[];
+      for (const { name } of listed) await this.berth(["delete", name, "--yes"]);
+    }
+    await this.berth(["down", "--keep-boxes"]);
+    await removeReflinkDirectory(join(this.stateDir, "node"), run).catch(() => {});
+    await rm(resolve(this.stateDir, ".."), { recursive: true, force: true });
+  }
+
+  async logTails(): Promise<string> {
+    const tails: string[] = [];
+    for (const name of await readdir(join(this.stateDir, "logs")).catch(() => [])) {
+      const text = await readFile(join(this.stateDir, "logs", name), "utf8").catch(() => "");
+      tails.push(`--- ${name}\n${text.slice(-3000)}`);
+    }
+    return tails.join("\n");
+  }
+
+  #driverFileSystem(): string {
+    return join(this.stateDir, "node");
+  }
+}
+
+export async function until(
+  what: string,
+  isTrue: () => Promise<boolean>,
+  timeoutMs = 5 * 60_000,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  let last: unknown = null;
+  while (performance.now() < deadline) {
+    try {
+      if (await isTrue()) return;
+    } catch (error) {
+      last = error;
+    }
+    await delay(250);
+  }
+  throw new Error(`never came: ${what}`, { cause: last });
+}
+
+async function runToEnd(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+  input: string,
+): Promise<Said> {
+  return await new Promise((done, fail) => {
+    const child = spawn(argv[0]!, argv.slice(1), { env, stdio: ["pipe", "pipe", "pipe"] });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (chunk) => {
+      stdout += chunk;
+    });
+    child.stderr.on("data", (chunk) => {
+      stderr += chunk;
+    });
+    child.stdin.on("error", () => {});
+    child.stdin.end(input);
+    const timer = setTimeout(() => child.kill("SIGKILL"), COMMAND_TIMEOUT_MS);
+    child.on("error", fail);
+    // Not "close": a detached process that inherits our pipes must not hold the test.
+    child.on("exit", (code) => {
+      clearTimeout(timer);
+      setTimeout(() => done({ code: code ?? -1, stdout, stderr }), 20);
+    });
+  });
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((done) => {
+          const server = createServer().listen(0, "127.0.0.1", () => done(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}
