@@ -3,6 +3,8 @@
 // faults heal and everything must come to what was asked.
 
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { DriverError } from "#drivers/driver.ts";
@@ -36,7 +38,7 @@ export interface Outcome {
 }
 
 const TEMPLATE = "base";
-const TRACE_LINES = 400;
+const TRACES = join(import.meta.dirname, "../../.berth/test-logs");
 const SETTLE_ROUNDS = 400;
 const BUILD_STEPS_MAX = 20_000;
 
@@ -59,8 +61,10 @@ export async function simulate(t: TestContext, options: SimulationOptions): Prom
     return simulation.outcome();
   } catch (error) {
     const command = `SEED=${options.seed} npm test -- histories`;
-    const trace = simulation.trace.slice(-TRACE_LINES).join("\n");
-    throw new Error(`seed ${options.seed} failed; again with: ${command}\n${trace}`, {
+    mkdirSync(TRACES, { recursive: true });
+    const path = join(TRACES, `sim-${options.seed}.txt`);
+    writeFileSync(path, `${simulation.trace.join("\n")}\n`);
+    throw new Error(`seed ${options.seed} failed, see ${path}; again with: ${command}`, {
       cause: error,
     });
   }
@@ -231,7 +235,7 @@ class Simulation {
       setDesired(this.#world.db, this.#world.admin, model.boxId, what),
     );
     if (isAccepted !== "refused" && (what === "stop" || what === "restart"))
-      model.mayLoseMemory = true;
+      model.losingEpoch = (await this.#find(model.boxId))?.epoch ?? 0;
   }
 
   async #create(): Promise<void> {
@@ -281,7 +285,6 @@ class Simulation {
     );
     if (answer === "refused") return;
     model.origins.push(...checkpoint.origins.map((origin) => ({ ...origin })));
-    model.mayLoseMemory = true;
   }
 
   async #ask<T>(words: string, request: () => Promise<T>): Promise<T | "refused" | "unknown"> {
@@ -539,7 +542,7 @@ class Simulation {
     for (const model of this.#models.values()) {
       const view = await this.#find(model.boxId);
       if (!view || view.phase === "deleted" || view.phase === "failed") continue;
-      assert.equal(view.phase, "running", `${model.boxId}: ${view.phase}, ${view.reason}`);
+      assert.equal(view.phase, "running", `${model.boxId}: ${JSON.stringify(view)}`);
     }
   }
 

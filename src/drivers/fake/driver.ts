@@ -161,9 +161,9 @@ class FakeDriver implements Driver {
 
   shutdown(boxId: BoxId, epoch: number, _timeoutMs: number): Promise<void> {
     return this.#change("shutdown", boxId, async () => {
-      const box = this.#expect(boxId, epoch);
-      if (box.state === "down") return;
+      if (this.#expect(boxId, epoch).state === "down") return;
       await this.#failpoints.hit("driver.shutdown.asked");
+      const box = this.#expect(boxId, epoch);
       this.#host.put({ ...box, state: "down", pid: null, memory: {}, wasShutDown: true });
       await this.#failpoints.hit("driver.shutdown.done");
     });
@@ -326,11 +326,9 @@ class FakeDriver implements Driver {
     const always = ["entropy", "clock", "exec-token", "ssh-host-certificate"];
     const isNew = box.disk["/etc/machine-id"] !== `${run.identity.machineId}\n`;
     const renewed = isNew ? [...always, "hostname", "machine-id", "ssh-host-key"] : always;
-    const current = this.#host.get(run.boxId);
-    if (!current || current.pid !== box.pid)
-      throw new DriverError("vmm_failed", "the VMM died before the guest answered", true);
-    const named = this.#host.put({ ...current, run, renewal: null });
+    this.#host.put({ ...this.#stillAlive(box), run, renewal: null });
     await this.#failpoints.hit("driver.start.renewed");
+    const named = this.#stillAlive(box);
     return this.#host.put({
       ...named,
       state: "ready",
@@ -338,6 +336,12 @@ class FakeDriver implements Driver {
       disk: { ...named.disk, ...identityFiles(named) },
       renewal: { renewed, sshHostKey: named.sshHostKey, at: this.#clock.nowMs() },
     });
+  }
+
+  #stillAlive(before: FakeBox): FakeBox {
+    const box = this.#host.get(before.run.boxId);
+    if (box && box.pid === before.pid) return box;
+    throw new DriverError("vmm_failed", "the VMM died before the guest answered", true);
   }
 
   #unfreeze(boxId: string): void {
