@@ -42,7 +42,9 @@ const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
 export async function createQemuDriver(options: QemuDriverOptions): Promise<QemuDriver> {
-  return new QemuDriver(await openHost(options));
+  const host = await openHost(options);
+  host.spares.fill();
+  return new QemuDriver(host);
 }
 
 export class QemuDriver implements Driver {
@@ -307,10 +309,10 @@ export class QemuDriver implements Driver {
   }
 
   async sweep(): Promise<void> {
-    const { boxes, cgroups, networks, slots, runDir, stateDir } = this.#host;
+    const { boxes, cgroups, networks, slots, spares, runDir, stateDir } = this.#host;
     await networks.protectHost();
     const isRemains = async (boxId: BoxId) =>
-      !this.#turns.isBusy(boxId) && (await boxes.read(boxId)) === null;
+      !this.#turns.isBusy(boxId) && !spares.holds(boxId) && (await boxes.read(boxId)) === null;
     for (const name of await cgroups.list()) {
       if (await isRemains(name as BoxId)) await cgroups.remove(name);
     }
@@ -319,11 +321,13 @@ export class QemuDriver implements Driver {
     }
     for (const [slot, boxId] of await slots.mine()) {
       if (!(await isRemains(boxId as BoxId))) continue;
+      if ((await slots.mine()).get(slot) !== boxId) continue; // Handed over in the meantime.
       await networks.remove(slot);
       await slots.release(slot);
     }
-    const held = await slots.mine();
-    for (const slot of await networks.list()) if (!held.has(slot)) await networks.remove(slot);
+    const found = await networks.list();
+    const held = await slots.mine(); // Later than the list: a claim comes before its network.
+    for (const slot of found) if (!held.has(slot)) await networks.remove(slot);
     for (const boxId of await boxes.list()) if (await isRemains(boxId)) await boxes.remove(boxId);
     if (!this.#turns.anyBusy()) {
       await boxes.emptyTrash();
@@ -331,9 +335,10 @@ export class QemuDriver implements Driver {
     }
   }
 
-  /** Lets go of every connection; the boxes run on. */
+  /** Lets go of every connection and of what was made ahead; the boxes run on. */
   async close(): Promise<void> {
     this.#vmms.close();
+    await this.#host.spares.close();
   }
 
   #requireEpoch(boxId: BoxId, epoch: number, record: BoxRecord | null): BoxRecord {

@@ -14,6 +14,7 @@ import { type BoxNetworks, boxNetworks } from "./network.ts";
 import { readBootId } from "./proc.ts";
 import { openSlots, type Slots } from "./slots.ts";
 import { SnapshotDirectory } from "./snapshot-dir.ts";
+import { SpareNetworks } from "./spare-networks.ts";
 
 export interface QemuDriverOptions {
   /** On a file system with reflinks (see reflink-fs.ts). Its path is the driver's name on this host. */
@@ -26,6 +27,8 @@ export interface QemuDriverOptions {
   readonly failpoints: Failpoints;
   /** Sockets and slots; the same for all drivers of a host, emptied by a reboot. */
   readonly runDir?: string;
+  /** Networks to make ahead of time. */
+  readonly spareNetworks?: number;
   /** First uid for VMMs; a box's is this plus its slot. */
   readonly uidBase?: number;
 }
@@ -47,11 +50,13 @@ export interface Host {
   readonly snapshots: SnapshotDirectory;
   readonly slots: Slots;
   readonly networks: BoxNetworks;
+  readonly spares: SpareNetworks;
   readonly cgroups: Cgroups;
   readonly accelerators: Accelerators;
 }
 
 const UID_BASE = 1_200_000_000;
+const SPARE_NETWORKS = 2;
 const RUN_DIR = "/run/berth";
 
 export async function openHost(options: QemuDriverOptions): Promise<Host> {
@@ -68,6 +73,9 @@ export async function openHost(options: QemuDriverOptions): Promise<Host> {
   const bootId = await readBootId();
   const networks = boxNetworks(owner, run);
   await networks.protectHost();
+  const slots = await openSlots(join(runRoot, "slots"), owner);
+  const uidBase = options.uidBase ?? UID_BASE;
+  const wanted = options.spareNetworks ?? SPARE_NETWORKS;
   return {
     ...{
       stateDir,
@@ -80,11 +88,12 @@ export async function openHost(options: QemuDriverOptions): Promise<Host> {
       bootId,
       runDir,
     },
-    uidBase: options.uidBase ?? UID_BASE,
+    uidBase,
     boxes: new BoxDirectory(stateDir),
     snapshots: new SnapshotDirectory(stateDir, bootId),
-    slots: await openSlots(join(runRoot, "slots"), owner),
+    slots,
     networks,
+    spares: new SpareNetworks(networks, slots, { uidBase, log, wanted }),
     cgroups: await Cgroups.open(`berth-${owner}`, clock),
     accelerators: openAccelerators({ ...options, bootId }),
   };

@@ -39,6 +39,14 @@ test("a freed slot rests before another box gets it, unless it asks for it", asy
   assert.equal(await slots.claim("four", 1), 2);
 });
 
+test("a claim is handed over, by its owner only", async (t) => {
+  const slots = await openSlots(await temporary(t), "aaaaaa");
+  const slot = await slots.claim("spare");
+  await slots.give(slot, "spare", "box");
+  assert.deepEqual([...(await slots.mine())], [[slot, "box"]]);
+  await assert.rejects(slots.give(slot, "spare", "other"), /not spare's/);
+});
+
 test("nobody frees another driver's slot", async (t) => {
   const directory = await temporary(t);
   const [a, b] = [await openSlots(directory, "aaaaaa"), await openSlots(directory, "bbbbbb")];

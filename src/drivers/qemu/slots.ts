@@ -1,7 +1,7 @@
 // A slot is a box's number on this host, for its uid, addresses and interface names. Several drivers
 // may share a host, so slots are claimed by files in one directory that a reboot empties.
 
-import { link, mkdir, readdir, readFile, unlink, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 export const SLOTS_MAX = 32_768;
@@ -10,6 +10,8 @@ export interface Slots {
   /** Gives the box a slot of its own: the one it has, else `preferred`, else the next free one. */
   claim(box: string, preferred?: number | null): Promise<number>;
   release(slot: number): Promise<void>;
+  /** Hands a claim over, at once. */
+  give(slot: number, from: string, to: string): Promise<void>;
   /** This owner's slots: box by slot. */
   mine(): Promise<Map<number, string>>;
 }
@@ -63,6 +65,13 @@ export async function openSlots(directory: string, owner: string): Promise<Slots
     async release(slot) {
       const text = await readFile(path(slot), "utf8").catch(() => "");
       if (text.startsWith(`${owner} `)) await unlink(path(slot));
+    },
+    async give(slot, from, to) {
+      if ((await taken()).get(slot) !== `${owner} ${from}`)
+        throw new Error(`slot ${slot}: not ${from}'s`);
+      const draft = join(directory, `.${owner}.${to}`);
+      await writeFile(draft, `${owner} ${to}`);
+      await rename(draft, path(slot));
     },
     async mine() {
       const result = new Map<number, string>();

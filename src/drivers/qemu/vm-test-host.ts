@@ -12,6 +12,7 @@ import { run } from "#lib/run.ts";
 import { createQemuDriver, type QemuDriver } from "./driver.ts";
 import { openHost, type QemuDriverOptions } from "./host.ts";
 import { ensureReflinkDirectory, removeReflinkDirectory } from "./reflink-fs.ts";
+import { SPARE_PREFIX } from "./spare-networks.ts";
 
 export const IMAGES_DIR = "/var/cache/berth/images";
 /** The smallest that boots well. */
@@ -46,8 +47,14 @@ export async function openVmTestHost(): Promise<VmTestHost> {
     async leftovers() {
       const lines: string[] = [];
       for (const name of await host.cgroups.list()) lines.push(`cgroup ${name}`);
-      for (const slot of await host.networks.list()) lines.push(`network ${slot}`);
-      for (const slot of (await host.slots.mine()).keys()) lines.push(`slot ${slot}`);
+      const spares = new Set<number>();
+      for (const [slot, name] of await host.slots.mine()) {
+        if (name.startsWith(SPARE_PREFIX)) spares.add(slot);
+        else lines.push(`slot ${slot} ${name}`);
+      }
+      for (const slot of await host.networks.list()) {
+        if (!spares.has(slot)) lines.push(`network ${slot}`);
+      }
       for (const name of await readdir(host.runDir)) lines.push(`run ${name}`);
       for (const part of ["boxes", "snapshots", "taking", "staging", "trash"]) {
         for (const name of await readdir(join(stateDir, part)).catch(() => [])) {

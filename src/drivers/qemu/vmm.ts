@@ -15,7 +15,7 @@ import { type GuestControl, openGuestControl } from "./guest-control.ts";
 import type { Host } from "./host.ts";
 import { jailed } from "./jail.ts";
 import { launchVmm, VMM_FDS } from "./launch.ts";
-import { TAP } from "./network-rules.ts";
+import { boxLink, TAP } from "./network-rules.ts";
 import { isAlive } from "./proc.ts";
 import { connectQmp, type Qmp } from "./qmp.ts";
 import { safeName } from "./snapshot-dir.ts";
@@ -57,17 +57,18 @@ export class Vmms {
    */
   async launch(record: BoxRecord, statePath: string | null): Promise<BoxRecord> {
     const { boxId, imageDigest } = record.run;
-    const { slots, boxes, failpoints } = this.#host;
+    const { slots, spares, boxes, failpoints } = this.#host;
     await this.end(boxId); // What an unfinished launch left.
     const image = await imageDirectory(this.#host, imageDigest);
     const accelerator = await this.#host.accelerators.choose();
-    const slot = await slots.claim(boxId, record.slot);
+    const spare = record.slot === null ? await spares.take(boxId) : null;
+    const slot = spare ?? (await slots.claim(boxId, record.slot));
     await boxes.write({ ...record, slot, vmm: null }, false);
     await failpoints.hit("driver.launch.claimed");
     const uid = this.#host.uidBase + slot;
-    const [link, cgroupProcs] = await Promise.all([
-      this.#host.networks.make(slot, uid),
+    const [cgroupProcs] = await Promise.all([
       this.#limit(record),
+      spare ?? this.#host.networks.make(slot, uid),
       giveFiles(boxes.filesPath(boxId), uid),
       mkdir(this.#jailSockets(boxId), { recursive: true, mode: 0o755 }),
     ]);
@@ -84,7 +85,8 @@ export class Vmms {
     });
     const argv = jailed(
       {
-        ...{ uid, cgroupProcs, netns: link.netns, imageDirectory: image },
+        ...{ uid, cgroupProcs, imageDirectory: image },
+        netns: boxLink(this.#host.owner, slot).netns,
         boxDirectory: boxes.filesPath(boxId),
         socketDirectory: this.#jailSockets(boxId),
         kvm: accelerator.kind === "kvm",
