@@ -2,7 +2,7 @@
 
 import type { Box } from "#sdk/client.ts";
 import { facts, table } from "./table.ts";
-import { age, duration } from "./terminal.ts";
+import { age } from "./terminal.ts";
 
 export function boxTable(boxes: readonly Box[], nowMs: number): string {
   return table(
@@ -32,7 +32,9 @@ function noteOf(box: Box): string {
   if (box.fault) return box.fault.message;
   if (box.reason) return box.reason;
   if (box.snapshot) return durability(box);
-  return box.notices.at(-1)?.message ?? "";
+  const notice = box.notices.at(-1);
+  if (notice?.code === "emulated") return "emulated: slow, no security boundary";
+  return notice?.message ?? "";
 }
 
 function durability(box: Box): string {
@@ -64,19 +66,22 @@ export function boxDetails(box: Box, nowMs: number): string {
     ["last safe", box.lastSafeAt ? ago(box.lastSafeAt) : null],
     ["fault", box.fault ? faultOf(box.fault) : null],
     ["notices", box.notices.map((notice) => `${notice.message} (${age(notice.at, nowMs)} ago)`)],
-    [
-      "came up",
-      box.started
-        ? `${box.started.how}: ${Object.entries(box.started.phasesMs)
-            .map(([phase, ms]) => `${phase} ${duration(ms)}`)
-            .join(", ")}`
-        : null,
-    ],
+    ["came up", box.started ? `${box.started.how}: ${phasesOf(box.started.phasesMs)}` : null],
     ["renewed", box.renewal ? box.renewal.renewed.join(", ") : null],
     ["forked from", box.source.forkedFrom?.name ?? box.source.forkedFrom?.id ?? null],
     ["created", ago(box.createdAt)],
     ["generation", `${box.generation}, made true: ${box.observedGeneration}; epoch ${box.epoch}`],
   ]);
+}
+
+const PHASE_ORDER = ["prepare", "fetch", "launch", "restore", "boot", "answer", "sign", "renew"];
+
+function phasesOf(phasesMs: Readonly<Record<string, number>>): string {
+  const rank = (phase: string) => PHASE_ORDER.indexOf(phase) + 1 || PHASE_ORDER.length + 1;
+  return Object.entries(phasesMs)
+    .sort(([a], [b]) => rank(a) - rank(b))
+    .map(([phase, ms]) => `${phase} ${Math.round(ms)} ms`)
+    .join(", ");
 }
 
 function faultOf(fault: NonNullable<Box["fault"]>): string {

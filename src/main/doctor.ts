@@ -16,7 +16,9 @@ import { run } from "#lib/run.ts";
 import { createClient } from "#sdk/client.ts";
 import { ensureCredentials } from "./admin-token.ts";
 import type { VariableName } from "./config.ts";
+import { recordPath } from "./installation.ts";
 import { missingPackages } from "./packages.ts";
+import { readLiving } from "./process-record.ts";
 import { type Installed, readInstalled } from "./settings.ts";
 import { processesOf } from "./status.ts";
 
@@ -205,10 +207,16 @@ async function processes({ config, installation, recorded }: Installed): Promise
       found: `Berth was never started in ${installation.stateDir}`,
       next: "`berth up` starts it.",
     };
-  const dead = (await processesOf(installation, config.databaseUrl === null)).filter(
-    (one) => one.pid === null,
-  );
+  const all = await processesOf(installation, config.databaseUrl === null);
+  const dead = all.filter((one) => one.pid === null);
   if (dead.length === 0) return ok("processes", "all run");
+  if (dead.length === all.length)
+    return {
+      check: "processes",
+      result: "warning",
+      found: "Berth is stopped",
+      next: "`berth up` starts it.",
+    };
   return {
     check: "processes",
     result: "fault",
@@ -217,8 +225,8 @@ async function processes({ config, installation, recorded }: Installed): Promise
   };
 }
 
-async function api({ config, recorded }: Installed): Promise<Finding | null> {
-  if (!recorded) return null;
+async function api({ config, installation, recorded }: Installed): Promise<Finding | null> {
+  if (!recorded || !(await readLiving(recordPath(installation, "server")))) return null;
   const client = createClient({ ...(await ensureCredentials(config)), retries: 1 });
   const system = await client.system.get();
   if (system.nodes.reachable > 0)

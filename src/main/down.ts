@@ -1,11 +1,13 @@
 // `berth down`: pauses every running box until it is durable, then stops the processes. Nothing is stopped when a
 // box cannot be paused: what runs unsafely must not look safe.
 
+import { readFile } from "node:fs/promises";
 import { CliError } from "#cli/exit.ts";
 import { parseDurationMs } from "#cli/options.ts";
 import { everyPage } from "#cli/pages.ts";
 import type { Session } from "#cli/session.ts";
 import { waitForBoxes } from "#cli/waiting.ts";
+import { run } from "#lib/run.ts";
 import { ApiError } from "#sdk/api-error.ts";
 import { ensureCredentials } from "./admin-token.ts";
 import type { VariableName } from "./config.ts";
@@ -34,11 +36,19 @@ export async function down(session: Session, options: DownOptions): Promise<void
   }
   if (!options.keepBoxes) await pauseBoxes(session, installed, parseDurationMs(options.timeout));
   await stopProcesses(installation, terminal);
+  if (!options.keepBoxes) await unmount(installation.nodeDir);
   terminal.err(
     options.keepBoxes
       ? "Stopped. Boxes go on running; `berth up` takes them over.\n"
       : "Stopped. Every box is at rest; `berth up` starts Berth again.\n",
   );
+}
+
+/** The node's directory may be a file system in a file; the node mounts it again at its start. */
+async function unmount(directory: string): Promise<void> {
+  const mounts = await readFile("/proc/mounts", "utf8");
+  if (mounts.split("\n").some((line) => line.split(" ")[1] === directory))
+    await run(["umount", directory]);
 }
 
 async function pauseBoxes(session: Session, installed: Installed, timeoutMs: number) {
