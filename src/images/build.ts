@@ -44,6 +44,8 @@ export interface EnsureImageOptions {
   readonly onProgress?: (message: string) => void;
   readonly clock?: Clock;
   readonly failpoints?: Failpoints;
+  /** Tests only: another recipe than the base's. */
+  readonly recipe?: Recipe;
 }
 
 const STEP_TIMEOUT_MS = 30 * 60_000;
@@ -53,7 +55,8 @@ export async function ensureBaseImage(
   base: string,
   options: EnsureImageOptions,
 ): Promise<BaseImage> {
-  const digest = await baseImageDigest(base);
+  const recipe = options.recipe ?? recipeOf(base);
+  const digest = await baseImageDigest(base, recipe);
   const found = await findBaseImage(digest, options.cacheDir);
   if (found) return found;
   const progress = options.onProgress ?? (() => {});
@@ -62,7 +65,7 @@ export async function ensureBaseImage(
   const wait = () => progress("another process builds this image; waiting for it");
   return await withLock(lock, options.clock ?? systemClock, wait, async () => {
     const madeMeanwhile = await findBaseImage(digest, options.cacheDir);
-    return madeMeanwhile ?? (await build(recipeOf(base), digest, options, progress));
+    return madeMeanwhile ?? (await build(recipe, digest, options, progress));
   });
 }
 

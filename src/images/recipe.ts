@@ -76,12 +76,16 @@ export function recipeOf(base: string): Recipe {
 }
 
 /** `sha256:<hex>` of the base image that this version of Berth would build. */
-export async function baseImageDigest(base: string): Promise<string> {
+export async function baseImageDigest(
+  base: string,
+  recipe = recipeOf(base),
+  guestDirectory = GUEST_DIRECTORY,
+): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify(recipeOf(base)));
+  hash.update(JSON.stringify(recipe));
   for (const part of GUEST_PARTS) {
-    for (const name of await filesUnder(join(GUEST_DIRECTORY, part))) {
-      const path = join(GUEST_DIRECTORY, part, name);
+    for (const name of await filesUnder(join(guestDirectory, part))) {
+      const path = join(guestDirectory, part, name);
       const [content, { mode }] = await Promise.all([readFile(path), stat(path)]);
       const isProgram = (mode & 0o100) !== 0;
       hash.update(`\n${part}/${name} ${isProgram ? "x" : "-"} ${content.length}\n`);

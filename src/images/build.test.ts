@@ -1,0 +1,119 @@
+// Building into the cache with the scripts played by a fake: once, whole or not at all, again after a crash.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { Failpoints } from "#lib/failpoint.ts";
+import { silentLog } from "#lib/log.ts";
+import { type Run, run } from "#lib/run.ts";
+import { type EnsureImageOptions, ensureBaseImage, findBaseImage, IMAGE_FILES } from "./build.ts";
+import { type Recipe, recipeOf } from "./recipe.ts";
+
+const integrity = `sha512-${createHash("sha512").update("tarball").digest("base64")}`;
+const debian = recipeOf("debian-12");
+const RECIPE: Recipe = {
+  ...debian,
+  node: { ...debian.node, integrity },
+  npm: { ...debian.npm, integrity },
+};
+
+/** What the scripts leave, without doing anything. */
+function fakeRun(scripts: string[]): Run {
+  return async (argv, options) => {
+    const done = { stdout: "", stderr: "" };
+    const work = argv.find((word) => word.startsWith("WORK="))?.slice(5) ?? "";
+    const script = /([a-z]+)\.sh$/.exec(argv.at(-1) ?? "")?.[1];
+    if (argv[0] === "npm") {
+      const packed = `${(argv.at(-1) ?? "").replace("@", "-")}.tgz`;
+      await writeFile(join(argv[argv.indexOf("--pack-destination") + 1] ?? "", packed), "tarball");
+    } else if (script) {
+      scripts.push(script);
+      const files: Record<string, string[]> = {
+        root: ["kernel.txt", "packages.txt"],
+        initrd: ["vmlinux", "initrd", "probe.img"],
+        filesystem: ["root.ext4"],
+      };
+      for (const name of files[script] ?? []) await writeFile(join(work, name), `${name}\nv1\n`);
+    } else if (argv[0] === "sha256sum") return await run(argv, options);
+    return done;
+  };
+}
+
+async function setUp(t: TestContext) {
+  const cacheDir = await mkdtemp(join(tmpdir(), "berth-images-"));
+  t.after(() => rm(cacheDir, { recursive: true }));
+  const scripts: string[] = [];
+  const options: EnsureImageOptions = {
+    ...{ cacheDir, run: fakeRun(scripts), log: silentLog, recipe: RECIPE },
+    failpoints: new Failpoints(),
+  };
+  return { cacheDir, scripts, options };
+}
+
+test("an image is built once, and then found", async (t) => {
+  const { cacheDir, scripts, options } = await setUp(t);
+  const said: string[] = [];
+  const built = await ensureBaseImage("debian-12", { ...options, onProgress: (m) => said.push(m) });
+  assert.deepEqual(scripts, ["agent", "root", "initrd", "filesystem"]);
+  assert.ok(said.length >= 4);
+  const again = await ensureBaseImage("debian-12", options);
+  assert.deepEqual(again, built);
+  assert.equal(scripts.length, 4);
+  assert.deepEqual((await readdir(built.directory)).sort(), [...IMAGE_FILES, "meta.json"].sort());
+  assert.deepEqual(await readdir(cacheDir), [built.digest.slice("sha256:".length)]);
+  assert.match(built.meta.contentDigest, /^sha256:[0-9a-f]{64}$/);
+  assert.deepEqual(built.meta.packages, ["packages.txt", "v1"]);
+});
+
+test("two that ask at the same time get one build", async (t) => {
+  const { scripts, options } = await setUp(t);
+  const both = await Promise.all([1, 2].map(() => ensureBaseImage("debian-12", options)));
+  assert.equal(scripts.length, 4);
+  assert.equal(both[0]?.directory, both[1]?.directory);
+});
+
+test("after a failure at any step nothing is found, nothing is left, and the next build is whole", async (t) => {
+  for (const step of ["prepared", "root-made", "filesystem-made", "before-commit"]) {
+    const { cacheDir, options } = await setUp(t);
+    const name = `images.build.${step}`;
+    options.failpoints?.arm(name, { kind: "throw", message: "disk full" });
+    await assert.rejects(ensureBaseImage("debian-12", options), /disk full/);
+    assert.equal(options.failpoints?.hits(name), 1);
+    assert.deepEqual(await readdir(cacheDir), []);
+    const { digest } = await ensureBaseImage("debian-12", options);
+    assert.ok(await findBaseImage(digest, cacheDir));
+  }
+});
+
+test("remains of a build that was killed are replaced", async (t) => {
+  const { cacheDir, options } = await setUp(t);
+  const { digest, directory } = await ensureBaseImage("debian-12", options);
+  await rm(directory, { recursive: true });
+  const work = join(cacheDir, `.building-${digest.slice(7)}`);
+  await mkdir(join(work, "ready"), { recursive: true });
+  await writeFile(join(work, "root.ext4"), "half");
+  await ensureBaseImage("debian-12", options);
+  assert.deepEqual(await readdir(cacheDir), [digest.slice(7)]);
+});
+
+test("an image with a file that is cut or gone is not found, and is built again", async (t) => {
+  const { cacheDir, scripts, options } = await setUp(t);
+  const { digest, directory } = await ensureBaseImage("debian-12", options);
+  await truncate(join(directory, "root.ext4"), 3);
+  assert.equal(await findBaseImage(digest, cacheDir), null);
+  await ensureBaseImage("debian-12", options);
+  assert.equal(scripts.length, 8);
+  await rm(join(directory, "initrd"));
+  assert.equal(await findBaseImage(digest, cacheDir), null);
+});
+
+test("a package from npm that is not the pinned one is refused", async (t) => {
+  const { cacheDir, scripts, options } = await setUp(t);
+  const recipe = { ...RECIPE, npm: debian.npm };
+  await assert.rejects(ensureBaseImage("debian-12", { ...options, recipe }), /npm@.* has digest/);
+  assert.deepEqual(scripts, ["agent"]);
+  assert.deepEqual(await readdir(cacheDir), []);
+});
