@@ -2,7 +2,7 @@
 // ports of its own. Gone with everything it made when the test ends, also when it failed.
 
 import { spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -30,6 +30,7 @@ export class TestInstallation {
 
   static async make(driver: "qemu" | "fake"): Promise<TestInstallation> {
     const base = await mkdtemp(join(tmpdir(), "berth-e2e-"));
+    await chmod(base, 0o755); // The user that Postgres runs as must be able to enter.
     const stateDir = join(base, "state");
     const [api, nodeApi, gateway, gatewayNode] = await freePorts(4);
     return new TestInstallation(stateDir, {
