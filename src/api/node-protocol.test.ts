@@ -7,7 +7,7 @@ import type { Report } from "#contract/node-protocol.ts";
 import type { BoxId, NodeId } from "#domain/ids.ts";
 import { transact } from "#store/db.ts";
 import { insertEvents } from "#store/events.ts";
-import { placeBox } from "#store/placements.ts";
+import { writePlacements } from "#store/placements.ts";
 import { TOPICS } from "#store/wake.ts";
 import { type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
 import { loadCertificateAuthority, makeCertificateAuthority, makeKeyAndCsr } from "#trust/x509.ts";
@@ -101,7 +101,9 @@ async function place(plane: ControlPlane, nodeId: NodeId, box: { id: string; gen
   const explanation = { summary: "a test", atMs: 0, candidates: [] };
   await transact(plane.db, "test.place", async (tx) => {
     const id = box.id as BoxId;
-    assert.equal(await placeBox(tx, { id, generation: box.generation }, nodeId, explanation), true);
+    const { generation } = box;
+    const placed = await writePlacements(tx, [{ box: { id, generation }, nodeId, explanation }]);
+    assert.ok(placed.has(id));
     await tx.query
       .updateTable("node_revisions")
       .set((eb) => ({ revision: eb("revision", "+", 1) }))

@@ -4,7 +4,7 @@
 // Reads: boxes without a node, nodes, what is reserved. Writes: boxes (node, epoch, reserved), node revisions, events.
 // Woken by: schedule. Every: 5 s. Safe twice because a transaction holds the placement lock and checks again.
 
-import type { BoxId, NodeId } from "#domain/ids.ts";
+import type { NodeId } from "#domain/ids.ts";
 import { choosePlacement, type PlacementChoice, type PlacementNode } from "#domain/placement.ts";
 import type { Clock } from "#lib/clock.ts";
 import { bumpRevisions, concludeBoxes, nothingTold, type Told } from "#store/box-changes.ts";
@@ -14,10 +14,10 @@ import {
   listPlacementNodes,
   listUnplaced,
   lockPlacement,
-  noteUnplaced,
-  placeBox,
+  type Placement,
   readDatabaseTime,
   type UnplacedBox,
+  writePlacements,
 } from "#store/placements.ts";
 
 const BATCH = 100;
@@ -46,49 +46,42 @@ async function placeBatch(
     if (boxes.length === 0) return { seen: 0, placed: 0 };
     let nodes = await listPlacementNodes(tx);
     const told = nothingTold();
-    const chosen = new Set<NodeId>();
-    let placed = 0;
+    const placements: Placement[] = [];
     for (const box of boxes) {
-      const nodeId = await placeOne(tx, clock, box, nodes, told);
-      if (nodeId === null) continue;
-      placed += 1;
-      chosen.add(nodeId as NodeId);
-      nodes = nodes.map((node) => (node.id === nodeId ? withBox(node, box) : node));
+      const choice = await choose(tx, box, nodes);
+      const nodeId = choice.nodeId as NodeId | null;
+      const candidates = choice.candidates.slice(0, CANDIDATES_KEPT);
+      const explanation = { summary: choice.summary, atMs: clock.nowMs(), candidates };
+      placements.push({ box, nodeId, explanation });
+      if (nodeId) nodes = nodes.map((node) => (node.id === nodeId ? withBox(node, box) : node));
     }
-    await bumpRevisions(tx, chosen, told);
+    const placed = await writePlacements(tx, placements);
+    for (const [index, box] of boxes.entries())
+      if (placed.has(box.id)) tellPlaced(box, placements[index], told);
+    await bumpRevisions(
+      tx,
+      placements.map(({ nodeId }) => nodeId),
+      told,
+    );
     await concludeBoxes(
       tx,
       boxes.map((box) => box.id),
       told,
     );
-    return { seen: boxes.length, placed };
+    return { seen: boxes.length, placed: placed.size };
   });
 }
 
-async function placeOne(
+/** Memory that no node can restore is given up, loudly, and the box goes where its disks can. */
+async function choose(
   tx: Db,
-  clock: Clock,
   box: UnplacedBox,
   nodes: readonly PlacementNode[],
-  told: Told,
-): Promise<string | null> {
-  let choice = choosePlacement(box, nodes);
-  if (choice.isMemoryLost && box.source) {
-    await giveUpMemory(tx, box.id, memoryLostWords(box, nodes));
-    choice = choosePlacement({ ...box, source: { ...box.source, withMemory: false } }, nodes);
-  }
-  const explanation = {
-    summary: choice.summary,
-    atMs: clock.nowMs(),
-    candidates: choice.candidates.slice(0, CANDIDATES_KEPT),
-  };
-  if (choice.nodeId === null) {
-    await noteUnplaced(tx, box.id, explanation);
-    return null;
-  }
-  if (!(await placeBox(tx, box, choice.nodeId as NodeId, explanation))) return null;
-  tellPlaced(box.id, box, choice, told);
-  return choice.nodeId;
+): Promise<PlacementChoice> {
+  const choice = choosePlacement(box, nodes);
+  if (!choice.isMemoryLost || !box.source) return choice;
+  await giveUpMemory(tx, box.id, memoryLostWords(box, nodes));
+  return choosePlacement({ ...box, source: { ...box.source, withMemory: false } }, nodes);
 }
 
 function memoryLostWords(box: UnplacedBox, nodes: readonly PlacementNode[]): string {
@@ -96,15 +89,15 @@ function memoryLostWords(box: UnplacedBox, nodes: readonly PlacementNode[]): str
   return `no node can restore memory of ${box.source?.compatibility} (there are: ${kinds}); it boots from the disks of the same snapshot`;
 }
 
-function tellPlaced(id: BoxId, box: UnplacedBox, choice: PlacementChoice, told: Told): void {
+function tellPlaced(box: UnplacedBox, placement: Placement | undefined, told: Told): void {
   told.events.push({
     orgId: box.orgId,
     kind: "box.placed",
     subjectKind: "box",
-    subjectId: id,
-    boxId: id,
-    message: `${box.name} goes to ${choice.summary}`,
-    data: { nodeId: choice.nodeId },
+    subjectId: box.id,
+    boxId: box.id,
+    message: `${box.name} goes to ${placement?.explanation.summary}`,
+    data: { nodeId: placement?.nodeId },
   });
 }
 

@@ -109,23 +109,20 @@ async function finishBoxOperations(
     .where(sql<boolean>`subject_id = any(${rows.map((row) => row.id) as string[]}::text[])`)
     .where("state", "=", "running")
     .execute();
-  for (const operation of open) {
+  const judged = open.flatMap((operation) => {
     const view = views.find((candidate) => candidate.id === operation.subject_id);
-    if (!view) continue;
+    if (!view) return [];
     const state = judgeOperation(operation, view);
-    const error = troubleOf(view);
-    if (state === "running" && operation.error?.message === error?.message) continue;
-    await tx.query
-      .updateTable("operations")
-      .set({
-        state,
-        error: state === "succeeded" || !error ? null : JSON.stringify(error),
-        finished_at: state === "running" ? null : sql<Date>`now()`,
-      })
-      .where("id", "=", operation.id)
-      .where("state", "=", "running")
-      .execute();
-  }
+    const error = state === "succeeded" ? null : troubleOf(view);
+    const isSame = state === "running" && operation.error?.message === error?.message;
+    return isSame ? [] : [{ id: operation.id, state, error }];
+  });
+  if (judged.length === 0) return;
+  await sql`
+    update operations o set state = j.state, error = j.error,
+      finished_at = case when j.state = 'running' then null else now() end
+    from jsonb_to_recordset(${JSON.stringify(judged)}::jsonb) as j (id text, state text, error jsonb)
+    where o.id = j.id and o.state = 'running'`.execute(tx.query);
 }
 
 function troubleOf(view: BoxView): Failure | null {

@@ -134,32 +134,42 @@ export async function listPlacementNodes(tx: Db): Promise<PlacementNode[]> {
   }));
 }
 
-/** A new epoch begins: what was observed of the one before says nothing about it. False: too late. */
-export async function placeBox(
+export interface Placement {
+  readonly box: Pick<UnplacedBox, "id" | "generation">;
+  /** Null: nowhere, and it is remembered why and when it was tried. */
+  readonly nodeId: NodeId | null;
+  readonly explanation: PlacementExplanation;
+}
+
+/**
+ * Writes what was chosen for the boxes that `listUnplaced` locked. A new epoch begins: what was observed of the one
+ * before says nothing about it. Returns the boxes that were given to a node.
+ */
+export async function writePlacements(
   tx: Db,
-  box: Pick<UnplacedBox, "id" | "generation">,
-  nodeId: NodeId,
-  explanation: PlacementExplanation,
-): Promise<boolean> {
-  const { numAffectedRows } = await sql`
-    update boxes set node_id = ${nodeId}, epoch = epoch + 1, reserved = true, rest_snapshot_id = null,
-      placement = ${JSON.stringify(explanation)}::jsonb, place_tried_at = null,
+  placements: readonly Placement[],
+): Promise<ReadonlySet<BoxId>> {
+  const rows = placements.map(({ box, nodeId, explanation }) => ({
+    id: box.id,
+    generation: box.generation,
+    node_id: nodeId,
+    placement: explanation,
+  }));
+  const chosen = sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+    as c (id text, generation bigint, node_id text, placement jsonb)`;
+  await sql`
+    update boxes b set placement = c.placement, place_tried_at = clock_timestamp()
+    from ${chosen} where b.id = c.id and c.node_id is null and not b.reserved`.execute(tx.query);
+  const placed = await sql<{ id: BoxId }>`
+    update boxes b set node_id = c.node_id, epoch = b.epoch + 1, reserved = true,
+      rest_snapshot_id = null, placement = c.placement, place_tried_at = null,
       observed_state = null, observed_generation = -1, observed_boot_serial = null, observed_up = false,
       observed_at = null, activity = null, fault = null, node_notices = '[]', renewal = null,
       started = null, build = null
-    where id = ${box.id} and generation = ${box.generation} and not reserved
-      and desired = 'running' and failure is null and deleted_at is null`.execute(tx.query);
-  return numAffectedRows === 1n;
-}
-
-/** Remembers why a box could not be placed, and that it was tried. */
-export async function noteUnplaced(
-  tx: Db,
-  boxId: BoxId,
-  explanation: PlacementExplanation,
-): Promise<void> {
-  await sql`update boxes set placement = ${JSON.stringify(explanation)}::jsonb,
-    place_tried_at = clock_timestamp() where id = ${boxId} and not reserved`.execute(tx.query);
+    from ${chosen} where b.id = c.id and b.generation = c.generation and c.node_id is not null
+      and not b.reserved and b.desired = 'running' and b.failure is null and b.deleted_at is null
+    returning b.id`.execute(tx.query);
+  return new Set(placed.rows.map((row) => row.id));
 }
 
 /** No node can restore its memory: it will boot from the disks of the same snapshot, and says so. */
