@@ -51,7 +51,7 @@ export async function restoreBox(
   phases.end("launch");
   await vmms.restore(launched);
   await host.failpoints.hit("driver.restore.loaded");
-  await vmms.openGuest(launched); // Before the vCPUs run, so that the guest finds a host.
+  vmms.openGuest(launched); // Before the vCPUs run, so that the guest finds a host.
   if (record.mustGrow) await growDisks(vmms, launched);
   const qmp = await vmms.monitor(launched);
   await qmp.execute("cont");

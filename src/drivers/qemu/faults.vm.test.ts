@@ -290,6 +290,39 @@ test("an identity that the guest refuses leaves the box up and shut", async () =
   await driver.destroy(box.boxId);
 });
 
+test("a fork may have larger disks; the files inside grow with them", async () => {
+  const box = runOf(from(seed));
+  const larger = { ...TEST_SPEC, rootDiskGib: 7, homeDiskGib: 3 };
+  await driver.start({ ...box, spec: larger }, { signHostKey });
+  const sizes = await sh(box.boxId, "df --output=size -BM / /home/dev | tail -n +2 | tr -d 'M '");
+  const [root = 0, home = 0] = sizes.split("\n").map(Number);
+  assert.ok(root > 6_000 && home > 2_500, sizes);
+  await checkWriter(box.boxId);
+  await driver.destroy(box.boxId);
+});
+
+test("memory of another size, or of another machine, is refused before anything is made", async () => {
+  const box = runOf(from(seed));
+  const other = { ...box, spec: { ...TEST_SPEC, memoryMib: 1024 } };
+  await assert.rejects(driver.start(other, { signHostKey }), { code: "snapshot_incompatible" });
+  assert.equal(await driver.inspect(box.boxId), null);
+});
+
+test("disks of a running box are taken while it goes on, and boot", async () => {
+  const box = await fork();
+  const acked = await checkWriter(box.boxId);
+  const request = { snapshotId: newSnapshotId(), kind: "checkpoint", withMemory: false } as const;
+  const disks = await driver.snapshot(box.boxId, 1, request);
+  assert.equal(await stateOf(box.boxId), "ready");
+  await checkWriter(box.boxId);
+  await driver.destroy(box.boxId);
+  const copy = runOf({ kind: "snapshot", snapshotId: disks.snapshotId, withMemory: false });
+  const { how } = await driver.start(copy, { signHostKey });
+  assert.equal(how, "booted");
+  assert.ok((await sh(copy.boxId, "cat /home/dev/log")).split("\n").length >= acked);
+  await driver.destroy(copy.boxId);
+});
+
 test("a console flood is cut", async () => {
   const box = await fork();
   const path = join(host.stateDir, "boxes", box.boxId, "files", "console.log");

@@ -20,6 +20,9 @@ export interface SnapshotRequest {
   readonly withMemory: boolean;
 }
 
+/** Writing out what an emulated guest holds takes as long as the host's disk needs. */
+const SETTLE_TIMEOUT_MS = 180_000;
+const SEAL_TIMEOUT_MS = 60_000;
 /** The guest thaws its file systems itself after this long, whatever becomes of us. */
 const FREEZE_HOLD_MS = 15_000;
 
@@ -38,8 +41,8 @@ export async function takeWithMemory(
   const releases = releasesCompute(request.kind);
   await requireSpace(host, 0);
   const guest = await vmms.guest(record);
-  if (request.kind === "prebuild") await guest.settle();
-  else if (releases) await guest.sync();
+  if (request.kind === "prebuild") await guest.settle(SETTLE_TIMEOUT_MS);
+  else if (releases) await guest.sync(SETTLE_TIMEOUT_MS);
   const directory = await host.snapshots.beginTaking(request.snapshotId);
   const files = host.boxes.filesPath(boxId);
   // What was written until now goes to disk while the box still runs; copying by reference waits for the rest.
@@ -49,7 +52,7 @@ export async function takeWithMemory(
   await host.failpoints.hit("driver.snapshot.begun");
   const beganMs = host.clock.monotonicMs();
   try {
-    await guest.seal();
+    await guest.seal(SEAL_TIMEOUT_MS);
     await host.failpoints.hit("driver.snapshot.sealed");
     await vmms.freeze(record, join(directory, STATE_FILE));
     await host.failpoints.hit("driver.snapshot.frozen");

@@ -30,16 +30,20 @@ export interface VmTestHost {
 }
 
 export async function openVmTestHost(): Promise<VmTestHost> {
+  const imageOptions = { cacheDir: IMAGES_DIR, run, log: silentLog };
+  const { digest } = await ensureBaseImage("debian-12", imageOptions);
   const base = await mkdtemp(join(tmpdir(), "berth-vm-"));
   const stateDir = join(base, "state");
   await ensureReflinkDirectory(stateDir, 16, run);
-  const imageOptions = { cacheDir: IMAGES_DIR, run, log: silentLog };
-  const { digest } = await ensureBaseImage("debian-12", imageOptions);
   const options: QemuDriverOptions = {
     ...{ stateDir, imagesDir: IMAGES_DIR, clock: systemClock, run, log: silentLog },
     failpoints: new Failpoints(),
   };
-  const host = await openHost(options);
+  const host = await openHost(options).catch(async (error) => {
+    await removeReflinkDirectory(stateDir, run);
+    await rm(base, { recursive: true });
+    throw error;
+  });
   return {
     ...{ stateDir, runDir: host.runDir, imageDigest: digest, options },
     open: (failpoints) =>

@@ -3,7 +3,7 @@
 
 import { createWriteStream } from "node:fs";
 import { chmod, mkdir, readFile, rm, stat } from "node:fs/promises";
-import { createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { BoxId } from "#domain/ids.ts";
@@ -11,7 +11,7 @@ import { DriverError } from "../driver.ts";
 import { JAIL_PATHS, vmmArguments } from "./args.ts";
 import type { BoxRecord } from "./box-record.ts";
 import { giveFiles } from "./disk.ts";
-import { type GuestControl, openGuestControl } from "./guest-control.ts";
+import { GuestControl } from "./guest-control.ts";
 import type { Host } from "./host.ts";
 import { jailed } from "./jail.ts";
 import { launchVmm, VMM_FDS } from "./launch.ts";
@@ -34,7 +34,12 @@ const EXIT_POLL_MS = 10;
 interface Connections {
   readonly pid: number;
   qmp: Promise<Qmp> | null;
-  guest: Promise<GuestControl> | null;
+  guest: GuestConnection | null;
+}
+
+interface GuestConnection {
+  readonly stream: Socket;
+  readonly control: GuestControl;
   /** The guest answered on this connection; without that, it takes nothing else. */
   isGreeted: boolean;
 }
@@ -129,16 +134,13 @@ export class Vmms {
   }
 
   /** Opens the control channel to a live VMM, whether or not its guest listens yet. */
-  async openGuest(record: BoxRecord): Promise<GuestControl> {
+  openGuest(record: BoxRecord): GuestControl {
     const connections = this.#connectionsOf(record);
-    const path = join(this.#sockets(record.run.boxId), "control.sock");
-    connections.guest ??= openGuestControl(path, { clock: this.#host.clock });
-    try {
-      return await connections.guest;
-    } catch (error) {
-      connections.guest = null;
-      throw error;
-    }
+    if (connections.guest && !connections.guest.stream.destroyed) return connections.guest.control;
+    const stream = connect(join(this.#sockets(record.run.boxId), "control.sock"));
+    const control = new GuestControl(stream, { clock: this.#host.clock });
+    connections.guest = { stream, control, isGreeted: false };
+    return control; // A failure to connect meets the first question.
   }
 
   /** The control channel to a guest that answers on it; waits for its boot when need be. */
@@ -147,11 +149,12 @@ export class Vmms {
     timeoutMs = ANSWER_TIMEOUT_MS,
     signal?: AbortSignal,
   ): Promise<GuestControl> {
-    const connections = this.#connectionsOf(record);
-    const guest = await this.openGuest(record);
-    if (!connections.isGreeted) await guest.hello(timeoutMs, signal);
-    connections.isGreeted = true;
-    return guest;
+    const control = this.openGuest(record);
+    const guest = this.#connectionsOf(record).guest;
+    if (guest?.isGreeted) return control;
+    await control.hello(timeoutMs, signal);
+    if (guest) guest.isGreeted = true;
+    return control;
   }
 
   #connectionsOf(record: BoxRecord): Connections {
@@ -160,7 +163,7 @@ export class Vmms {
     const held = this.#connections.get(boxId);
     if (held?.pid === record.vmm.pid) return held;
     this.#disconnect(boxId);
-    const fresh: Connections = { pid: record.vmm.pid, qmp: null, guest: null, isGreeted: false };
+    const fresh: Connections = { pid: record.vmm.pid, qmp: null, guest: null };
     this.#connections.set(boxId, fresh);
     return fresh;
   }
@@ -239,9 +242,11 @@ export class Vmms {
   #disconnect(boxId: BoxId): void {
     const connections = this.#connections.get(boxId);
     this.#connections.delete(boxId);
-    const close = (each: { close(): void }) => each.close();
-    connections?.qmp?.then(close, () => {});
-    connections?.guest?.then(close, () => {});
+    connections?.qmp?.then(
+      (qmp) => qmp.close(),
+      () => {},
+    );
+    connections?.guest?.control.close();
   }
 
   #sockets(boxId: BoxId): string {
