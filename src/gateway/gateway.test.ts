@@ -112,6 +112,7 @@ test("200 streams at once through one node link, each with its own bytes", async
 test("a client that stops reading holds the box back, and no other stream", async () => {
   const stalled = await open(PORT.flood);
   stalled.pause();
+  await until(() => inside[PORT.flood]?.length === 1, "it arrived inside");
   const source = inside[PORT.flood]?.at(-1) as Socket;
   await untilStill(() => source.bytesWritten - source.writableLength);
   const heldBytes = source.bytesWritten;
@@ -166,7 +167,9 @@ test("a connection that the box resets breaks the stream, with the reason", asyn
 });
 
 test("a client that vanishes closes the box's side", async () => {
+  const before = inside[PORT.echo]?.length ?? 0;
   const stream = await open(PORT.echo);
+  await until(() => inside[PORT.echo]?.length === before + 1, "it arrived inside");
   const socket = inside[PORT.echo]?.at(-1) as Socket;
   stream.destroy();
   await until(() => socket.destroyed, "closed inside");
