@@ -1,6 +1,7 @@
 // npm test. Runs the quick checks, then every test file in a process of its own: the fast ones two
 // at a time, then those that start VMs (*.vm.test.ts) one after another. Closes with a line
-// "N passed, N failed". `npm test -- NAME …` runs the files whose path contains a NAME.
+// "N passed, N failed". `npm test -- NAME …` runs the files whose path contains a NAME, --fast those
+// without VMs, --vm those with.
 
 import { spawn, spawnSync } from "node:child_process";
 import { globSync, mkdirSync, writeFileSync } from "node:fs";
@@ -76,11 +77,13 @@ async function runAll(files: string[], width: number): Promise<Outcome[]> {
   return outcomes;
 }
 
-const wanted = process.argv.slice(2);
+const groups = process.argv.slice(2).filter((arg) => arg.startsWith("--"));
+const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
 const chosen = globSync(["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.test.ts"], {
   cwd: root,
 })
   .filter((file) => wanted.length === 0 || wanted.some((name) => file.includes(name)))
+  .filter((file) => !groups.includes(file.endsWith(".vm.test.ts") ? "--fast" : "--vm"))
   .sort();
 mkdirSync(join(root, ".berth/test-logs"), { recursive: true });
 
