@@ -71,6 +71,12 @@ const names = new Map<string, string>();
 
 /** Every statement is prepared once per connection: twice the rate, for texts that are few and fixed. */
 class PreparingClient extends pg.Client {
+  constructor(config?: string | pg.ClientConfig) {
+    super(config);
+    // The query that ran is rejected; without a listener the event beside it would end the process.
+    this.on("error", () => {});
+  }
+
   // biome-ignore lint/suspicious/noExplicitAny: pg's query has a dozen overloads; only one shape is changed.
   override query(...args: any[]): any {
     const [text, values] = args;

@@ -1,6 +1,6 @@
 // Events: written in the transaction of what they tell, read in one total order without gaps.
 
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { BoxId, OrgId } from "#domain/ids.ts";
 import type { Subject } from "#domain/permission.ts";
 import type { Clock } from "#lib/clock.ts";
@@ -94,22 +94,43 @@ export async function readFrontier(db: Db, clock: Clock, after = -1): Promise<nu
   return null;
 }
 
-/** Events after a cursor, oldest first. An empty answer may mean that a transaction is still open. */
+/**
+ * Events after a cursor, oldest first. `upTo` is a frontier that was read before; without it the newest one is read,
+ * and an empty answer may mean that a transaction is still open.
+ */
 export async function listEvents(
   db: Db,
   subject: Subject,
   clock: Clock,
-  filter: EventFilter & { readonly after: number },
+  filter: EventFilter & { readonly after: number; readonly upTo?: number },
 ): Promise<EventView[]> {
-  const frontier = await readFrontier(db, clock, filter.after);
+  const frontier = filter.upTo ?? (await readFrontier(db, clock, filter.after));
   if (frontier === null || frontier <= filter.after) return [];
   return selectEvents(
     db,
-    subject,
-    filter,
-    sql`e.id > ${filter.after} and e.id <= ${frontier}`,
-    sql`asc`,
+    sql`e.id > ${filter.after} and e.id <= ${frontier} and ${isShown(subject, filter)}`,
+    sql`e.id asc limit ${filter.limit}`,
   );
+}
+
+/**
+ * Events of every organization after a cursor, for the one follower that serves all watches of a process.
+ * `upTo`: nothing at or below it can appear any more; null: a transaction is still open, look again.
+ */
+export async function listAllEvents(
+  db: Db,
+  clock: Clock,
+  page: { readonly after: number; readonly limit: number },
+): Promise<{ events: EventView[]; upTo: number | null }> {
+  const frontier = await readFrontier(db, clock, page.after);
+  if (frontier === null || frontier <= page.after) return { events: [], upTo: frontier };
+  const events = await selectEvents(
+    db,
+    sql`e.id > ${page.after} and e.id <= ${frontier}`,
+    sql`e.id asc limit ${page.limit}`,
+  );
+  const last = events.length < page.limit ? undefined : events.at(-1);
+  return { events, upTo: last?.id ?? frontier };
 }
 
 /** Events before a cursor (null: from the newest), newest first: for reading, not for following. */
@@ -119,7 +140,11 @@ export async function listEventsBack(
   filter: EventFilter & { readonly before: number | null },
 ): Promise<EventView[]> {
   const before = filter.before ?? Number.MAX_SAFE_INTEGER;
-  return selectEvents(db, subject, filter, sql`e.id < ${before}`, sql`desc`);
+  return selectEvents(
+    db,
+    sql`e.id < ${before} and ${isShown(subject, filter)}`,
+    sql`e.id desc limit ${filter.limit}`,
+  );
 }
 
 /** The last id that was given: its event may not be visible yet, or never be. */
@@ -139,12 +164,15 @@ export async function readEventsStart(db: Db): Promise<number | null> {
   return rows[0]?.id ?? null;
 }
 
+function isShown(subject: Subject, filter: EventFilter): RawBuilder<unknown> {
+  return sql`(e.org_id = ${subject.orgId} or (e.org_id is null and ${subject.isAdmin}::boolean))
+    and (${filter.boxId ?? null}::text is null or e.box_id = ${filter.boxId ?? null})`;
+}
+
 async function selectEvents(
   db: Db,
-  subject: Subject,
-  filter: EventFilter,
-  range: ReturnType<typeof sql>,
-  order: ReturnType<typeof sql>,
+  condition: RawBuilder<unknown>,
+  order: RawBuilder<unknown>,
 ): Promise<EventView[]> {
   const { rows } = await sql<{
     id: number;
@@ -159,11 +187,7 @@ async function selectEvents(
     data: Record<string, unknown>;
   }>`
     select e.id, e.org_id, e.at, e.kind, e.subject_kind, e.subject_id, e.box_id, e.actor, e.message, e.data
-    from events e
-    where ${range}
-      and (e.org_id = ${subject.orgId} or (e.org_id is null and ${subject.isAdmin}::boolean))
-      and (${filter.boxId ?? null}::text is null or e.box_id = ${filter.boxId ?? null})
-    order by e.id ${order} limit ${filter.limit}`.execute(db.query);
+    from events e where ${condition} order by ${order}`.execute(db.query);
   return rows.map((row) => ({
     id: row.id,
     orgId: row.org_id,

@@ -32,6 +32,7 @@ export async function readMigrations(directory = MIGRATIONS_DIRECTORY): Promise<
 export async function migrate(url: string, migrations?: readonly Migration[]): Promise<string[]> {
   const wanted = migrations ?? (await readMigrations());
   const client = new pg.Client({ connectionString: url, application_name: "berth migrate" });
+  client.on("error", () => {}); // The query that ran is rejected.
   await client.connect();
   try {
     await refuseOldServer(client);
