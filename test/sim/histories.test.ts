@@ -13,7 +13,7 @@ test(`random histories from seed ${first}`, { timeout: 15 * 60_000 }, async (t) 
   const sum = { histories: 0, requests: 0, steps: 0, faults: 0 };
   const kinds: Record<string, number> = {};
   for (let seed = first; ; seed += 1) {
-    const options = { seed, nodes: 3, boxes: 24, requests: 160 };
+    const options = { seed, nodes: 3, boxes: 60, requests: 400 };
     await t.test(`seed ${seed}`, async (s) => {
       seedCrypto(seed);
       const outcome = await simulate(s, options);

@@ -22,7 +22,7 @@ export class BoxModel {
   readonly history = new Set<number>();
   /** Its memory holds the number too, as far as we know. */
   hasMemory = false;
-  /** A stop or a restart was asked in this epoch: its memory may go, to the start of the next. */
+  /** A stop or a restart was asked in this epoch: memory may go, until a later epoch was seen. */
   losingEpoch = -1;
   /** Where its next epoch may come from besides itself: a fork's parent, a checkpoint. */
   origins: Origin[];
@@ -63,7 +63,7 @@ export class BoxModel {
     if (memory !== null && memory !== disk)
       problem = `memory has ${memory} and disk has ${disk}: not of one instant`;
     else if (!isOwn && !isOthers) problem = `disk has ${disk}, ${this.written} was acknowledged`;
-    else if (isOwn && memory === null && this.hasMemory && epoch > this.losingEpoch + 1 && !isOthers)
+    else if (isOwn && memory === null && this.hasMemory && this.losingEpoch < 0 && !isOthers)
       problem = `its memory is gone, ${disk} was in it`;
     if (epoch > this.losingEpoch) this.losingEpoch = -1;
     if (isNew || memory === null) this.hasMemory = memory !== null;
