@@ -39,7 +39,7 @@ test("packages as root, then the repository and the set-up as dev", () => {
     "$(id)",
   ]);
   for (const step of steps.slice(0, 2)) assert.ok(!step.argv[2]?.includes("$(id)"));
-  assert.deepEqual(steps[2]?.argv, ["/bin/bash", "-lc", "make deps"]);
+  assert.deepEqual(steps[2]?.argv, ["/bin/bash", "-lc", "set -e\nmake deps"]);
 });
 
 test("the directory is the one that git would choose, unless it is given", () => {

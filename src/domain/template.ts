@@ -52,7 +52,8 @@ export function planBuild(recipe: TemplateRecipe): BuildStep[] {
     steps.push({
       name: "setup",
       user: "dev",
-      argv: ["/bin/bash", "-lc", recipe.setup],
+      // A login shell, as the user has; the first command that fails ends it, and the build with it.
+      argv: ["/bin/bash", "-lc", `set -e\n${recipe.setup}`],
       timeoutMs: SETUP_TIMEOUT_MS,
     });
   return steps;

@@ -46,7 +46,9 @@ export function runInGuest(
       return ok(`${box.run.identity.hostName}\n`);
     case "false":
       return fail(1, "");
-    case "sh": {
+    case "sh":
+    case "/bin/sh":
+    case "/bin/bash": {
       const code = /\bexit (\d+)\b/.exec(args.at(-1) ?? "")?.[1];
       return code && code !== "0" ? fail(Number(code), "") : ok();
     }
