@@ -1,12 +1,10 @@
 // Boxes: create, read, change what is wanted, fork, wait.
 
 import type { RouteNamed } from "#contract/routes.ts";
-import type { Subject } from "#domain/permission.ts";
 import { type Intent, setDesired } from "#store/box-intent.ts";
 import { type AcceptedBox, createBoxOnce, getBox, listBoxes } from "#store/boxes.ts";
 import { forkBox } from "#store/forks.ts";
 import { answerOnce } from "#store/idempotency.ts";
-import { TOPICS } from "#store/wake.ts";
 import type { ApiContext } from "./context.ts";
 import { pageFrom, textPosition } from "./cursor.ts";
 import type { Call, Handlers } from "./route.ts";
@@ -76,21 +74,21 @@ export function boxHandlers(
 }
 
 async function wait(context: ApiContext, call: Call<RouteNamed<"boxes.wait">>) {
-  const { db, wakes, clock } = context;
-  const subscription = wakes.subscribe([TOPICS.events]);
+  const { db, hub, clock } = context;
+  // By id from here on: a name may come to mean another box while we wait.
+  const { id } = await getBox(db, call.subject, call.params.box);
+  const listening = await hub.listen((event) => event.boxId === id);
   try {
-    // By id from here on: a name may come to mean another box while we wait.
-    const { id } = await getBox(db, call.subject, call.params.box);
     const { verdict, box } = await waitFor({
       goal: call.query.for,
       timeoutMs: call.query.timeoutMs,
-      read: () => getBox(db, call.subject as Subject, id),
-      subscription,
+      read: () => getBox(db, call.subject, id),
+      listening,
       clock,
       signal: call.signal,
     });
     return { reached: verdict === "reached", hopeless: verdict === "hopeless", box: shapeBox(box) };
   } finally {
-    subscription.close();
+    listening.close();
   }
 }

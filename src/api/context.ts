@@ -4,13 +4,13 @@ import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import type { Metrics } from "#lib/metrics.ts";
 import type { Database } from "#store/db.ts";
-import type { Wakes } from "#store/listen.ts";
 import type { SshAuthority } from "#trust/ssh-certificates.ts";
 import type { TicketSigner } from "#trust/tickets.ts";
+import type { EventHub } from "./event-hub.ts";
 
 export interface ApiContext {
   readonly db: Database;
-  readonly wakes: Wakes;
+  readonly hub: EventHub;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;

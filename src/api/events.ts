@@ -13,7 +13,7 @@ import { shapeEvent, watchEvents } from "./watch.ts";
 export function eventHandlers(
   context: ApiContext,
 ): Pick<Handlers, "events.list" | "events.watch" | "operations.get"> {
-  const { db, clock, wakes } = context;
+  const { db, clock, hub } = context;
   return {
     "events.list": async ({ subject, query }) => {
       const boxId = query.box === undefined ? undefined : (await getBox(db, subject, query.box)).id;
@@ -35,7 +35,7 @@ export function eventHandlers(
       const boxId = query.box === undefined ? null : (await getBox(db, subject, query.box)).id;
       // A browser repeats the first URL when it reconnects; its header is newer.
       const cursor = lastEventId ?? query.cursor ?? null;
-      yield* watchEvents({ db, wakes, clock, subject, cursor, boxId, signal });
+      yield* watchEvents({ db, hub, clock, subject, cursor, boxId, signal });
     },
     "operations.get": async ({ subject, params }) =>
       shapeOperation(await getOperation(db, subject, params.operation)),

@@ -5,12 +5,14 @@ import type { FastifyInstance } from "fastify";
 import type { Clock } from "#lib/clock.ts";
 import { tokenSubject } from "#store/access.ts";
 import { isUnavailable } from "#store/db.ts";
+import type { Wakes } from "#store/listen.ts";
 import { readDatabaseTime } from "#store/placements.ts";
 import { hashToken, looksLikeToken } from "#trust/token-hash.ts";
 import { accessHandlers } from "./access.ts";
 import { buildApp } from "./app.ts";
 import { boxHandlers } from "./boxes.ts";
 import type { ApiContext } from "./context.ts";
+import { EventHub } from "./event-hub.ts";
 import { eventHandlers } from "./events.ts";
 import { type NodeApiContext, registerNodeRoutes } from "./node-protocol.ts";
 import { buildNodeServer, type ServerTls } from "./node-server.ts";
@@ -33,7 +35,8 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-export interface ApiOptions extends ApiContext {
+export interface ApiOptions extends Omit<ApiContext, "hub"> {
+  readonly wakes: Wakes;
   readonly heartbeatMs?: number;
   readonly stallMs?: number;
 }
@@ -41,16 +44,18 @@ export interface ApiOptions extends ApiContext {
 /** The user API: plain HTTP, for 127.0.0.1 or a proxy that ends TLS. */
 export async function createApi(options: ApiOptions): Promise<ApiServer> {
   const closing = new AbortController();
-  const { db, clock, log, metrics, version } = options;
+  const { db, wakes, clock, log, metrics, version } = options;
+  const hub = new EventHub({ db, wakes, clock, log });
+  const context = { ...options, hub };
   const app = await buildApp({
     handlers: {
-      ...boxHandlers(options),
-      ...snapshotHandlers(options),
-      ...volumeHandlers(options),
-      ...templateHandlers(options),
-      ...nodeHandlers(options),
-      ...eventHandlers(options),
-      ...accessHandlers(options),
+      ...boxHandlers(context),
+      ...snapshotHandlers(context),
+      ...volumeHandlers(context),
+      ...templateHandlers(context),
+      ...nodeHandlers(context),
+      ...eventHandlers(context),
+      ...accessHandlers(context),
     },
     authenticate: async (token) =>
       looksLikeToken(token) ? tokenSubject(db, hashToken(token)) : null,
@@ -64,7 +69,14 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
     heartbeatMs: options.heartbeatMs,
     stallMs: options.stallMs,
   });
-  return serverOf(app, closing, clock);
+  const server = serverOf(app, closing, clock);
+  return {
+    ...server,
+    close: async () => {
+      await server.close();
+      await hub.close();
+    },
+  };
 }
 
 export interface NodeApiOptions extends Omit<NodeApiContext, "closing"> {

@@ -1,15 +1,15 @@
-// Waiting for a box: looks, and looks again whenever something happens to any box, until the goal is reached,
-// hopeless, or the time is over.
+// Waiting for a box: looks, and looks again whenever something happens to it, until the goal is reached, hopeless,
+// or the time is over.
 
 import type { WaitGoal } from "#contract/boxes.ts";
 import type { DesiredState, Phase } from "#domain/box.ts";
 import { GOAL_PHASE } from "#domain/operation.ts";
 import type { SnapshotState } from "#domain/phase.ts";
 import type { Clock } from "#lib/clock.ts";
-import type { Subscription } from "#store/listen.ts";
+import type { Listening } from "./event-hub.ts";
 
-/** Looks at least this often, should a wake be lost. */
-const LOOK_EVERY_MS = 2000;
+/** Looks at least this often: some of what is waited for may have no event. */
+const LOOK_EVERY_MS = 5000;
 
 export interface WaitFacts {
   readonly phase: Phase;
@@ -40,18 +40,18 @@ export async function waitFor<Box extends WaitFacts>(options: {
   readonly goal: WaitGoal;
   readonly timeoutMs: number;
   readonly read: () => Promise<Box>;
-  /** Subscribed before the first look, so that nothing falls between. */
-  readonly subscription: Subscription;
+  /** Begun before the first look, so that nothing falls between. */
+  readonly listening: Listening;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }): Promise<{ verdict: WaitVerdict; box: Box }> {
-  const { clock, signal, subscription } = options;
+  const { clock, signal, listening } = options;
   const deadlineMs = clock.monotonicMs() + options.timeoutMs;
   for (;;) {
     const box = await options.read();
     const verdict = judgeWait(options.goal, box);
     const leftMs = deadlineMs - clock.monotonicMs();
     if (verdict !== "wait" || leftMs <= 0 || signal.aborted) return { verdict, box };
-    await subscription.next(Math.min(leftMs, LOOK_EVERY_MS), signal);
+    await listening.take(Math.min(leftMs, LOOK_EVERY_MS), signal);
   }
 }

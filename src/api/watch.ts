@@ -13,16 +13,12 @@ import {
   readEventsStart,
   readFrontier,
 } from "#store/events.ts";
-import type { Wakes } from "#store/listen.ts";
-import { TOPICS } from "#store/wake.ts";
 import { encodeCursor, numberPosition } from "./cursor.ts";
+import type { EventHub } from "./event-hub.ts";
 import type { SseMessage } from "./sse.ts";
 
 const BATCH = 200;
-/** Looks at least this often, should a wake be lost. */
-const LOOK_EVERY_MS = 5000;
-/** After a wake that showed nothing: a transaction was still open. */
-const LOOK_AGAIN_MS = 500;
+const LOOK_EVERY_MS = 60_000;
 
 const SCOPE = ["event"];
 
@@ -48,7 +44,7 @@ export function shapeEvent(event: EventView): Event {
 
 export interface WatchOptions {
   readonly db: Db;
-  readonly wakes: Wakes;
+  readonly hub: EventHub;
   readonly clock: Clock;
   readonly subject: Subject;
   readonly cursor: string | null;
@@ -57,29 +53,46 @@ export interface WatchOptions {
 }
 
 export async function* watchEvents(options: WatchOptions): AsyncGenerator<SseMessage, void> {
-  const { db, clock, subject, signal } = options;
-  const subscription = options.wakes.subscribe([TOPICS.events]);
+  const { subject, boxId, signal } = options;
+  // Listens before it reads what has been: nothing falls between.
+  const listening = await options.hub.listen(
+    (event) =>
+      (event.orgId === subject.orgId || (event.orgId === null && subject.isAdmin)) &&
+      (boxId === null || event.boxId === boxId),
+  );
   try {
     let after = await startOf(options);
     // Tells where the stream stands, so that a client that loses it at once misses nothing either.
     yield { id: eventCursor(after), event: "hello", data: {} };
-    let heard = false;
+    for await (const event of pastEvents(options, after, listening.from)) yield toMessage(event);
+    after = Math.max(after, listening.from);
     while (!signal.aborted) {
-      const events = await listEvents(db, subject, clock, {
-        after,
-        limit: BATCH,
-        boxId: options.boxId ?? undefined,
-      });
-      for (const event of events) {
-        yield { id: eventCursor(event.id), event: "event", data: shapeEvent(event) };
-        after = event.id;
-      }
-      if (events.length > 0) heard = false;
-      else heard = await subscription.next(heard ? LOOK_AGAIN_MS : LOOK_EVERY_MS, signal);
+      const events = await listening.take(LOOK_EVERY_MS, signal);
+      // Dropped for not keeping up: the client resumes with its cursor.
+      if (events === null) return;
+      for (const event of events) if (event.id > after) yield toMessage(event);
     }
   } finally {
-    subscription.close();
+    listening.close();
   }
+}
+
+async function* pastEvents(
+  { db, clock, subject, boxId }: WatchOptions,
+  start: number,
+  upTo: number,
+): AsyncGenerator<EventView, void> {
+  for (let after = start; after < upTo; ) {
+    const filter = { after, upTo, limit: BATCH, boxId: boxId ?? undefined };
+    const events = await listEvents(db, subject, clock, filter);
+    yield* events;
+    if (events.length < BATCH) return;
+    after = events.at(-1)?.id ?? upTo;
+  }
+}
+
+function toMessage(event: EventView): SseMessage {
+  return { id: eventCursor(event.id), event: "event", data: shapeEvent(event) };
 }
 
 async function startOf({ db, clock, cursor, signal }: WatchOptions): Promise<number> {
