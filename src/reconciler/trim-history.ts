@@ -13,7 +13,7 @@ export interface KeepFor {
 }
 
 const DAY_MS = 24 * 60 * 60_000;
-export const DEFAULT_KEEP: KeepFor = { eventsMs: 30 * DAY_MS, answersMs: DAY_MS };
+const DEFAULT_KEEP: KeepFor = { eventsMs: 30 * DAY_MS, answersMs: DAY_MS };
 
 const BATCH = 5_000;
 

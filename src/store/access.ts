@@ -72,16 +72,6 @@ export async function tokenSubject(db: Db, hash: string): Promise<Subject | null
   return rows[0] ?? null;
 }
 
-export async function revokeToken(db: Db, subject: Subject, hash: string): Promise<void> {
-  await db.query
-    .updateTable("tokens")
-    .set({ revoked_at: sql<Date>`now()` })
-    .where("hash", "=", hash)
-    .where("org_id", "=", subject.orgId)
-    .where("revoked_at", "is", null)
-    .execute();
-}
-
 /** The material kept under a name; made by the first who asks. All who ask get the same. */
 export async function loadOrCreateAuthority(
   db: Db,

@@ -154,7 +154,7 @@ export async function selectBoxRows(db: Db, condition: RawBuilder<unknown>): Pro
   return rows;
 }
 
-export function factsOf(row: BoxRow): BoxFacts {
+function factsOf(row: BoxRow): BoxFacts {
   const isBuilt = row.kind === "builder" || row.source_snapshot_id !== null;
   return {
     desired: row.desired,

@@ -281,7 +281,7 @@ export async function getBox(db: Db, subject: Subject, reference: string): Promi
   return viewOf(await selectBoxRow(db, subject, reference));
 }
 
-export async function selectBoxRow(db: Db, subject: Subject, reference: string): Promise<BoxRow> {
+async function selectBoxRow(db: Db, subject: Subject, reference: string): Promise<BoxRow> {
   const rows = await selectBoxRows(
     db,
     sql`b.org_id = ${subject.orgId}

@@ -6,7 +6,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 
-export const MIGRATIONS_DIRECTORY = join(import.meta.dirname, "migrations");
+const MIGRATIONS_DIRECTORY = join(import.meta.dirname, "migrations");
 
 export interface Migration {
   readonly name: string;

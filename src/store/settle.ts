@@ -11,7 +11,7 @@ import { type Db, transact } from "./db.ts";
 import { TOPICS } from "./wake.ts";
 
 /** Faults of a node that mean: this memory will never come back, the disks may. */
-export const MEMORY_UNUSABLE = ["memory_unusable", "memory_incompatible"] as const;
+const MEMORY_UNUSABLE = ["memory_unusable", "memory_incompatible"] as const;
 
 /** Boxes about which something may be concluded; generous, because settling is idempotent. */
 export async function listUnsettledBoxes(db: Db, limit: number): Promise<BoxId[]> {

@@ -131,7 +131,7 @@ async function listSnapshotUsers(tx: Db, id: SnapshotId): Promise<string[]> {
 }
 
 /** From here on no node keeps it; the reconciler removes it from the object store when all have let go. */
-export async function markDeleting(
+async function markDeleting(
   tx: Db,
   ids: readonly SnapshotId[],
   told: ReturnType<typeof nothingTold>,

@@ -114,7 +114,7 @@ export async function resolveVersion(
   return version;
 }
 
-export function versionView(row: VersionRow): VersionView {
+function versionView(row: VersionRow): VersionView {
   return {
     id: row.id,
     templateId: row.template_id,
