@@ -83,6 +83,15 @@ export async function bootBox(
   return launched;
 }
 
+/** The guest of a VMM that runs already, perhaps in the middle of its boot. */
+export async function waitForGuest(
+  vmms: Vmms,
+  record: BoxRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await answered(record, () => vmms.guest(record, BOOT_TIMEOUT_MS, signal));
+}
+
 async function keepOldConsole(files: string): Promise<void> {
   const path = join(files, BOX_FILES.console);
   const size = await stat(path).then(

@@ -18,7 +18,7 @@ interface Hierarchy {
 }
 
 const CPU_PERIOD_US = 100_000;
-const KILL_ROUNDS = 200;
+const KILL_ROUNDS = 1_200;
 const KILL_PAUSE_MS = 25;
 
 const MIB = 1024 * 1024;
@@ -137,10 +137,22 @@ export class Cgroups {
   /** Kills what is in the group and removes it. */
   async remove(name: string): Promise<void> {
     await this.kill(name);
-    for (const { directory } of this.#hierarchies) {
-      await rmdir(join(directory, name)).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== "ENOENT") throw error;
-      });
+    for (const { directory } of this.#hierarchies)
+      await this.#removeDirectory(join(directory, name));
+  }
+
+  /** The kernel counts a process out of its group a little after it shows none. */
+  async #removeDirectory(path: string): Promise<void> {
+    for (let round = 0; ; round++) {
+      try {
+        await rmdir(path);
+        return;
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === "ENOENT") return;
+        if (code !== "EBUSY" || round === KILL_ROUNDS) throw error;
+        await this.#clock.sleep(KILL_PAUSE_MS);
+      }
     }
   }
 

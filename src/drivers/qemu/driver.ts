@@ -18,7 +18,7 @@ import {
   type StartResult,
 } from "../driver.ts";
 import { type BoxRecord, withNotice } from "./box-record.ts";
-import { beginSigning, bootBox, Phases, renew, restoreBox } from "./bring-up.ts";
+import { beginSigning, bootBox, Phases, renew, restoreBox, waitForGuest } from "./bring-up.ts";
 import { readConsole } from "./console.ts";
 import { runGuestExec } from "./guest-exec.ts";
 import { type Host, openHost, type QemuDriverOptions } from "./host.ts";
@@ -37,6 +37,8 @@ import { Turns } from "./turns.ts";
 import { Vmms } from "./vmm.ts";
 
 const ASK_TIMEOUT_MS = 10_000;
+/** A monitor that is silent for this long is no busy host's. */
+const HANG_TIMEOUT_MS = 30_000;
 const QUIT_TIMEOUT_MS = 5_000;
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -122,6 +124,8 @@ export class QemuDriver implements Driver {
     const current: BoxRecord = { ...record, run };
     if (await this.#vmms.isAlive(record)) {
       await this.#letGo(record);
+      await waitForGuest(this.#vmms, record, signal);
+      phases.end("answer");
       return [current, "adopted"];
     }
     if (record.memoryFrom) {
@@ -309,6 +313,7 @@ export class QemuDriver implements Driver {
   }
 
   async sweep(): Promise<void> {
+    await this.#healVmms();
     const { boxes, cgroups, networks, slots, spares, runDir, stateDir } = this.#host;
     await networks.protectHost();
     const isRemains = async (boxId: BoxId) =>
@@ -332,6 +337,24 @@ export class QemuDriver implements Driver {
     if (!this.#turns.anyBusy()) {
       await boxes.emptyTrash();
       await rm(join(stateDir, "taking"), { recursive: true, force: true });
+    }
+  }
+
+  /** Ends VMMs whose monitor is silent, so that their boxes are seen to be down and boot again. */
+  async #healVmms(): Promise<void> {
+    for (const boxId of await this.#host.boxes.list()) {
+      if (this.#turns.isBusy(boxId)) continue;
+      await this.#turns.take(boxId, async () => {
+        const record = await this.#host.boxes.read(boxId);
+        if (!record || record.freezing || !(await isReady(this.#host, record, record.run.epoch)))
+          return;
+        try {
+          await this.#letGo(record, HANG_TIMEOUT_MS);
+        } catch (error) {
+          this.#host.log.warn({ boxId, error: String(error) }, "VMM does not answer; it is ended");
+          await this.#vmms.end(boxId);
+        }
+      });
     }
   }
 

@@ -264,6 +264,16 @@ test("a guest that does not power off is ended after the time given", async () =
   await driver.destroy(box.boxId);
 });
 
+test("a VMM that hangs is found, ended, and its box boots again", async () => {
+  const box = await fork();
+  const { pid } = (await driver.inspect(box.boxId))!;
+  process.kill(pid!, "SIGSTOP");
+  await driver.sweep();
+  assert.equal(await stateOf(box.boxId), "down");
+  assert.equal((await driver.start(box, { signHostKey })).how, "booted");
+  await driver.destroy(box.boxId);
+});
+
 test("before the renewal is acknowledged nothing reaches the box, and nothing comes out", async () => {
   const box = runOf(from(seed));
   failpoints.arm("driver.renew.begun", { kind: "throw", message: "no renewal" });

@@ -70,6 +70,8 @@ export class Vmms {
     const slot = spare ?? (await slots.claim(boxId, record.slot));
     await boxes.write({ ...record, slot, vmm: null }, false);
     await failpoints.hit("driver.launch.claimed");
+    // As udev has it on most hosts: the VMM opens it under its own uid.
+    if (accelerator.kind === "kvm") await chmod("/dev/kvm", 0o666);
     const uid = this.#host.uidBase + slot;
     const [cgroupProcs] = await Promise.all([
       this.#limit(record),
