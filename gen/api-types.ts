@@ -308,7 +308,11 @@ export interface paths {
         get: operations["nodes.get"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Remove a node that will not come back
+         * @description Its boxes start elsewhere from what is durable; what was only on it is lost, and they say so.
+         */
+        delete: operations["nodes.delete"];
         options?: never;
         head?: never;
         /** Keep new boxes away from a node, or let them in */
@@ -724,8 +728,17 @@ export interface components {
             env?: {
                 [key: string]: string;
             };
+            /**
+             * @description Only nodes that have all of these may run it.
+             * @default {}
+             */
+            labels?: {
+                [key: string]: string;
+            };
             /** @description Also its host name. Made up from the template's without. */
             name?: string;
+            /** @description Only nodes of this region may run it. */
+            region?: string;
             /** @description Id or name of the template. */
             template: string;
             /** @description Default: the newest ready version. */
@@ -1831,6 +1844,38 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description Show a node */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Node"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "nodes.delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the node. */
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Remove a node that will not come back */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -29,6 +29,7 @@ export const ROUTES = [
   { name: "nodes.list", method: "GET", path: "/v1/nodes", idempotencyKey: false, stream: false },
   { name: "nodes.get", method: "GET", path: "/v1/nodes/{node}", idempotencyKey: false, stream: false },
   { name: "nodes.update", method: "PATCH", path: "/v1/nodes/{node}", idempotencyKey: false, stream: false },
+  { name: "nodes.delete", method: "DELETE", path: "/v1/nodes/{node}", idempotencyKey: false, stream: false },
   { name: "nodes.createJoinToken", method: "POST", path: "/v1/nodes/join-tokens", idempotencyKey: false, stream: false },
   { name: "events.list", method: "GET", path: "/v1/events", idempotencyKey: false, stream: false },
   { name: "events.watch", method: "GET", path: "/v1/watch", idempotencyKey: false, stream: true },

@@ -42,6 +42,8 @@ export function boxHandlers(
           template: body.template,
           version: body.version ?? null,
           env: body.env,
+          region: body.region ?? null,
+          labels: body.labels,
         },
         shapeAccepted,
       ),

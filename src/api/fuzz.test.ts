@@ -12,7 +12,14 @@ const RUNS_PER_ROUTE = 60;
 
 /** A body that is accepted, to be damaged. */
 const BODIES: Partial<Record<string, object>> = {
-  "boxes.create": { name: "web", template: "default", version: 1, env: { A: "1" } },
+  "boxes.create": {
+    name: "web",
+    template: "default",
+    version: 1,
+    env: { A: "1" },
+    region: "here",
+    labels: { disk: "fast" },
+  },
   "boxes.fork": { count: 1, names: ["left"] },
   "checkpoints.create": { name: "before" },
   "checkpoints.restore": { snapshot: "snap_00000000000000000000" },

@@ -258,6 +258,20 @@ test("a report that builds on another session is asked to be sent whole", async 
   assert.equal((await speak(plane, "POST", "/node/v1/report", { body: {}, identity })).status, 400);
 });
 
+test("a removed node is heard no more, and an operator can keep boxes away from one", async (t) => {
+  const plane = await controlPlane(t);
+  const { nodes } = plane.admin.client;
+  const { identity } = await join(plane, "one");
+  assert.equal((await nodes.update("one", { schedulable: false })).schedulable, false);
+  assert.equal((await nodes.get("one")).schedulable, false);
+  const removed = await nodes.delete("one");
+  assert.equal(removed.reachable, false);
+  await assert.rejects(nodes.get("one"), { code: "not_found" });
+  const report = await speak(plane, "POST", "/node/v1/report", { body: reportOf(), identity });
+  assert.equal(report.body.code, "node_unknown");
+  await assert.rejects(plane.stranger.client.nodes.delete("one"), { code: "forbidden" });
+});
+
 test("a node gets a host certificate only for a box that it has, in the epoch that it has", async (t) => {
   const plane = await controlPlane(t);
   const one = await join(plane, "one");

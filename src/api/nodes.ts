@@ -7,6 +7,7 @@ import {
   getNode,
   listNodes,
   type NodeView,
+  removeNode,
   setSchedulable,
 } from "#store/nodes.ts";
 import { hashToken, makeToken } from "#trust/token-hash.ts";
@@ -56,6 +57,8 @@ export function nodeHandlers(
     "nodes.get": async ({ params }) => shapeNode(await getNode(db, params.node)),
     "nodes.update": async ({ subject, params, body }) =>
       shapeNode(await setSchedulable(db, subject, params.node, body.schedulable)),
+    "nodes.delete": async ({ subject, params }) =>
+      shapeNode(await removeNode(db, subject, params.node)),
     "nodes.createJoinToken": async ({ subject, body }) => {
       const token = makeToken();
       const { expiresAt } = await createJoinToken(db, subject, {

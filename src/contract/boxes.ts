@@ -2,7 +2,16 @@
 
 import { z } from "zod";
 import { DESIRED_STATES, PHASES, SNAPSHOT_KINDS } from "#domain/box.ts";
-import { idSchema, nameSchema, pageOf, pageQuery, refSchema, timeSchema } from "./fields.ts";
+import {
+  idSchema,
+  labelsSchema,
+  line,
+  nameSchema,
+  pageOf,
+  pageQuery,
+  refSchema,
+  timeSchema,
+} from "./fields.ts";
 import { operationSchema } from "./operations.ts";
 import { envSchema } from "./templates.ts";
 
@@ -110,6 +119,8 @@ export const createBoxSchema = z
     template: refSchema("template"),
     version: z.number().int().min(1).optional().describe("Default: the newest ready version."),
     env: envSchema.default({}).describe("Added to the template's environment."),
+    region: line(64).min(1).optional().describe("Only nodes of this region may run it."),
+    labels: labelsSchema.default({}).describe("Only nodes that have all of these may run it."),
   })
   .meta({ id: "CreateBox" });
 export type CreateBox = z.output<typeof createBoxSchema>;

@@ -24,6 +24,16 @@ export const nameSchema = z
     "must be 1 to 40 lowercase letters, digits and hyphens, begin with a letter and not end with a hyphen",
   );
 
+const MAX_LABELS = 32;
+
+/** What operators say about nodes, and boxes ask for. */
+export const labelsSchema = z
+  .record(z.string().regex(/^[a-z0-9]([a-z0-9._/-]{0,61}[a-z0-9])?$/, "must be a label"), line(128))
+  .refine(
+    (labels) => Object.keys(labels).length <= MAX_LABELS,
+    `has more than ${MAX_LABELS} labels`,
+  );
+
 export function idSchema(prefix: string) {
   return z.string().describe(`An id: ${prefix}_ and 20 characters.`);
 }

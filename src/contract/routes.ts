@@ -365,6 +365,18 @@ const nodes = [
     response: nodeSchema,
   }),
   route({
+    name: "nodes.delete",
+    method: "DELETE",
+    path: "/nodes/{node}",
+    permission: "node.manage",
+    summary: "Remove a node that will not come back",
+    description:
+      "Its boxes start elsewhere from what is durable; what was only on it is lost, and they say so.",
+    params: nodeParams,
+    status: 200,
+    response: nodeSchema,
+  }),
+  route({
     name: "nodes.createJoinToken",
     method: "POST",
     path: "/nodes/join-tokens",

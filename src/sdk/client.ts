@@ -243,6 +243,8 @@ function nodesOf(api: Api) {
       answer(api.GET("/v1/nodes/{node}", { ...call, params: { path: { node } } })),
     update: (node: string, body: Schemas["UpdateNode"], call: CallOptions = {}) =>
       answer(api.PATCH("/v1/nodes/{node}", { ...call, body, params: { path: { node } } })),
+    delete: (node: string, call: CallOptions = {}) =>
+      answer(api.DELETE("/v1/nodes/{node}", { ...call, params: { path: { node } } })),
     createJoinToken: (body: Schemas["CreateJoinToken"] = {}, call: CallOptions = {}) =>
       answer(api.POST("/v1/nodes/join-tokens", { ...call, body })),
   };
