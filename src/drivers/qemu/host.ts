@@ -29,6 +29,8 @@ export interface QemuDriverOptions {
   readonly runDir?: string;
   /** Networks to make ahead of time. */
   readonly spareNetworks?: number;
+  /** The kernel's, unless a test restarts the host. */
+  readonly bootId?: string;
   /** First uid for VMMs; a box's is this plus its slot. */
   readonly uidBase?: number;
 }
@@ -70,7 +72,7 @@ export async function openHost(options: QemuDriverOptions): Promise<Host> {
   await chmod("/dev/net/tun", 0o666).catch((error: Error) => {
     throw new Error(`${error.message}: load the tun module (modprobe tun)`);
   });
-  const bootId = await readBootId();
+  const bootId = options.bootId ?? (await readBootId());
   const networks = boxNetworks(owner, run);
   await networks.protectHost();
   const slots = await openSlots(join(runRoot, "slots"), owner);

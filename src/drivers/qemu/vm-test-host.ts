@@ -26,6 +26,8 @@ export interface VmTestHost {
   open(failpoints?: Failpoints): Promise<QemuDriver>;
   /** What boxes left on the host, one line each. */
   leftovers(): Promise<string[]>;
+  /** What a restart of the host leaves: the disk, and nothing that the kernel held. */
+  restartHost(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -66,6 +68,14 @@ export async function openVmTestHost(): Promise<VmTestHost> {
         }
       }
       return lines;
+    },
+    async restartHost() {
+      await host.cgroups.close();
+      await host.networks.close();
+      for (const slot of (await host.slots.mine()).keys()) await host.slots.release(slot);
+      await rm(host.runDir, { recursive: true, force: true });
+      await run(["umount", stateDir]);
+      await ensureReflinkDirectory(stateDir, 16, run);
     },
     async close() {
       await host.cgroups.close();
