@@ -19,6 +19,7 @@ import { buildNodeServer, type ServerTls } from "./node-server.ts";
 import { nodeHandlers } from "./nodes.ts";
 import { snapshotHandlers, volumeHandlers } from "./snapshots.ts";
 import { templateHandlers } from "./templates.ts";
+import { cachedSubjects } from "./token-cache.ts";
 
 export interface ListenAddress {
   readonly host: string;
@@ -46,6 +47,7 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
   const closing = new AbortController();
   const { db, wakes, clock, log, metrics, version } = options;
   const hub = new EventHub({ db, wakes, clock, log });
+  const subjectOf = cachedSubjects(clock, (hash) => tokenSubject(db, hash));
   const context = { ...options, hub };
   const app = await buildApp({
     handlers: {
@@ -57,8 +59,7 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
       ...eventHandlers(context),
       ...accessHandlers(context),
     },
-    authenticate: async (token) =>
-      looksLikeToken(token) ? tokenSubject(db, hashToken(token)) : null,
+    authenticate: async (token) => (looksLikeToken(token) ? subjectOf(hashToken(token)) : null),
     isUnavailable,
     ready: async () => void (await readDatabaseTime(db)),
     clock,
