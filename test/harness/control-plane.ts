@@ -38,6 +38,8 @@ export interface ControlPlane extends TestDatabase {
   readonly admin: Caller;
   /** Not an administrator, of another organization. */
   readonly stranger: Caller;
+  /** Another API on the same database; its URL. */
+  addReplica(): Promise<string>;
   /** A template with a version that is ready without a prebuild. */
   addTemplate(name?: string): Promise<void>;
 }
@@ -77,14 +79,18 @@ export async function controlPlane(
     sshUserAuthority: loadSshAuthority(makeSshAuthorityKey(), "berth-user-ca"),
     sshHostAuthority: loadSshAuthority(makeSshAuthorityKey(), "berth-host-ca"),
   };
-  const api = await createApi({
-    ...parts,
-    version: "test",
-    signTicket: ticketSigner(ticketKey.privateKeyPem),
-    gatewayUrl: "http://127.0.0.1:7302",
-    resolveBase: async (base) => (base === "debian-12" ? `sha256:${"a".repeat(64)}` : null),
-    heartbeatMs: options.heartbeatMs,
-  });
+  const makeApi = (replicaMetrics: Metrics) =>
+    createApi({
+      ...parts,
+      metrics: replicaMetrics,
+      version: "test",
+      signTicket: ticketSigner(ticketKey.privateKeyPem),
+      gatewayUrl: "http://127.0.0.1:7302",
+      resolveBase: async (base) => (base === "debian-12" ? `sha256:${"a".repeat(64)}` : null),
+      heartbeatMs: options.heartbeatMs,
+    });
+  const api = await makeApi(metrics);
+  const replicas = [api];
   const nodeApi = await createNodeApi({
     ...parts,
     authority,
@@ -97,7 +103,7 @@ export async function controlPlane(
   const url = await api.listen({ host: "127.0.0.1", port: 0 });
   const nodeUrl = await nodeApi.listen({ host: "127.0.0.1", port: 0 });
   close = async () => {
-    await Promise.all([api.close(), nodeApi.close()]);
+    await Promise.all([...replicas, nodeApi].map((server) => server.close()));
     await wakes.close();
   };
   const callerFor = async (subject: Subject): Promise<Caller> => {
@@ -120,6 +126,11 @@ export async function controlPlane(
     stranger: await callerFor(
       await createUser(db, { orgName: "other", name: "stranger", isAdmin: false }),
     ),
+    addReplica: async () => {
+      const replica = await makeApi(new Metrics());
+      replicas.push(replica);
+      return replica.listen({ host: "127.0.0.1", port: 0 });
+    },
     addTemplate: async (name = "default") => {
       const { template } = await admin.client.templates.create({ name });
       const { builder, id } = template.latest ?? {};
