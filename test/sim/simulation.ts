@@ -19,7 +19,7 @@ import { listLiveManifests } from "#store/snapshots.ts";
 import { getTemplate } from "#store/templates.ts";
 import { BoxModel, type Origin, TENANT_DISK, TENANT_MEMORY } from "./model.ts";
 import { SeededRandom } from "./random.ts";
-import { MessageLost, type SimNode, World } from "./world.ts";
+import { type AgentStep, MessageLost, type SimNode, World } from "./world.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -347,25 +347,13 @@ class Simulation {
     const key = `${node.name}:${what}:${boxId}`;
     if (this.#busy.has(key) || (!node.isOpen && this.#depth > 0)) return null;
     this.#busy.add(key);
-    const { signal } = new AbortController();
     const { life } = node;
     try {
-      return await node.act(async (agent) => {
-        if (what === "box") {
-          const before = node.host.get(boxId)?.state ?? "absent";
-          const result = await agent.stepBox(boxId);
-          const after = node.host.get(boxId)?.state ?? "absent";
-          if (before !== after) this.#say(`${node.name}: ${boxId} ${before} -> ${after}`);
-          return result === "again";
-        }
-        if (what === "pull") return agent.pull(0);
-        if (what === "push") return agent.push(this.#random.chance(0.2));
-        if (what === "observe") return (await agent.observe()).length > 0;
-        if (what === "upload") return agent.keeper.uploadOne(signal);
-        if (what === "fetch") return agent.keeper.fetchOne(signal);
-        if (what === "remove") return agent.keeper.removeOne();
-        return agent.sweep();
-      });
+      const before = node.host.get(boxId)?.state ?? "absent";
+      const did = await this.#world.agentStep(node, what, boxId);
+      const after = node.host.get(boxId)?.state ?? "absent";
+      if (before !== after) this.#say(`${node.name}: ${boxId} ${before} -> ${after}`);
+      return did;
     } catch (error) {
       const isExpected =
         error instanceof FailpointError ||
@@ -475,30 +463,10 @@ class Simulation {
   /** Runs everything in turn until nothing happens any more. */
   async #settle(): Promise<void> {
     for (let round = 0; round < SETTLE_ROUNDS; round += 1) {
-      this.#world.nowMs += 70_000;
-      let isQuiet = true;
-      for (const name of ["place", "settle", "builds", "remove", "expire"] as const)
-        await this.#world.loops[name]();
-      for (const node of this.#world.nodes)
-        for (const what of [
-          "pull",
-          "observe",
-          "box",
-          "fetch",
-          "upload",
-          "remove",
-          "push",
-        ] as const) {
-          const boxIds = what === "box" ? node.agent.boxIds() : [""];
-          for (const boxId of boxIds)
-            for (let again = 0; again < 30; again += 1) {
-              if ((await this.#agentDoes(node, what, boxId)) !== true) break;
-              isQuiet = false;
-            }
-          this.#look();
-        }
+      const isQuiet = await this.#world.turn();
+      this.#look();
       if (this.#violations.length > 0) throw new Error(this.#violations.join("\n"));
-      if (isQuiet && round > 3) return;
+      if (isQuiet && round > 2) return;
     }
     throw new Error(`still busy after ${SETTLE_ROUNDS} rounds: it does not converge`);
   }
@@ -592,7 +560,6 @@ const NO_CHANCES: Chances = {
 
 const STEPS = { user: 9, tenant: 10, loop: 18, agent: 60, time: 3, fault: 4 } as const;
 const LOOPS = { place: 8, settle: 4, builds: 2, remove: 2, expire: 1 } as const;
-type AgentStep = "box" | "pull" | "push" | "observe" | "upload" | "fetch" | "remove" | "sweep";
 const AGENT = { pull: 5, push: 5, observe: 1, upload: 2, fetch: 2, remove: 1, sweep: 0.3 } as const;
 const REQUESTS: Readonly<Record<Intent | "fork" | "checkpoint" | "restore", number>> = {
   ...{ start: 4, resume: 4, restart: 2, pause: 7, stop: 4, delete: 2 },

@@ -12,7 +12,7 @@ import { StoreRefusal } from "#domain/refusal.ts";
 import { createFakeDriver } from "#drivers/fake/driver.ts";
 import { type Beats, FakeHost } from "#drivers/fake/host.ts";
 import type { Clock } from "#lib/clock.ts";
-import { Failpoints } from "#lib/failpoint.ts";
+import { FailpointError, Failpoints } from "#lib/failpoint.ts";
 import { silentLog } from "#lib/log.ts";
 import { Agent } from "#node/agent.ts";
 import type { NodeTransport } from "#node/transport.ts";
@@ -133,6 +133,21 @@ class HookedFailpoints extends Failpoints {
   }
 }
 
+export type AgentStep =
+  | "box"
+  | "pull"
+  | "push"
+  | "observe"
+  | "upload"
+  | "fetch"
+  | "remove"
+  | "sweep";
+
+const TURN = ["pull", "observe", "box", "fetch", "upload", "remove", "push"] as const;
+/** Longer than any back-off. */
+const BACKOFFS_MS = 70_000;
+/** Of one kind in one turn. */
+const STEPS_MAX = 30;
 const IMAGE = "sha256:0";
 const LEASE_MS = 3_600_000;
 const SPEC = { cpus: 1, memoryMib: 256, rootDiskGib: 2, homeDiskGib: 1 };
@@ -205,6 +220,50 @@ export class World {
       await expireNodes(this.db);
     },
   } as const;
+
+  /** Every loop and every agent in turn, once. True when no agent had anything to do. */
+  async turn(): Promise<boolean> {
+    this.nowMs += BACKOFFS_MS;
+    let isQuiet = true;
+    for (const loop of Object.values(this.loops)) await this.#attempt(loop);
+    for (const node of this.nodes)
+      for (const what of TURN) {
+        const boxIds = what === "box" ? node.agent.boxIds() : [""];
+        for (const boxId of boxIds)
+          for (let left = STEPS_MAX; left > 0; left -= 1) {
+            const did = await this.#attempt(() => this.agentStep(node, what, boxId));
+            if (did !== true) break;
+            isQuiet = false;
+          }
+      }
+    return isQuiet;
+  }
+
+  /** One step of an agent. True: it did something; null: it died in it. */
+  agentStep(node: SimNode, what: AgentStep, boxId = ""): Promise<boolean | null> {
+    const { signal } = new AbortController();
+    return node.act(async (agent) => {
+      if (what === "box") return (await agent.stepBox(boxId)) === "again";
+      if (what === "pull") return agent.pull(0);
+      if (what === "push") return agent.push(false);
+      if (what === "observe") return (await agent.observe()).length > 0;
+      if (what === "upload") return agent.keeper.uploadOne(signal);
+      if (what === "fetch") return agent.keeper.fetchOne(signal);
+      if (what === "remove") return agent.keeper.removeOne();
+      await agent.sweep();
+      return false;
+    });
+  }
+
+  /** A crash in the middle is what the step's caller wanted. */
+  async #attempt<T>(work: () => Promise<T>): Promise<T | null> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof FailpointError) return null;
+      throw error;
+    }
+  }
 
   async #addNode(name: string): Promise<void> {
     const hash = `token of ${name}`;
