@@ -22,7 +22,9 @@ export async function wake(session: Session, ref: string): Promise<Box> {
   const box = await client.boxes.get(ref);
   if (box.phase === "running") return box;
   if (box.desired === "deleted")
-    throw new CliError(`${box.name} is ${happening(box)}.`, { next: "`berth list` shows what is there." });
+    throw new CliError(`${box.name} is ${happening(box)}.`, {
+      next: "`berth list` shows what is there.",
+    });
   if (box.desired !== "running")
     await (box.desired === "paused" ? client.boxes.resume(box.id) : client.boxes.start(box.id));
   const [running = box] = await waitForBoxes(

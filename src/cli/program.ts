@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { addBoxCommands } from "./boxes.ts";
 import { addCheckpointCommands } from "./checkpoints.ts";
 import { addCompletionCommands } from "./completion.ts";
+import { addDoorCommands } from "./doors.ts";
 import { addEventCommands } from "./events.ts";
 import { addNodeCommands } from "./nodes.ts";
 import type { Session } from "./session.ts";
@@ -25,10 +26,12 @@ export function createProgram(session: Session): Command {
     })
     .showHelpAfterError("(--help shows how it is used)")
     .showSuggestionAfterError()
+    .enablePositionalOptions()
     .exitOverride();
   program.commandsGroup("Boxes:");
   addBoxCommands(program, session);
   addCheckpointCommands(program, session);
+  addDoorCommands(program, session);
   addEventCommands(program, session);
   program.commandsGroup("Templates and nodes:");
   addTemplateCommands(program, session);

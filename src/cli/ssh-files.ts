@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { chmod, link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { makeSshKey } from "#lib/ssh-keys.ts";
+import { makeSshKey, publicKeyLineOf } from "#lib/ssh-keys.ts";
 import type { SshCertificate } from "#sdk/client.ts";
 import type { Session } from "./session.ts";
 
@@ -36,7 +36,11 @@ export function sshPaths(env: Readonly<Record<string, string | undefined>>): Ssh
 }
 
 /** Gets a certificate for a box and writes what ssh reads. `alias`: the host name that the user typed. */
-export async function prepareSsh(session: Session, boxId: string, alias?: string): Promise<SshEntry> {
+export async function prepareSsh(
+  session: Session,
+  boxId: string,
+  alias?: string,
+): Promise<SshEntry> {
   const paths = sshPaths(session.terminal.env);
   await mkdir(paths.directory, { recursive: true, mode: 0o700 });
   await chmod(paths.directory, 0o700);
@@ -49,22 +53,22 @@ export async function prepareSsh(session: Session, boxId: string, alias?: string
   return { paths, user: issued.user, hostName: issued.hostName };
 }
 
-/** Public key line of the key at `path`, which is made when there is none. */
+/** Public key line of the key at `path`, which is made when there is none that can be read. */
 async function ensureKey(path: string): Promise<string> {
-  const existing = await readFile(`${path}.pub`, "utf8").catch(() => null);
-  if (existing && (await readFile(path, "utf8").catch(() => null))) return existing.trim();
-  const key = makeSshKey("berth");
-  // The pair appears with the link: of two that make one at once, the first wins.
   const made = `${path}.${randomUUID()}`;
-  await writeFile(made, key.privateKeyOpenssh, { mode: 0o600 });
+  await writeFile(made, makeSshKey("berth").privateKeyOpenssh, { mode: 0o600 });
   try {
-    await rm(path, { force: true });
-    await link(made, path);
-    await replaceFile(`${path}.pub`, `${key.publicKeyLine}\n`);
-    return key.publicKeyLine;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    return await ensureKey(path);
+    // Of two that make one at once, the first wins and both use it.
+    await link(made, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+    const key = await readFile(path, "utf8");
+    try {
+      return publicKeyLineOf(key);
+    } catch {
+      await rename(made, path); // Damaged: nothing depends on the old one.
+      return publicKeyLineOf(await readFile(path, "utf8"));
+    }
   } finally {
     await rm(made, { force: true });
   }

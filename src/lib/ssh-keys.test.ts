@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { run } from "./run.ts";
-import { makeHostKey, makeSshKey } from "./ssh-keys.ts";
+import { makeHostKey, makeSshKey, publicKeyLineOf } from "./ssh-keys.ts";
 import { SshReader, sshString } from "./ssh-wire.ts";
 
 test("ssh-keygen reads the private key and derives the public key that we printed", async () => {
@@ -17,6 +17,7 @@ test("ssh-keygen reads the private key and derives the public key that we printe
       await chmod(path, 0o600);
       const { stdout } = await run(["ssh-keygen", "-y", "-f", path]);
       assert.equal(stdout.trim(), key.publicKeyLine);
+      assert.equal(`${publicKeyLineOf(key.privateKeyOpenssh)} ${comment}`, key.publicKeyLine);
     }
   } finally {
     await rm(directory, { recursive: true });

@@ -2,7 +2,7 @@
 // `berth ssh` enters with.
 
 import { generateKeyPairSync, randomBytes } from "node:crypto";
-import { sshString, uint32 } from "./ssh-wire.ts";
+import { SshReader, sshString, uint32 } from "./ssh-wire.ts";
 
 export interface SshKeyPair {
   /** Content of id_ed25519 or ssh_host_ed25519_key: keep it in a file of mode 0600. */
@@ -12,6 +12,7 @@ export interface SshKeyPair {
 }
 
 const TYPE = "ssh-ed25519";
+const MAGIC = "openssh-key-v1\0";
 /** The unencrypted format pads to this size. */
 const BLOCK_BYTES = 8;
 
@@ -31,6 +32,18 @@ export function makeHostKey(): SshKeyPair {
   return makeSshKey("berth-box");
 }
 
+/** Reads the public half, which stands unencrypted in a private key file. Throws when it is none of ours. */
+export function publicKeyLineOf(privateKeyOpenssh: string): string {
+  const base64 = privateKeyOpenssh.replace(/-----[A-Z ]+-----|\s/g, "");
+  const reader = new SshReader(Buffer.from(base64, "base64"));
+  if (reader.take(MAGIC.length).toString() !== MAGIC) throw new Error("is not an OpenSSH key");
+  for (let skipped = 0; skipped < 3; skipped += 1) reader.string(); // cipher, kdf, its options
+  reader.uint32();
+  const blob = reader.string();
+  if (new SshReader(blob).string().toString() !== TYPE) throw new Error(`is not an ${TYPE} key`);
+  return `${TYPE} ${blob.toString("base64")}`;
+}
+
 /** The layout of PROTOCOL.key in OpenSSH's sources, without encryption. */
 function printPrivateKey(publicBlob: Buffer, seed: Buffer, point: Buffer, comment: string): string {
   const check = randomBytes(4); // Written twice: how a wrong passphrase is noticed.
@@ -48,7 +61,7 @@ function printPrivateKey(publicBlob: Buffer, seed: Buffer, point: Buffer, commen
     ),
   );
   const key = Buffer.concat([
-    Buffer.from("openssh-key-v1\0"),
+    Buffer.from(MAGIC),
     sshString("none"),
     sshString("none"),
     sshString(""),
