@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readFile, rm, stat, statfs } from "node:fs/promises";
+import { readdir, readFile, rm, stat, statfs } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -271,6 +271,23 @@ test("a VMM that hangs is found, ended, and its box boots again", async () => {
   await driver.sweep();
   assert.equal(await stateOf(box.boxId), "down");
   assert.equal((await driver.start(box, { signHostKey })).how, "booted");
+  await driver.destroy(box.boxId);
+});
+
+test("a live VMM is filtered, without capabilities, and every thread of it is in its groups", async () => {
+  const box = await fork();
+  const { pid } = (await driver.inspect(box.boxId))!;
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  assert.match(status, /^Name:\tqemu-system/m);
+  for (const line of [/^Seccomp:\t2$/m, /^CapEff:\t0+$/m, /^NoNewPrivs:\t1$/m, /^Uid:\t1200/m]) {
+    assert.match(status, line);
+  }
+  for (const thread of await readdir(`/proc/${pid}/task`)) {
+    const groups = await readFile(`/proc/${pid}/task/${thread}/cgroup`, "utf8");
+    const ours = groups.split("\n").filter((line) => line.endsWith(`/${box.boxId}`));
+    // v1: memory, cpu, pids, and the unified hierarchy; v2: one.
+    assert.equal(ours.length, groups.includes(":memory:") ? 4 : 1, groups);
+  }
   await driver.destroy(box.boxId);
 });
 

@@ -151,6 +151,24 @@ test("the kernel shows a process of its own uid, without capabilities, in every 
   assert.deepEqual(await groups.list(), []);
 });
 
+test("memory over the limit kills the box's process, and the reason can be told", async () => {
+  const vmm = await launch("exec python3 -c 'bytearray(400 << 20)'");
+  await ended(vmm);
+  assert.equal(await groups.ranOutOfMemory("box"), true);
+  await groups.remove("box");
+});
+
+test("processes over the limit are not made", async () => {
+  const script =
+    "import os, time\nmade = 0\ntry:\n for i in range(200):\n  if os.fork() == 0: time.sleep(1000)\n  made += 1\nexcept OSError: print('made', made)";
+  const vmm = await launch(`exec python3 -c "${script}"`);
+  while (!(await readFile(join(base, "log"), "utf8")).includes("made")) await systemClock.sleep(20);
+  const made = Number((await readFile(join(base, "log"), "utf8")).split(" ")[1]);
+  assert.ok(made > 10 && made < 64, `${made} made`);
+  await groups.remove("box");
+  await ended(vmm);
+});
+
 test("a launch that fails says why", async () => {
   const { netns } = await networks.make(SLOT, UID);
   const jail = {
