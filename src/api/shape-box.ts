@@ -79,7 +79,7 @@ export function shapeOperation(operation: OperationView): Operation {
 }
 
 /** A node's clock may say anything: a time that the contract cannot write must not break the answer. */
-export function timeOf(ms: number): string {
+function timeOf(ms: number): string {
   return new Date(
     Number.isFinite(ms) ? Math.min(YEAR_10000_MS - 1, Math.max(0, ms)) : 0,
   ).toISOString();

@@ -22,11 +22,11 @@ const LOOK_EVERY_MS = 60_000;
 
 const SCOPE = ["event"];
 
-export function eventCursor(id: number): string {
+function eventCursor(id: number): string {
   return encodeCursor(SCOPE, id);
 }
 
-export function eventIdOf(cursor: string): number {
+function eventIdOf(cursor: string): number {
   return numberPosition(SCOPE, cursor) ?? 0;
 }
 

@@ -1,9 +1,8 @@
 // Operations: the receipt of a mutation. It is done when what was asked has been made true.
 
 import { z } from "zod";
+import { OPERATION_STATES } from "#domain/operation.ts";
 import { idSchema, timeSchema } from "./fields.ts";
-
-export const OPERATION_STATES = ["running", "succeeded", "failed", "superseded"] as const;
 
 export const operationSchema = z
   .object({

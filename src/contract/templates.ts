@@ -97,7 +97,6 @@ export const templateDefinitionSchema = z
   .meta({ id: "TemplateDefinition" });
 /** As stored: every default filled in. */
 export type TemplateDefinition = z.output<typeof templateDefinitionSchema>;
-export type TemplateDefinitionInput = z.input<typeof templateDefinitionSchema>;
 
 export const VERSION_STATES = ["unbuilt", "building", "ready", "failed"] as const;
 
