@@ -63,6 +63,9 @@ export interface PlacementChoice {
 /** Points of a score; a local snapshot outweighs everything, because bytes are what takes time. */
 const POINTS = { localSnapshot: 1000, lastNode: 200, localImage: 100, free: 100 } as const;
 
+/** How the summary of a box that waits begins; what follows changes with every box that comes and goes. */
+export const NO_NODE_FITS = "no node fits";
+
 export function choosePlacement(
   request: PlacementRequest,
   nodes: readonly PlacementNode[],
@@ -85,8 +88,18 @@ export function choosePlacement(
   const summary =
     nodes.length === 0
       ? "there is no node yet: join one with `berth node token` and `berth node`"
-      : `no node fits: ${candidates.map((c) => `${c.nodeName} ${c.reasons.join(", ")}`).join("; ")}`;
+      : `${NO_NODE_FITS}: ${whyNot(candidates)}`;
   return { nodeId: null, summary, candidates, isMemoryLost };
+}
+
+const NODES_IN_SUMMARY = 3;
+
+function whyNot(candidates: readonly PlacementCandidate[]): string {
+  const shown = candidates
+    .slice(0, NODES_IN_SUMMARY)
+    .map((candidate) => `${candidate.nodeName} ${candidate.reasons.join(", ")}`);
+  const more = candidates.length - shown.length;
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join("; ");
 }
 
 function judge(request: PlacementRequest, node: PlacementNode): PlacementCandidate {

@@ -52,6 +52,17 @@ test("replicas over 200 boxes: none placed twice, capacity never exceeded, the r
   assert.equal(left.phase, "creating");
   assert.match(left.reason ?? "", /has 0 MiB memory left of 2048 MiB needed/);
   assert.equal(left.placement?.candidates.length, 3);
+  const events = async () => {
+    const { rows: told } = await sql<{ count: number }>`
+      select count(*) as count from events where box_id = ${left.id}`.execute(db.query);
+    return told[0]?.count;
+  };
+  const before = await events();
+  await setOvercommit(db, world.node.id, { cpu: 0.001, memory: 1, disk: 4 });
+  assert.equal(await placeBoxes(db, systemClock), 0);
+  const later = await getBox(db, world.admin, left.id);
+  assert.notEqual(later.reason, left.reason);
+  assert.equal(await events(), before, "a box that waits is not told of again and again");
 });
 
 test("a crash before the commit places nothing; the next pass does", async (t) => {

@@ -5,6 +5,7 @@
 import { sql } from "kysely";
 import type { BoxId, NodeId } from "#domain/ids.ts";
 import { judgeOperation } from "#domain/operation.ts";
+import { NO_NODE_FITS } from "#domain/placement.ts";
 import { type BoxRow, type BoxView, selectBoxRows, viewOf } from "./box-view.ts";
 import type { Db } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
@@ -62,6 +63,12 @@ function hasChanged(row: BoxRow, view: BoxView): boolean {
   return row.phase !== view.phase || row.phase_reason !== view.reason;
 }
 
+/** A box that waits for room is told of once, and not again with every box that comes or goes elsewhere. */
+function stillWaits(row: BoxRow, view: BoxView): boolean {
+  const isWaiting = (reason: string | null) => reason?.startsWith(NO_NODE_FITS) ?? false;
+  return row.phase === view.phase && isWaiting(row.phase_reason) && isWaiting(view.reason);
+}
+
 async function tellPhases(
   tx: Db,
   changed: readonly { row: BoxRow; view: BoxView }[],
@@ -84,6 +91,7 @@ async function tellPhases(
   const since = new Map(rows.map((row) => [row.id, row.since]));
   for (const { row, view } of changed) {
     Object.assign(view, { since: since.get(view.id) ?? view.since });
+    if (stillWaits(row, view)) continue;
     told.events.push({
       orgId: view.orgId,
       kind: "box.phase",

@@ -11,6 +11,7 @@ import { placeBoxes } from "#scheduler/place-boxes.ts";
 import { ensureAdmin } from "#store/access.ts";
 import { createTemplate } from "#store/builds.ts";
 import type { Db } from "#store/db.ts";
+import { readEventsEnd } from "#store/events.ts";
 import { PaperNode, type PaperOptions } from "./paper-node.ts";
 
 export const IMAGE = "sha256:0000";
@@ -28,6 +29,10 @@ export function recipe(change: Partial<TemplateRecipe> = {}): TemplateRecipe {
     ...change,
   };
 }
+
+/** Removing a snapshot takes two turns that tell nothing. */
+const QUIET_TURNS = 3;
+const TURNS_MAX = 30;
 
 export class PaperWorld {
   readonly db: Db;
@@ -55,9 +60,15 @@ export class PaperWorld {
     return node;
   }
 
-  /** Every loop and every node, often enough for anything that a test asks. */
-  async settle(rounds = 12): Promise<void> {
-    for (let round = 0; round < rounds; round += 1) await this.turn();
+  /** Every loop and every node, over and over, until turns change nothing that is told. */
+  async settle(): Promise<void> {
+    let told = -1;
+    for (let quiet = 0, turns = 0; quiet < QUIET_TURNS && turns < TURNS_MAX; turns += 1) {
+      await this.turn();
+      const now = await readEventsEnd(this.db);
+      quiet = now === told ? quiet + 1 : 0;
+      told = now;
+    }
   }
 
   async turn(): Promise<void> {
