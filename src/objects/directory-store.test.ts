@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -83,6 +83,28 @@ test("deleting the last object takes its directories away, and a put beside it n
   });
   await Promise.all(rounds);
   assert.deepEqual(await readdir(root), [".tmp"]);
+});
+
+test("a store whose directory is gone is unavailable, not empty, and is not made anew", async (t) => {
+  const root = join(await scratch(t), "disk");
+  const store = await openDirectoryStore({ root, failpoints: new Failpoints() });
+  await store.put("a/b", Buffer.from("x"));
+  await rename(root, `${root}-unmounted`);
+  for (const attempt of [
+    () => store.get("a/b"),
+    () => store.getRange("a/b", 0, 1),
+    () => store.head("a/b"),
+    () => store.list("a/"),
+    () => store.list(""),
+    () => store.delete("a/b"),
+    () => store.put("a/b", Buffer.from("y")),
+  ])
+    await assert.rejects(attempt(), (error: Error) => {
+      assert.ok(isStoreError(error, "unavailable"), `${attempt}: ${error}`);
+      return /Is its disk mounted/.test(error.message);
+    });
+  await rename(`${root}-unmounted`, root);
+  assert.equal((await store.get("a/b")).toString(), "x");
 });
 
 testObjectStore("memory (of the tests)", async () => {

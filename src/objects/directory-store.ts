@@ -59,7 +59,7 @@ class DirectoryStore implements ObjectStore {
       await this.#publish(temporary, path, options.ifNoneMatch ?? false);
       await this.#failpoints.hit("objects.put.published");
     } catch (error) {
-      throw this.#typed(error, key, "write");
+      throw await this.#typed(error, key, "write");
     } finally {
       await rm(temporary, { force: true });
     }
@@ -84,7 +84,7 @@ class DirectoryStore implements ObjectStore {
     try {
       return await readFile(this.#pathOf(key));
     } catch (error) {
-      throw this.#typed(error, key, "read");
+      throw await this.#typed(error, key, "read");
     }
   }
 
@@ -104,7 +104,7 @@ class DirectoryStore implements ObjectStore {
         await handle.close();
       }
     } catch (error) {
-      throw this.#typed(error, key, "read");
+      throw await this.#typed(error, key, "read");
     }
   }
 
@@ -113,7 +113,7 @@ class DirectoryStore implements ObjectStore {
       const found = await stat(this.#pathOf(key));
       return { key, bytes: found.size, modifiedMs: found.mtimeMs };
     } catch (error) {
-      const typed = this.#typed(error, key, "read");
+      const typed = await this.#typed(error, key, "read");
       if (typed.code === "not_found") return null;
       throw typed;
     }
@@ -125,8 +125,9 @@ class DirectoryStore implements ObjectStore {
     const start = segments.slice(0, -1);
     try {
       await collectKeys(join(this.#root, ...start.map(encodeSegment)), start, keys);
+      if (keys.length === 0) await stat(join(this.#root, TEMPORARY));
     } catch (error) {
-      throw this.#typed(error, prefix, "list");
+      throw await this.#typed(error, prefix, "list");
     }
     const wanted = keys
       .filter((key) => key.startsWith(prefix) && (cursor === null || compareBytes(key, cursor) > 0))
@@ -145,7 +146,7 @@ class DirectoryStore implements ObjectStore {
       await rm(path);
       await syncDirectory(dirname(path));
     } catch (error) {
-      const typed = this.#typed(error, key, "delete");
+      const typed = await this.#typed(error, key, "delete");
       if (typed.code !== "not_found") throw typed;
     }
     await this.#removeEmptyAbove(path);
@@ -168,12 +169,10 @@ class DirectoryStore implements ObjectStore {
     return join(this.#root, ...segments) + SUFFIX;
   }
 
-  #typed(error: unknown, key: string, verb: string): StoreError {
+  async #typed(error: unknown, key: string, verb: "read" | "write" | "list" | "delete") {
     if (error instanceof StoreError) return error;
-    const code = codeOf(error);
+    const code = codeOf(error) ?? "";
     const where = `object store ${this.#root}: cannot ${verb} ${key}`;
-    if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR")
-      return new StoreError("not_found", key, `${where}: there is none`);
     if (code === "EEXIST")
       return new StoreError("precondition_failed", key, `${where}: it exists already`);
     if (code === "ENOSPC" || code === "EDQUOT")
@@ -182,6 +181,18 @@ class DirectoryStore implements ObjectStore {
         key,
         `${where}: the disk is full. Free space there; the upload is retried`,
       );
+    if (["ENOENT", "ENOTDIR", "EISDIR"].includes(code)) {
+      // Without its directory every object seems gone, and a snapshot would be given up as lost.
+      const isThere = await stat(join(this.#root, TEMPORARY)).catch(() => null);
+      if (!isThere)
+        return new StoreError(
+          "unavailable",
+          key,
+          `${where}: the store's directory is gone. Is its disk mounted?`,
+        );
+      if (verb === "read" || verb === "delete")
+        return new StoreError("not_found", key, `${where}: there is none`);
+    }
     return new StoreError("unavailable", key, `${where}: ${(error as Error).message}`);
   }
 }

@@ -124,7 +124,9 @@ function planReads(blocks: readonly { number: number; block: Block }[]): Read[] 
   const byPack = new Map<string, { number: number; block: Block }[]>();
   for (const needed of blocks) {
     const { key } = needed.block.pack;
-    byPack.set(key, [...(byPack.get(key) ?? []), needed]);
+    const others = byPack.get(key);
+    if (others) others.push(needed);
+    else byPack.set(key, [needed]);
   }
   const reads: Read[] = [];
   for (const [key, needed] of byPack) {

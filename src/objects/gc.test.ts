@@ -259,8 +259,8 @@ test("an upload and a collection at the same time: what was uploaded is whole", 
         else spared += 1;
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 300, endOnFailure: true },
   );
   // The race was real: each came first some of the time.
-  assert.ok(spared > 20 && full > 20, `parent spared ${spared} times, given up ${full} times`);
+  assert.ok(spared > 10 && full > 10, `parent spared ${spared} times, given up ${full} times`);
 });
