@@ -2,7 +2,7 @@
 // puts it into docs/bench.md. `npm run bench -- bytes` runs the modules named.
 
 import { globSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus, totalmem } from "node:os";
+import { cpus, loadavg, totalmem } from "node:os";
 import { basename, join, resolve } from "node:path";
 import type { Row } from "#test/bench/row.ts";
 
@@ -84,10 +84,11 @@ function write(name: string, rows: readonly Row[]): void {
   const date = new Date().toISOString().slice(0, 10);
   const cpu = cpus()[0]?.model ?? "unknown CPU";
   const machine = `${cpus().length} × ${cpu}, ${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const load = loadavg()[2]!.toFixed(1); // Far above the bench's own 1 to 2: times are noisy.
   const section = `${open}
 ## ${name}
 
-\`npm run bench -- ${name}\`, ${date}, on ${machine}.
+\`npm run bench -- ${name}\`, ${date}, on ${machine}, load average ${load}.
 
 ${table(rows)}
 ${close}`;
