@@ -25,19 +25,25 @@ if ! [ -x "$node_home/bin/node" ] || [ "$("$node_home/bin/node" --version)" != "
   say "installing Node $node_version (npm package node-linux-$arch, about 190 MB), because Berth runs on that exact version"
   mkdir -p "$root/.tools/node"
   (cd "$root/.tools/node" && printf '{"private":true}' >package.json &&
-    npm install --no-save --no-audit --no-fund --silent "node-linux-$arch@$node_version" >&2)
+    npm install --no-save --no-audit --no-fund --loglevel=error "node-linux-$arch@$node_version" >&2)
 fi
-PATH="$node_home/bin:$PATH"
-export PATH npm_config_nodedir="$node_home"
-
 stamp="$root/node_modules/.berth-lock"
 lock_sum=$(cksum <"$root/package-lock.json")
 if ! [ -f "$stamp" ] || [ "$(cat "$stamp")" != "$lock_sum" ]; then
   say "installing npm dependencies from package-lock.json"
-  (cd "$root" && npm ci --no-audit --no-fund --silent >&2)
+  # Under another Node, npm would look for its global settings (certificates, registry) elsewhere.
+  npm_config_globalconfig=$(npm config get globalconfig)
+  export npm_config_globalconfig npm_config_nodedir="$node_home"
+  PATH="$node_home/bin:$PATH"
+  (cd "$root" && npm ci --no-audit --no-fund --loglevel=error >&2) || {
+    say "npm could not install them; correct what it says above and run this again"
+    exit 1
+  }
   printf '%s' "$lock_sum" >"$stamp"
 fi
 exec 9>&-
+PATH="$node_home/bin:$PATH"
+export PATH npm_config_nodedir="$node_home"
 
 file=$1
 shift
