@@ -56,7 +56,8 @@ export class NodeLink {
   }
 
   get isOpen(): boolean {
-    return !this.#closed.signal.aborted;
+    // The session closes its streams before it says that it is closed itself.
+    return !this.#closed.signal.aborted && !this.#session.closed && !this.#session.destroyed;
   }
 
   /** Reads announcements until the connection ends; resolves with why it did. */
@@ -79,7 +80,7 @@ export class NodeLink {
       () => this.#keepAlive(end),
       (error: Error) => end(error.message),
     );
-    if (this.isOpen)
+    if (!this.#closed.signal.aborted)
       await new Promise<void>((done) => {
         this.#closed.signal.addEventListener("abort", () => done(), { once: true });
       });
@@ -118,7 +119,7 @@ export class NodeLink {
 
   async #keepAlive(end: (reason: string) => void): Promise<void> {
     const { clock, limits } = this.#options;
-    while (this.isOpen) {
+    while (!this.#closed.signal.aborted) {
       try {
         await clock.sleep(limits.pingIntervalMs, this.#closed.signal);
         await withDeadline(
@@ -128,7 +129,7 @@ export class NodeLink {
           () => new Error("the node does not answer"),
         );
       } catch (error) {
-        if (this.isOpen) end((error as Error).message);
+        if (!this.#closed.signal.aborted) end((error as Error).message);
       }
     }
   }

@@ -67,7 +67,7 @@ export class Streams {
       const box = await link.open({ ...placement, door }, signal);
       box.once("close", release);
       return {
-        join: (client) => this.#join(client, box, placement),
+        join: (client) => this.#join(client, box, { placement, link }),
         abandon: () => breakOff(box),
       };
     } catch (error) {
@@ -115,7 +115,11 @@ export class Streams {
     };
   }
 
-  #join(client: WebSocket, box: Duplex, placement: Announced): void {
+  #join(
+    client: WebSocket,
+    box: Duplex,
+    { placement, link }: { placement: Announced; link: NodeLink },
+  ): void {
     const stream = new SocketStream(client);
     const end = (problem: Problem) => stream.destroy(brokenBy(problem));
     const joined: Joined = { client, placement, end };
@@ -123,14 +127,13 @@ export class Streams {
     splice<Duplex>(stream, box, this.#options.clock).then((broken) => {
       this.#joined.delete(joined);
       if (broken === stream) breakOff(box);
-      if (broken === box) end(this.#whyBroken(placement));
+      if (broken === box)
+        end(
+          link.isOpen
+            ? new Problem("port_closed", "the box broke the connection")
+            : new Problem("node_away", "the connection to the box's node was lost"),
+        );
     });
-  }
-
-  #whyBroken({ boxId }: Announced): Problem {
-    return this.#options.routes.find(boxId).kind === "away"
-      ? new Problem("node_away", "the connection to the box's node was lost")
-      : new Problem("port_closed", "the box broke the connection");
   }
 
   /** Ends the streams of placements that are over. */
