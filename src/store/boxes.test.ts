@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "kysely";
 import { StoreRefusal } from "#domain/refusal.ts";
+import { systemClock } from "#lib/clock.ts";
+import { placeBoxes } from "#scheduler/place-boxes.ts";
 import { testDatabase } from "#test/harness/database.ts";
 import { PaperWorld } from "#test/harness/world.ts";
 import { createUser } from "./access.ts";
@@ -143,6 +145,41 @@ test("a delete is accepted while it pauses, and a late report does not bring it 
   assert.equal((await getBox(db, world.admin, made.id)).phase, "deleted");
 });
 
+test("a box is gone when its node has heard that it is deleted, not before", async (t) => {
+  const { db } = await testDatabase(t);
+  const world = await PaperWorld.make(db);
+  const { box: made } = await createBox(db, world.admin, box("one"));
+  await placeBoxes(db, systemClock);
+  const absent = (observedGeneration: number) =>
+    world.node.report([{ ...report(made.id, 1), state: "absent", observedGeneration }]);
+  await absent(0);
+  await setDesired(db, world.admin, "one", "delete");
+  await absent(1);
+  assert.equal((await getBox(db, world.admin, made.id)).phase, "deleting", "it may be starting");
+  await absent(2);
+  assert.equal((await getBox(db, world.admin, made.id)).phase, "deleted");
+});
+
+test("what a snapshot builds on stays until that snapshot is durable", async (t) => {
+  const { db } = await testDatabase(t);
+  const world = await PaperWorld.make(db);
+  const { box: made } = await createBox(db, world.admin, box("one"));
+  await world.settle();
+  world.node.uploads = false;
+  for (const intent of ["pause", "resume", "pause"] as const) {
+    await setDesired(db, world.admin, "one", intent);
+    await world.settle();
+  }
+  const states = async () =>
+    (await listSnapshots(db, world.admin, { after: null, limit: 9, box: made.id }))
+      .map((snapshot) => snapshot.state)
+      .sort();
+  assert.deepEqual(await states(), ["local", "local"]);
+  world.node.uploads = true;
+  await world.settle();
+  assert.deepEqual(await states(), ["durable"]);
+});
+
 function report(boxId: string, epoch: number) {
   return {
     boxId,
@@ -220,6 +257,9 @@ test("a fork whose parent comes to rest first starts from that rest", async (t) 
     ...taken(restId, parent.id),
     compatibility: "paper",
   });
+  await world.node.report([report(parent.id, 1)]);
+  const still = await getBox(db, world.admin, "one");
+  assert.deepEqual([still.phase, still.reserved], ["pausing", true], "its VMM is still there");
   await world.node.report([{ ...report(parent.id, 1), state: "absent", observedGeneration: 2 }]);
   await world.settle();
   assert.equal((await getBox(db, world.admin, "one")).phase, "paused");
