@@ -4,7 +4,7 @@ import { chmod, mkdir, readFile, rename, stat, writeFile } from "node:fs/promise
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Session } from "./session.ts";
-import { FIXED_SETTINGS } from "./ssh.ts";
+import { FAST_SETTINGS, FIXED_SETTINGS } from "./ssh.ts";
 import { type SshPaths, sshPaths } from "./ssh-files.ts";
 
 const BERTH = join(import.meta.dirname, "../../berth");
@@ -42,7 +42,7 @@ function configText(paths: SshPaths): string {
     `  IdentityFile ${file(paths.identity)}`,
     `  CertificateFile ${certificate}`,
     `  UserKnownHostsFile ${file(paths.knownHosts)}`,
-    ...FIXED_SETTINGS.map((setting) => `  ${setting}`),
+    ...[...FIXED_SETTINGS, ...FAST_SETTINGS].map((setting) => `  ${setting}`),
     `Match host *.berth exec "${berth} ssh --prepare '%n'"`,
     "  IdentitiesOnly yes",
     "",

@@ -40,21 +40,37 @@ export async function ssh(session: Session, ref: string, options: SshOptions): P
     `IdentityFile=${percent(paths.identity)}`,
     `CertificateFile=${percent(paths.certificate(hostName))}`,
     `UserKnownHostsFile=${percent(paths.knownHosts)}`,
-    ...FIXED_SETTINGS.map((setting) => setting.replace(" ", "=")),
-  ].flatMap((setting) => ["-o", setting]);
-  const argv = [...settings, ...options.sshArguments, "--", hostName, ...options.command];
+    ...FIXED_SETTINGS,
+  ];
+  const argv = [
+    ...asOptions(settings),
+    ...options.sshArguments,
+    ...asOptions(FAST_SETTINGS),
+    "--",
+    hostName,
+    ...options.command,
+  ];
   throw new ExitWith(await runSsh(argv, session.terminal.env));
 }
 
-/** Also the body of the generated ssh_config. */
+function asOptions(settings: readonly string[]): string[] {
+  return settings.flatMap((setting) => ["-o", setting]);
+}
+
+/** Also in the generated ssh_config. */
 export const FIXED_SETTINGS: readonly string[] = [
   "IdentitiesOnly yes",
   "PreferredAuthentications publickey",
   "StrictHostKeyChecking yes", // Never a prompt: the host proves itself by certificate, or is refused.
   "GlobalKnownHostsFile none",
   "UpdateHostKeys no",
-  // The post-quantum exchange costs 0.1 s at a login here, more in an emulated box.
+];
+
+/** Only for speed; what the user sets comes first. */
+export const FAST_SETTINGS: readonly string[] = [
+  // The post-quantum exchange costs 0.1 s at a login, more in an emulated box.
   "KexAlgorithms ^curve25519-sha256",
+  "Ciphers ^aes128-gcm@openssh.com", // Three times the throughput of ssh's own first choice.
 ];
 
 function runSsh(
