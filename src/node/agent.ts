@@ -11,6 +11,7 @@ import type { Failpoints } from "#lib/failpoint.ts";
 import type { Log } from "#lib/log.ts";
 import { type Images, type LoopPorts, type StepResult, step, survey } from "#node/box-loop.ts";
 import { assign, type BoxState, newBoxState, reportOf } from "#node/box-state.ts";
+import { Turnstile } from "#node/limits.ts";
 import { ReportLog } from "#node/report-diff.ts";
 import { SnapshotKeeper, type Transfers } from "#node/snapshot-keeper.ts";
 import type { NodeTransport } from "#node/transport.ts";
@@ -24,7 +25,11 @@ export interface AgentOptions {
   readonly log: Log;
   readonly failpoints: Pick<Failpoints, "hit">;
   readonly limits?: Limits;
+  /** Boxes that are brought up at the same time. */
+  readonly startsAtOnce?: number;
 }
+
+const STARTS_AT_ONCE = 8;
 
 export interface RunningBox {
   readonly boxId: BoxId;
@@ -68,6 +73,7 @@ export class Agent {
         this.#background.add(work);
         void work.finally(() => this.#background.delete(work));
       },
+      starts: new Turnstile(options.startsAtOnce ?? STARTS_AT_ONCE),
       closing: this.#closing.signal,
     };
   }

@@ -20,6 +20,7 @@ import type { Log } from "#lib/log.ts";
 import { activityOf, type BoxState } from "#node/box-state.ts";
 import { readBuild, runBuild } from "#node/build.ts";
 import { runHook } from "#node/hooks.ts";
+import { abortable, type Turnstile } from "#node/limits.ts";
 import type { SnapshotKeeper } from "#node/snapshot-keeper.ts";
 
 export interface Images {
@@ -41,6 +42,8 @@ export interface LoopPorts {
   readonly onChange: () => void;
   /** Work that goes on beside the box's steps (hooks). */
   readonly inBackground: (work: Promise<void>) => void;
+  /** Starts at once: many boxes that boot together would all be late. */
+  readonly starts: Turnstile;
   readonly closing: AbortSignal;
 }
 
@@ -166,10 +169,12 @@ async function start(
 ): Promise<void> {
   const { driver, images, keeper } = ports;
   const { boxId, epoch } = assignment;
-  await images.ensure(assignment.imageDigest, (message) => {
+  const ensured = images.ensure(assignment.imageDigest, (message) => {
     state.activity = message;
     ports.onChange();
   });
+  await abortable(ensured, signal);
+  const leave = await ports.starts.enter(signal);
   const source = assignment.source as BoxSource;
   const release = source.kind === "snapshot" ? keeper.hold(source.snapshotId) : () => {};
   try {
@@ -194,6 +199,7 @@ async function start(
     await keeper.discard(source.snapshotId);
     throw new DriverError("snapshot_missing", `${(error as Error).message}; fetched again`, true);
   } finally {
+    leave();
     release();
   }
 }

@@ -6,6 +6,7 @@ import type { BoxId } from "#domain/ids.ts";
 import type { Driver } from "#drivers/driver.ts";
 import type { Failpoints } from "#lib/failpoint.ts";
 import type { BuildState } from "#node/box-state.ts";
+import { abortable } from "#node/limits.ts";
 
 const MARK_PATH = "/var/lib/berth-build";
 const LOG_MAX_CHARS = 64 * 1024;
@@ -51,7 +52,7 @@ export async function runBuild(
     log = tail(`${log}==> ${step.name}\n`);
     onProgress({ ...EMPTY, mark: "due", step: step.name, log });
     const { argv, user, timeoutMs } = step;
-    const done = await driver.exec(boxId, { argv, user, timeoutMs });
+    const done = await abortable(driver.exec(boxId, { argv, user, timeoutMs }), signal);
     log = tail(`${log}${done.stdout}${done.stderr}`);
     await failpoints.hit("agent.build.step");
     if (done.exitCode === 0) continue;

@@ -12,6 +12,7 @@ const BEAT_MS = 5_000;
 const GATHER_MS = 20;
 const OBSERVE_MS = 1_000;
 const SWEEP_MS = 600_000;
+const LEAVE_MS = 5_000;
 /** A transfer that failed is looked at again at the latest then. */
 const RECHECK_MS = 2_000;
 const RETRY_MS = 500;
@@ -93,8 +94,12 @@ class Loops {
     }
   }
 
+  /** Waits a moment for steps that are under way: they are as safe to leave as to be killed in. */
   async ended(): Promise<void> {
-    await Promise.all([...this.#boxes.values()].map(({ loop }) => loop));
+    const timer = new AbortController();
+    const loops = [...this.#boxes.values()].map(({ loop }) => loop);
+    await Promise.race([Promise.all(loops), pause(this.#ports.clock, LEAVE_MS, timer.signal)]);
+    timer.abort();
   }
 
   /** Calls `work` until the agent closes or it is over; after an error a little later, and later. */

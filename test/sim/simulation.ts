@@ -390,6 +390,10 @@ class Simulation {
       this.#fault(`driver ${op}`, `${node.name}: ${op} will fail ${times} times`);
       node.host.faults.arm({ op, times, ...(code ? { code } : {}) });
     }
+    if (this.#random.chance(this.#chances.message)) {
+      this.#fault("lease expired", `${node.name}: was silent for too long`);
+      await this.#world.expireLease(node);
+    }
     if (this.#random.chance(agentCrash)) {
       this.#fault("agent crash", `${node.name}: its agent dies`);
       this.#crash(node);
@@ -560,7 +564,16 @@ const NO_CHANCES: Chances = {
 
 const STEPS = { user: 9, tenant: 10, loop: 18, agent: 60, time: 3, fault: 4 } as const;
 const LOOPS = { place: 8, settle: 4, builds: 2, remove: 2, expire: 1 } as const;
-const AGENT = { pull: 5, push: 5, observe: 1, upload: 2, fetch: 2, remove: 1, sweep: 0.3 } as const;
+const AGENT = {
+  pull: 5,
+  push: 4,
+  beat: 1,
+  observe: 1,
+  upload: 2,
+  fetch: 2,
+  remove: 1,
+  sweep: 0.3,
+} as const;
 const REQUESTS: Readonly<Record<Intent | "fork" | "checkpoint" | "restore", number>> = {
   ...{ start: 4, resume: 4, restart: 2, pause: 7, stop: 4, delete: 2 },
   ...{ fork: 2, checkpoint: 3, restore: 2 },

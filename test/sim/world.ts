@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { sql } from "kysely";
 import { assignmentsSchema, type Report, reportSchema } from "#contract/node-protocol.ts";
 import type { NodeId } from "#domain/ids.ts";
 import type { Subject } from "#domain/permission.ts";
@@ -137,13 +138,14 @@ export type AgentStep =
   | "box"
   | "pull"
   | "push"
+  | "beat"
   | "observe"
   | "upload"
   | "fetch"
   | "remove"
   | "sweep";
 
-const TURN = ["pull", "observe", "box", "fetch", "upload", "remove", "push"] as const;
+const TURN = ["beat", "pull", "observe", "box", "fetch", "upload", "remove", "push"] as const;
 /** Longer than any back-off. */
 const BACKOFFS_MS = 70_000;
 /** Of one kind in one turn. */
@@ -221,6 +223,13 @@ export class World {
     },
   } as const;
 
+  /** The server has not heard of the node for too long. */
+  async expireLease(node: SimNode): Promise<void> {
+    await sql`update nodes set lease_until = now() - interval '1 second' where id = ${node.id}`.execute(
+      this.db.query,
+    );
+  }
+
   /** Every loop and every agent in turn, once. True when no agent had anything to do. */
   async turn(): Promise<boolean> {
     this.nowMs += BACKOFFS_MS;
@@ -246,6 +255,7 @@ export class World {
       if (what === "box") return (await agent.stepBox(boxId)) === "again";
       if (what === "pull") return agent.pull(0);
       if (what === "push") return agent.push(false);
+      if (what === "beat") return (await agent.push(true)) && false;
       if (what === "observe") return (await agent.observe()).length > 0;
       if (what === "upload") return agent.keeper.uploadOne(signal);
       if (what === "fetch") return agent.keeper.fetchOne(signal);
