@@ -104,6 +104,16 @@ char *read_file(const char *path) {
   return (char *)content.at;
 }
 
+// On a full disk a new file cannot be made, but the old one's block is there: the files of an identity are
+// smaller than one.
+static bool overwrite_file(const char *path, const void *content, size_t length) {
+  int file = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (file < 0) return false;
+  bool written = pwrite(file, content, length, 0) == (ssize_t)length && ftruncate(file, (off_t)length) == 0;
+  close(file);
+  return written;
+}
+
 bool replace_file(const char *path, const void *content, size_t length, mode_t mode, bool *failed) {
   char *old = read_file(path);
   bool same = old && strlen(old) == length && memcmp(old, content, length) == 0;
@@ -114,7 +124,12 @@ bool replace_file(const char *path, const void *content, size_t length, mode_t m
   int file = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
   bool written = file >= 0 && fchmod(file, mode) == 0 && write(file, content, length) == (ssize_t)length;
   if (file >= 0) close(file);
-  if (!written || rename(draft, path) != 0) {
+  written = written && rename(draft, path) == 0;
+  if (!written) {
+    unlink(draft);
+    written = overwrite_file(path, content, length);
+  }
+  if (!written) {
     say("cannot write %s: %s", path, strerror(errno));
     *failed = true;
   }

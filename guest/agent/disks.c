@@ -80,9 +80,15 @@ static void fill_home(void) {
   rmdir(HOME "/lost+found");
 }
 
+static bool is_mount_point(const char *path) {
+  struct stat itself, root;
+  return stat(path, &itself) == 0 && stat("/", &root) == 0 && itself.st_dev != root.st_dev;
+}
+
 void mount_home(void) {
   home_disk = find_home_disk();
   struct disk disk;
+  home_mounted = is_mount_point(HOME); // It is when the agent was started again.
   if (!home_disk || home_mounted) return;
   if (!look_at(home_disk, &disk)) {
     disk_trouble = "the home volume cannot be read";

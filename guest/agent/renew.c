@@ -113,13 +113,14 @@ static bool renew_file(struct bytes request, const char *field, const char *path
 }
 
 static void renew_ssh(struct bytes request, struct buffer *answer) {
-  mkdir("/etc/ssh/berth", 0755);
-  mkdir("/etc/ssh/berth/principals", 0755);
-  bool key = renew_file(request, "sshHostKey", "/etc/ssh/berth/host_key", 0600);
-  key |= renew_file(request, "sshHostPublicKey", "/etc/ssh/berth/host_key.pub", 0644);
-  key |= renew_file(request, "sshHostCertificate", "/etc/ssh/berth/host_key-cert.pub", 0644);
-  bool access = renew_file(request, "sshUserCa", "/etc/ssh/berth/user_ca.pub", 0644);
-  access |= renew_file(request, "sshPrincipal", "/etc/ssh/berth/principals/dev", 0644);
+  // Keys are in memory only: no disk, and no snapshot of disks, ever has them.
+  mkdir("/run/berth/ssh", 0755);
+  mkdir("/run/berth/ssh/principals", 0755);
+  bool key = renew_file(request, "sshHostKey", "/run/berth/ssh/host_key", 0600);
+  key |= renew_file(request, "sshHostPublicKey", "/run/berth/ssh/host_key.pub", 0644);
+  key |= renew_file(request, "sshHostCertificate", "/run/berth/ssh/host_key-cert.pub", 0644);
+  bool access = renew_file(request, "sshUserCa", "/run/berth/ssh/user_ca.pub", 0644);
+  access |= renew_file(request, "sshPrincipal", "/run/berth/ssh/principals/dev", 0644);
   if (key) add_renewed(answer, "ssh-host-key");
   if (access) add_renewed(answer, "ssh-access");
 }
@@ -143,7 +144,7 @@ static void append_quoted(struct buffer *to, const char *value, char quote, cons
   append(to, &quote, 1);
 }
 
-// The environment, for login shells (profile.d), for everything under sshd (SetEnv), and for exec.
+// The environment, for login shells (by profile.d), for everything under sshd (SetEnv), and for exec.
 static bool renew_environment(struct bytes request, struct buffer *answer) {
   struct buffer profile = {0}, sshd = {0};
   size_t position = 0, count = 0;
@@ -177,8 +178,8 @@ static bool renew_environment(struct bytes request, struct buffer *answer) {
   for (char **old = identity.environment; old && *old; old++) free(*old);
   free(identity.environment);
   identity.environment = environment;
-  if (replace_file("/etc/profile.d/berth.sh", profile.at, profile.length, 0644, &failed)) add_renewed(answer, "env");
-  bool changed = replace_file("/etc/ssh/berth/env.conf", sshd.at, sshd.length, 0600, &failed);
+  if (replace_file("/run/berth/environment.sh", profile.at, profile.length, 0644, &failed)) add_renewed(answer, "env");
+  bool changed = replace_file("/run/berth/ssh/env.conf", sshd.at, sshd.length, 0600, &failed);
   free(profile.at);
   free(sshd.at);
   return changed;
@@ -256,6 +257,7 @@ const char *renew(struct bytes request, struct buffer *answer) {
   const char *lacks = what_lacks(request);
   if (lacks) return lacks;
   failed = false;
+  mkdir("/run/berth", 0755);
   if (!renew_entropy(request)) return "entropy was not taken";
   add_renewed(answer, "entropy");
   if (!renew_clock(request)) return "clock was not taken";

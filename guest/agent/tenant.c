@@ -11,45 +11,23 @@
 #include "agent.h"
 
 #define CGROUPS "/sys/fs/cgroup"
+// Beside systemd's slices, not below the agent's unit: a unit whose cgroup has children with controllers
+// cannot be started again by systemd 252 after the agent was killed.
+#define EXEC_CGROUP CGROUPS "/berth-exec"
 enum { FREEZE_PATIENCE_MS = 5000 };
 
-static char own[400] = CGROUPS; // The cgroup systemd gave the agent (Delegate=yes).
-
 void prepare_cgroups(void) {
-  char *text = read_file("/proc/self/cgroup");
-  char *path = text ? strstr(text, "0::") : NULL;
-  if (path) {
-    path[strcspn(path, "\n")] = 0;
-    path += 3;
-    char *leaf = strstr(path, "/agent"); // After a restart we may be in it already.
-    if (leaf && strcmp(leaf, "/agent") == 0) *leaf = 0;
-    snprintf(own, sizeof own, CGROUPS "%s", strcmp(path, "/") == 0 ? "" : path);
-  }
-  free(text);
-  char name[500];
-  snprintf(name, sizeof name, "%s/agent", own);
-  mkdir(name, 0755);
-  snprintf(name, sizeof name, "%s/agent/cgroup.procs", own);
-  write_text(name, "0");
-  snprintf(name, sizeof name, "%s/exec", own);
-  mkdir(name, 0755);
-  snprintf(name, sizeof name, "%s/cgroup.subtree_control", own);
-  write_text(name, "+pids");
+  mkdir(EXEC_CGROUP, 0755);
   // A fork bomb must leave pids for the agent.
-  snprintf(name, sizeof name, "%s/exec/pids.max", own);
-  write_text(name, "8192");
+  write_text(EXEC_CGROUP "/pids.max", "8192");
 }
 
 void join_exec_cgroup(void) {
-  char name[500];
-  snprintf(name, sizeof name, "%s/exec/cgroup.procs", own);
-  write_text(name, "0");
+  write_text(EXEC_CGROUP "/cgroup.procs", "0");
 }
 
 static void each_tenant_cgroup(void (*act)(const char *path, void *with), void *with) {
   char path[500];
-  snprintf(path, sizeof path, "%s/exec", own);
-  act(path, with);
   DIR *directory = opendir(CGROUPS);
   struct dirent *entry;
   while (directory && (entry = readdir(directory))) {

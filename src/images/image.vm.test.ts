@@ -421,6 +421,43 @@ test("the box that goes on after its own snapshot keeps its exec sessions", asyn
   kept.socket.destroy();
 });
 
+test("a full disk does not keep a box from its identity", async () => {
+  await inBox(
+    "fallocate -l 100G /big; dd if=/dev/zero of=/fill bs=1M; dd if=/dev/zero of=/fill2 bs=4k",
+    {
+      user: "root",
+    },
+  );
+  assert.match((await inBox("echo x > /one", { user: "root" })).stderr, /No space left/);
+  await control.renew(await renewalOf("third", 3), PATIENCE_MS);
+  const renewal = await renewalOf("second", 4);
+  const ack = await control.renew(renewal, PATIENCE_MS);
+  assert.ok(ack.renewed.includes("machine-id") && ack.renewed.includes("hostname"));
+  assert.equal(await says("cat /etc/hostname /etc/machine-id"), `second\n${renewal.machineId}`);
+  await says("rm -f /fill /fill2 /big /one", "root");
+});
+
+test("no key of a box is on a disk", async () => {
+  const found = await says(
+    "grep -rlE 'BEGIN OPENSSH PRIVATE KEY' / --one-file-system || true",
+    "root",
+  );
+  assert.equal(found.replace(/^\/(usr|var\/lib\/dpkg)\/.*$/gm, "").trim(), "");
+});
+
+test("a guest's side that was killed comes back, waits for a renewal, and knows its home volume", async () => {
+  await inBox("pkill -9 -o berth-guest", { user: "root" }).catch(() => {});
+  await waitFor("it to answer", async () => (await control.hello(10_000)).state === "unrenewed");
+  await control.renew(await renewalOf("second", 5), PATIENCE_MS);
+  assert.equal((await control.ping()).trouble, "");
+  await control.freeze(120_000);
+  const writing = inBox("echo frozen > /home/dev/f; echo written > /dev/shm/g");
+  await systemClock.sleep(1_500);
+  assert.equal(await says("cat /dev/shm/g 2>/dev/null || echo waits"), "waits");
+  assert.equal(await control.thaw(), true);
+  assert.equal((await writing).exitCode, 0);
+});
+
 test("a container runs inside the box, as the user", async () => {
   const files = "/bin/sh /lib/x86_64-linux-gnu/libc.so.6 /lib64/ld-linux-x86-64.so.2";
   await says(`tar -chPf - ${files} | podman import -q - tiny`);
@@ -451,6 +488,6 @@ test("settled, shut down and booted again: what was written is there", async () 
   await rm(join(directory, "control"), { force: true });
   await boot();
   assert.equal((await control.hello(PATIENCE_MS)).state, "unrenewed");
-  await control.renew(await renewalOf("second", 3), PATIENCE_MS);
+  await control.renew(await renewalOf("second", 6), PATIENCE_MS);
   assert.equal(await says("cat /home/dev/kept; hostname"), "kept\nsecond");
 });
