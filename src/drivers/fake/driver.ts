@@ -16,6 +16,7 @@ import {
   type StartOptions,
   type StartResult,
 } from "#drivers/driver.ts";
+import { fakeExecStream } from "#drivers/fake/exec-stream.ts";
 import type { FakeOp } from "#drivers/fake/faults.ts";
 import { identityFiles, runInGuest } from "#drivers/fake/guest.ts";
 import type { FakeBox, FakeHost } from "#drivers/fake/host.ts";
@@ -40,6 +41,7 @@ export interface FakeDriverOptions {
 }
 
 const COMPATIBILITY = "fake-1";
+const EXEC_PORT = 1;
 
 export function createFakeDriver(host: FakeHost, options: FakeDriverOptions): Driver {
   return new FakeDriver(host, options);
@@ -212,11 +214,12 @@ class FakeDriver implements Driver {
     return result;
   }
 
-  /** Every port of a fake guest sends back what it gets. */
-  async connect(boxId: BoxId, epoch: number, _port: number): Promise<Duplex> {
+  /** Port 1 is the exec server; every other port of a fake guest sends back what it gets. */
+  async connect(boxId: BoxId, epoch: number, port: number): Promise<Duplex> {
     const box = this.#expect(boxId, epoch);
     if (box.state !== "ready")
       throw new DriverError("guest_unreachable", `${boxId} is not ready`, true);
+    if (port === EXEC_PORT) return fakeExecStream((request) => this.exec(boxId, request));
     return new Duplex({
       read: () => {},
       write(chunk, _encoding, done) {

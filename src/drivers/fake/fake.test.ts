@@ -7,6 +7,7 @@ import type { BoxId, TemplateVersionId } from "#domain/ids.ts";
 import { testDriver } from "#drivers/conformance.ts";
 import { createFakeDriver } from "#drivers/fake/driver.ts";
 import { FakeHost } from "#drivers/fake/host.ts";
+import { runGuestExec } from "#drivers/qemu/guest-exec.ts";
 import { systemClock } from "#lib/clock.ts";
 import { Failpoints } from "#lib/failpoint.ts";
 
@@ -127,4 +128,18 @@ test("faults.json in the host's directory is read while it runs", () =>
     assert.equal((await driver.inspect(BOX))?.state, "down");
     await driver.start(RUN, SIGN);
     assert.ok((await driver.inspect(BOX))?.notices.some(({ code }) => code === "vmm_died"));
+  }));
+
+test("the exec server speaks the frames of a real guest", () =>
+  withHost(async (directory) => {
+    const driver = driverOf(new FakeHost(directory));
+    await driver.start(RUN, SIGN);
+    const options = { clock: systemClock, token: null };
+    const exec = async (request: Parameters<typeof runGuestExec>[1]) =>
+      runGuestExec(await driver.connect(BOX, 1, 1), request, options);
+    const told = await exec({ argv: ["tee", "/home/dev/x"], user: "dev", stdin: "hello" });
+    assert.deepEqual(told, { exitCode: 0, stdout: "hello", stderr: "" });
+    const read = await exec({ argv: ["cat", "/home/dev/x"], user: "dev" });
+    assert.equal(read.stdout, "hello");
+    assert.equal((await exec({ argv: ["sh", "-c", "exit 7"], user: "dev" })).exitCode, 7);
   }));

@@ -44,6 +44,8 @@ export function runInGuest(
     }
     case "hostname":
       return ok(`${box.run.identity.hostName}\n`);
+    case "echo":
+      return ok(`${args.join(" ")}\n`);
     case "false":
       return fail(1, "");
     case "sh":
