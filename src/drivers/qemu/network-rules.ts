@@ -149,7 +149,6 @@ table ${table} {
   }
   chain forward {
     type filter hook forward priority -5; policy accept;
-    iifname ${ours} ip daddr ${LINK_NETWORK} drop
     oifname ${ours} ct state established,related accept
     oifname ${ours} drop
   }

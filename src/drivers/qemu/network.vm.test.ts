@@ -163,6 +163,18 @@ table ip t {
     assert.equal(await dial(HOST_PUBLIC, 7999, guest), "silence");
     assert.equal(await dial(link.hostAddress, 7999, guest), "silence");
     assert.equal(await dial(otherLink.boxAddress, 22, guest), "silence");
+    // Without the host's rule the namespace itself would answer that nobody listens.
+    await run([
+      "ip",
+      "-netns",
+      WORLD,
+      "route",
+      "replace",
+      `${link.boxAddress}/32`,
+      "via",
+      HOST_PUBLIC,
+    ]);
+    assert.equal(await dial(link.boxAddress, 22, { netns: WORLD }), "silence");
   } finally {
     await run([...rules, "-f", "-"], { input: `flush ruleset\n${kept.stdout}` });
   }
@@ -174,9 +186,14 @@ test("look-ups go to the host's name server, and only to its port 53", async () 
   assert.equal(await dial(WORLD_PRIVATE, 53, guest), "EHOSTUNREACH");
 });
 
-test("a box cannot send in another's name", async () => {
+test("a box cannot send in another's name: not even one packet", async () => {
+  const nft = ["ip", "netns", "exec", WORLD, "nft"];
+  const count =
+    "table ip seen {\n chain c {\n type filter hook prerouting priority 0;\n ip saddr 10.0.2.0/24 counter\n }\n}\n";
+  await run([...nft, "-f", "-"], { input: count });
   const spoofed = { ...guest, localAddress: "10.0.2.99" };
   assert.equal(await dial(WORLD_PUBLIC, 80, spoofed), "silence");
+  assert.match((await run([...nft, "list", "ruleset"])).stdout, /counter packets 0 /);
 });
 
 test("the host's root reaches the box's ports, and the box sees its gateway", async () => {
@@ -185,7 +202,16 @@ test("the host's root reaches the box's ports, and the box sees its gateway", as
 
 test("nobody else reaches the box: no other user, no other machine", async () => {
   assert.equal(await dial(link.boxAddress, 22, { uid: 1000 }), "silence");
-  await run(["ip", "-netns", WORLD, "route", "add", `${link.boxAddress}/32`, "via", HOST_PUBLIC]);
+  await run([
+    "ip",
+    "-netns",
+    WORLD,
+    "route",
+    "replace",
+    `${link.boxAddress}/32`,
+    "via",
+    HOST_PUBLIC,
+  ]);
   assert.equal(await dial(link.boxAddress, 22, { netns: WORLD }), "silence");
 });
 

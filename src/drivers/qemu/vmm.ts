@@ -68,8 +68,7 @@ export class Vmms {
     const accelerator = await this.#host.accelerators.choose();
     const spare = record.slot === null ? await spares.take(boxId) : null;
     const slot = spare ?? (await slots.claim(boxId, record.slot));
-    await boxes.write({ ...record, slot, vmm: null }, false);
-    await failpoints.hit("driver.launch.claimed");
+    await failpoints.hit("driver.launch.claimed"); // The claim itself is a file.
     // As udev has it on most hosts: the VMM opens it under its own uid.
     if (accelerator.kind === "kvm") await chmod("/dev/kvm", 0o666);
     const uid = this.#host.uidBase + slot;
