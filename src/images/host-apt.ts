@@ -16,6 +16,7 @@ export const BUILD_PACKAGES = [
   "xz-utils",
   "zstd",
   "gcc",
+  "kmod",
   "libc6-dev",
 ] as const;
 
