@@ -302,8 +302,11 @@ test("before the renewal is acknowledged nothing reaches the box, and nothing co
   ) as { slot: number };
   const owner = host.runDir.slice(-6);
   assert.equal(await answers(boxLink(owner, record.slot).boxAddress, 22), false);
+  // The writer syncs ten times a second when it runs; the guest's kernel alone writes a few times at most.
+  assert.ok((await writesIn(box.boxId, 4_000)) < 5);
   await driver.start(box, { signHostKey });
   assert.equal(await answers(boxLink(owner, record.slot).boxAddress, 22), true);
+  await until("the writer runs", async () => (await writesIn(box.boxId, 2_000)) >= 5);
   await driver.destroy(box.boxId);
 });
 
@@ -395,6 +398,18 @@ test("nothing is left", async () => {
   await driver.sweep();
   assert.deepEqual(await host.leftovers(), []);
 });
+
+/** How often the home volume's file was seen changed. */
+async function writesIn(boxId: BoxId, durationMs: number): Promise<number> {
+  const path = join(host.stateDir, "boxes", boxId, "files", "home.qcow2");
+  const seen = new Set<string>();
+  const endMs = systemClock.monotonicMs() + durationMs;
+  while (systemClock.monotonicMs() < endMs) {
+    seen.add(`${(await stat(path, { bigint: true })).mtimeNs}`);
+    await systemClock.sleep(20);
+  }
+  return seen.size - 1;
+}
 
 async function crashAgent(call: Omit<CrashCall, "stateDir" | "imagesDir">): Promise<void> {
   await driver.close();
