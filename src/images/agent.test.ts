@@ -7,11 +7,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { run } from "#lib/run.ts";
+import { ensureBuildPackages } from "./host-apt.ts";
 import { GUEST_DIRECTORY } from "./recipe.ts";
 
 test("the guest's parsers take whatever bytes without a wrong access", async (t) => {
   const directory = await mkdtemp(join(tmpdir(), "berth-fuzz-"));
   t.after(() => rm(directory, { recursive: true }));
+  await ensureBuildPackages(run); // The compiler.
   const program = join(directory, "fuzz");
   const sources = ["test/fuzz.c", "agent/bytes.c", "agent/control.c"];
   const sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
