@@ -6,7 +6,7 @@ import { type TestContext, test } from "node:test";
 import type { Assignment, Assignments, BoxReport, Report } from "#contract/node-protocol.ts";
 import { createFakeDriver } from "#drivers/fake/driver.ts";
 import { FakeHost } from "#drivers/fake/host.ts";
-import { systemClock } from "#lib/clock.ts";
+import { type Clock, systemClock } from "#lib/clock.ts";
 import { Failpoints } from "#lib/failpoint.ts";
 import { silentLog } from "#lib/log.ts";
 import { Agent } from "#node/agent.ts";
@@ -76,12 +76,18 @@ async function scene(t: TestContext): Promise<Scene> {
   const desk = new Desk();
   const store = new MemoryStore();
   const failpoints = new Failpoints();
+  const ended = new AbortController();
+  // What a slow host still has to do when the test is over is not waited for.
+  const hostClock: Clock = {
+    ...systemClock,
+    sleep: (ms) => systemClock.sleep(ms, ended.signal),
+  };
   let stop = new AbortController();
   let running: Promise<void> = Promise.resolve();
   const start = (): Agent => {
     stop = new AbortController();
     const agent = new Agent({
-      driver: createFakeDriver(host, { clock: systemClock, failpoints }),
+      driver: createFakeDriver(host, { clock: hostClock, failpoints }),
       transport: desk,
       transfers: {
         upload: (input, { onProgress }) => upload(input, { store, failpoints, onProgress }),
@@ -119,6 +125,7 @@ async function scene(t: TestContext): Promise<Scene> {
     },
   };
   t.after(async () => {
+    ended.abort();
     stop.abort();
     await running;
     rmSync(directory, { recursive: true, force: true });
@@ -347,4 +354,41 @@ test("a bad copy of a snapshot is fetched again; without another copy the memory
   await until("the bad copy is gone", () => !host.hasSnapshot(PAUSE));
   await until("said", () => desk.heard.get(fork)?.fault?.retryable === false);
   assert.match(desk.heard.get(fork)?.fault?.message ?? "", /manifest/);
+});
+
+test("hooks run after a resume, and one that fails is a notice and no more", async (t) => {
+  const { desk, until } = await scene(t);
+  desk.want({ boxes: [assignment()] });
+  await until("ready", () => desk.heard.get(BOX)?.state === "ready");
+  const restSnapshot = { snapshotId: PAUSE, kind: "pause", withMemory: true } as const;
+  const paused = assignment({ desired: "paused", generation: 2, restSnapshot });
+  desk.want({ boxes: [paused], snapshots: [kept(PAUSE)] });
+  await until("paused", () => desk.snapshots.has(PAUSE) && desk.heard.get(BOX)?.state === "absent");
+  const source = { kind: "snapshot", snapshotId: PAUSE, withMemory: true } as const;
+  const hooks = { onResume: "exit 9", onFork: "exit 8" };
+  const fork = `box_${ID.replace(/.$/, "6")}`;
+  desk.want({
+    boxes: [
+      assignment({ epoch: 2, generation: 3, source, hooks }),
+      assignment({ boxId: fork, source, hooks }),
+    ],
+  });
+  const noticeOf = (boxId: string) =>
+    desk.heard.get(boxId)?.notices.find(({ code }) => code === "hook_failed")?.message ?? "";
+  await until("resumed", () => noticeOf(BOX).includes("exit code 9"));
+  await until("forked", () => noticeOf(fork).includes("exit code 8"));
+  assert.equal(desk.heard.get(BOX)?.state, "ready");
+  assert.equal(desk.heard.get(BOX)?.fault, null);
+});
+
+test("a box that is deleted while it is built goes before the step ends", async (t) => {
+  const { desk, host, failpoints, until } = await scene(t);
+  const slowDown = () => host.faults.set({ latencyMs: { exec: 3_600_000 } });
+  failpoints.arm("agent.build.marked", { kind: "run", run: slowDown });
+  const steps = [{ name: "long", user: "root" as const, argv: ["true"], timeoutMs: 7_200_000 }];
+  desk.want({ boxes: [assignment({ build: { steps } })] });
+  await until("it is built", () => desk.heard.get(BOX)?.build?.step === "long");
+  desk.want({ boxes: [assignment({ generation: 2, desired: "deleted" })] });
+  await until("it is gone", () => host.get(BOX) === null);
+  assert.equal(failpoints.hits("agent.build.step"), 0);
 });

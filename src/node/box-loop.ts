@@ -234,7 +234,7 @@ async function look(state: BoxState, ports: LoopPorts): Promise<Have> {
   const source = assignment?.source;
   const origin = source?.kind === "snapshot" ? keeper.find(source.snapshotId) : null;
   if (!assignment?.build) state.build = null;
-  else if (host?.state === "ready" && host.epoch === assignment.epoch)
+  else if (assignment.desired === "running" && isReady(state))
     state.build ??= await readBuild(ports.driver, boxId).catch(() => null);
   return {
     state: host?.state ?? "absent",
@@ -246,6 +246,10 @@ async function look(state: BoxState, ports: LoopPorts): Promise<Have> {
     // A guest that cannot be asked yet is asked again by the build itself.
     build: state.build?.mark ?? (assignment?.build ? "due" : "none"),
   };
+}
+
+function isReady({ assignment, host }: BoxState): boolean {
+  return host?.state === "ready" && host.epoch === assignment?.epoch;
 }
 
 function sourceIsHere({ source }: Assignment, keeper: SnapshotKeeper): boolean {

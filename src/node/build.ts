@@ -3,12 +3,14 @@
 
 import type { Assignment } from "#contract/node-protocol.ts";
 import type { BoxId } from "#domain/ids.ts";
-import type { Driver } from "#drivers/driver.ts";
+import type { Driver, ExecRequest } from "#drivers/driver.ts";
 import type { Failpoints } from "#lib/failpoint.ts";
 import type { BuildState } from "#node/box-state.ts";
 import { abortable } from "#node/limits.ts";
 
 const MARK_PATH = "/var/lib/berth-build";
+const MARK_MS = 30_000;
+const SETTLE_MS = 600_000;
 const LOG_MAX_CHARS = 64 * 1024;
 
 export interface BuildPorts {
@@ -19,7 +21,8 @@ export interface BuildPorts {
 
 /** Asks the guest how far its build came. */
 export async function readBuild(driver: Driver, boxId: BoxId): Promise<BuildState> {
-  const found = await driver.exec(boxId, { argv: ["cat", MARK_PATH], user: "root" });
+  const request = { argv: ["cat", MARK_PATH], user: "root", timeoutMs: MARK_MS };
+  const found = await driver.exec(boxId, request);
   const text = found.exitCode === 0 ? found.stdout.trim() : "";
   if (text === "") return { ...EMPTY, mark: "due" };
   if (text === "begun") return { ...EMPTY, mark: "interrupted" };
@@ -37,12 +40,14 @@ export async function runBuild(
 ): Promise<BuildState> {
   const { driver, failpoints, onProgress } = ports;
   const boxId = assignment.boxId as BoxId;
+  const exec = (request: ExecRequest) => abortable(driver.exec(boxId, request), signal);
   const mark = async (text: string): Promise<void> => {
-    const request = { argv: ["tee", MARK_PATH], user: "root", stdin: text };
-    const done = await driver.exec(boxId, request);
+    const done = await exec({
+      ...{ argv: ["tee", MARK_PATH], user: "root", stdin: text, timeoutMs: MARK_MS },
+    });
     if (done.exitCode !== 0) throw new Error(`${MARK_PATH}: ${done.stderr}`);
   };
-  const before = await readBuild(driver, boxId);
+  const before = await abortable(readBuild(driver, boxId), signal);
   if (before.mark !== "due") return before;
   await mark("begun");
   await failpoints.hit("agent.build.marked");
@@ -52,7 +57,7 @@ export async function runBuild(
     log = tail(`${log}==> ${step.name}\n`);
     onProgress({ ...EMPTY, mark: "due", step: step.name, log });
     const { argv, user, timeoutMs } = step;
-    const done = await abortable(driver.exec(boxId, { argv, user, timeoutMs }), signal);
+    const done = await exec({ argv, user, timeoutMs });
     log = tail(`${log}${done.stdout}${done.stderr}`);
     await failpoints.hit("agent.build.step");
     if (done.exitCode === 0) continue;
@@ -62,9 +67,9 @@ export async function runBuild(
   }
   // What is in the page cache and could be read again would only make the snapshot larger.
   const settle = "sync; echo 3 > /proc/sys/vm/drop_caches; exit 0";
-  await driver.exec(boxId, { argv: ["sh", "-c", settle], user: "root" });
+  await exec({ argv: ["sh", "-c", settle], user: "root", timeoutMs: SETTLE_MS });
   await mark("done");
-  await driver.exec(boxId, { argv: ["sync"], user: "root" });
+  await exec({ argv: ["sync"], user: "root", timeoutMs: SETTLE_MS });
   return { mark: "settled", step: null, log, error: null, isDone: true };
 }
 

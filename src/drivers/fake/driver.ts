@@ -204,7 +204,9 @@ class FakeDriver implements Driver {
   }
 
   async exec(boxId: BoxId, request: ExecRequest): Promise<ExecResult> {
-    await this.#delay("exec");
+    const { timeoutMs = Number.POSITIVE_INFINITY } = request;
+    if (await this.#delay("exec", timeoutMs))
+      throw new DriverError("guest_unreachable", `${boxId} did not answer in time`, true);
     const box = this.#host.get(boxId);
     if (box?.state !== "ready")
       throw new DriverError("guest_unreachable", `${boxId} is not ready`, true);
@@ -276,9 +278,11 @@ class FakeDriver implements Driver {
     }
   }
 
-  async #delay(op: FakeOp): Promise<void> {
+  /** True when it would have taken longer than `maxMs`. */
+  async #delay(op: FakeOp, maxMs = Number.POSITIVE_INFINITY): Promise<boolean> {
     const ms = this.#host.faults.latencyMsOf(op);
-    if (ms > 0) await this.#clock.sleep(ms);
+    if (ms > 0) await this.#clock.sleep(Math.min(ms, maxMs));
+    return ms > maxMs;
   }
 
   async #prepare(run: BoxRun): Promise<FakeBox> {
