@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { Option } from "commander";
 import type { Box, WaitGoal } from "#sdk/client.ts";
 import { boxDetails, boxTable } from "./box-text.ts";
-import { CliError } from "./exit.ts";
+import { confirm } from "./confirm.ts";
 import {
   collect,
   collectPair,
@@ -207,7 +207,9 @@ function addDelete(program: Command, session: Session): void {
     .argument("<box...>", "names or ids")
     .option("-y, --yes", "do not ask (a script is never asked)")
     .action(async (refs: string[], options: DeleteOptions) => {
-      await confirmDelete(session, refs, options.yes === true);
+      const all = refs.length === 1 ? "it" : "them";
+      const question = `Delete ${refs.join(", ")} with everything in ${all}, for good?`;
+      await confirm(session, question, options);
       const client = await session.client();
       const boxes = await forEachBox(refs, async (ref) => (await client.boxes.delete(ref)).box);
       await finish(session, boxes, "deleted", options);
@@ -216,18 +218,6 @@ function addDelete(program: Command, session: Session): void {
     "berth delete web",
     "berth delete try-a try-b --yes",
   ]);
-}
-
-async function confirmDelete(
-  session: Session,
-  refs: readonly string[],
-  isSure: boolean,
-): Promise<void> {
-  if (isSure || !session.terminal.canAsk) return;
-  const answer = await session.terminal.ask(
-    `Delete ${refs.join(", ")} with everything in ${refs.length === 1 ? "it" : "them"}, for good? [y/N] `,
-  );
-  if (!/^y(es)?$/i.test(answer.trim())) throw new CliError("nothing was deleted.", { next: null });
 }
 
 interface WaitCommandOptions extends OutputOptions {

@@ -180,7 +180,7 @@ test("a person is asked before a delete, a script is not", async () => {
   await ok(["create", "precious"]);
   const no = await run(["delete", "precious"], { answer: "n" });
   assert.equal(no.code, EXIT.failed);
-  assert.match(no.err, /Delete precious.*nothing was deleted/);
+  assert.match(no.err, /Delete precious.*nothing was done/);
   assert.equal((await json<Box>(["show", "precious"])).phase, "running");
   assert.equal((await run(["delete", "precious"], { answer: "y" })).code, EXIT.ok);
 });
@@ -229,6 +229,13 @@ test("nodes are listed, and a join token is printed alone", async () => {
   );
   assert.match(await ok(["node", "join-token"]), /^berth_[A-Za-z0-9_-]{43}\n$/);
   assert.match(await ok(["node", "list"]), /NAME +STATE/);
+});
+
+test("a node is removed only after a yes", async () => {
+  const unknown = await run(["node", "remove", "nobody"]);
+  assert.equal(unknown.code, EXIT.failed);
+  assert.equal((await run(["node", "remove", "vm"], { answer: "no" })).code, EXIT.failed);
+  assert.equal((await json<Node[]>(["node", "list"])).length, 1);
 });
 
 test("names are completed from this API", async () => {

@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import type { Node } from "#sdk/client.ts";
+import { confirm } from "./confirm.ts";
 import { type OutputOptions, parseCount, withExamples, withOutput } from "./options.ts";
 import { everyPage } from "./pages.ts";
 import type { Session } from "./session.ts";
@@ -25,6 +26,7 @@ export function addNodeCommands(program: Command, session: Session): void {
     });
   withExamples(withOutput(list), ["berth node list"]);
   addJoinToken(group, session);
+  addRemove(group, session);
   addSchedulable(
     group,
     session,
@@ -33,6 +35,22 @@ export function addNodeCommands(program: Command, session: Session): void {
     false,
   );
   addSchedulable(group, session, "uncordon", "let new boxes onto a node again", true);
+}
+
+function addRemove(group: Command, session: Session): void {
+  const command = group
+    .command("remove")
+    .summary("remove a node that will not come back; what was only on it is lost")
+    .argument("<node>", "name or id")
+    .option("-y, --yes", "do not ask (a script is never asked)")
+    .action(async (ref: string, options: OutputOptions & { readonly yes?: boolean }) => {
+      const question = `Remove ${ref}? Its boxes start elsewhere from what is durable; what was only on it is lost.`;
+      await confirm(session, question, options);
+      const client = await session.client();
+      const node = await client.nodes.delete(ref);
+      session.print(options, node, () => `${node.name}\n`);
+    });
+  withExamples(withOutput(command), ["berth node remove host-2"]);
 }
 
 interface JoinTokenOptions extends OutputOptions {
