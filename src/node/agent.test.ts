@@ -392,3 +392,21 @@ test("a box that is deleted while it is built goes before the step ends", async 
   await until("it is gone", () => host.get(BOX) === null);
   assert.equal(failpoints.hits("agent.build.step"), 0);
 });
+
+test("a step that takes too long fails the build; one that breaks off again and again does too", async (t) => {
+  const { desk, host, failpoints, until } = await scene(t);
+  const slowDown = () => host.faults.set({ latencyMs: { exec: 10 } });
+  failpoints.arm("agent.build.marked", { kind: "run", run: slowDown });
+  const step = { name: "long", user: "root" as const, argv: ["true"], timeoutMs: 1 };
+  desk.want({ boxes: [assignment({ build: { steps: [step] } })] });
+  await until("it failed", () =>
+    /'long'.* over 1 ms/.test(desk.heard.get(BOX)?.build?.error ?? ""),
+  );
+
+  host.faults.clear();
+  const second = `box_${ID.replace(/.$/, "7")}`;
+  const breakOff = () => host.killVmm(second);
+  failpoints.arm("agent.build.marked", { kind: "run", run: breakOff }, 100);
+  desk.want({ boxes: [assignment({ boxId: second, build: { steps: [step] } })] });
+  await until("it is given up", () => /broke off/.test(desk.heard.get(second)?.build?.error ?? ""));
+});

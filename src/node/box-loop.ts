@@ -18,7 +18,7 @@ import type { Clock } from "#lib/clock.ts";
 import type { Failpoints } from "#lib/failpoint.ts";
 import type { Log } from "#lib/log.ts";
 import { activityOf, type BoxState } from "#node/box-state.ts";
-import { readBuild, runBuild } from "#node/build.ts";
+import { failedBuild, readBuild, runBuild } from "#node/build.ts";
 import { runHook } from "#node/hooks.ts";
 import { abortable, type Turnstile } from "#node/limits.ts";
 import type { SnapshotKeeper } from "#node/snapshot-keeper.ts";
@@ -48,6 +48,7 @@ export interface LoopPorts {
 }
 
 const SHUTDOWN_MS = 90_000;
+const BUILD_TRIES = 3;
 
 /** `again`: look again at once; otherwise at that time, or when something changes (null). */
 export type StepResult = "again" | { readonly untilMs: number | null };
@@ -148,11 +149,16 @@ async function act(
         ports.onChange();
       };
       const built = { driver, failpoints, onProgress };
-      state.build = await runBuild(state.assignment!, built, signal).catch((error) => {
-        // Its steps are in an unknown place: the guest's mark says "begun", and the build starts over.
+      try {
+        state.build = await runBuild(state.assignment!, built, signal);
+      } catch (error) {
         state.build = null;
-        throw error;
-      });
+        if (signal.aborted) throw error;
+        // Its steps are in an unknown place: the guest's mark says "begun", and the build starts over.
+        state.brokenBuilds += 1;
+        if (state.brokenBuilds < BUILD_TRIES) throw error;
+        state.build = failedBuild(`it broke off ${BUILD_TRIES} times: ${(error as Error).message}`);
+      }
       return;
     }
     case "none":

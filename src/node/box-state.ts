@@ -35,6 +35,8 @@ export interface BoxState {
   /** The driver was asked how the box came up, after a restart of the agent. */
   isAdopted: boolean;
   build: BuildState | null;
+  /** How often a build of this epoch broke off, other than by a step that failed. */
+  brokenBuilds: number;
   /** Of this agent: hooks and snapshots that failed. */
   notices: Notice[];
   /** Snapshots that were given up, with what the control plane is told of each. */
@@ -55,6 +57,7 @@ export function newBoxState(boxId: string): BoxState {
     renewal: null,
     isAdopted: false,
     build: null,
+    brokenBuilds: 0,
     notices: [],
     givenUp: new Map(),
     abort: null,

@@ -57,11 +57,12 @@ export async function runBuild(
     log = tail(`${log}==> ${step.name}\n`);
     onProgress({ ...EMPTY, mark: "due", step: step.name, log });
     const { argv, user, timeoutMs } = step;
-    const done = await exec({ argv, user, timeoutMs });
+    const done = await exec({ argv, user, timeoutMs }).catch(stepTroubles);
     log = tail(`${log}${done.stdout}${done.stderr}`);
     await failpoints.hit("agent.build.step");
     if (done.exitCode === 0) continue;
-    const error = `step '${step.name}' ended with exit code ${done.exitCode}`;
+    const how = done.exitCode === null ? "" : ` ended with exit code ${done.exitCode}`;
+    const error = `step '${step.name}'${how || `: ${done.stderr.trim()}`}`;
     await mark(error);
     return { mark: "settled", step: step.name, log, error, isDone: false };
   }
@@ -71,6 +72,17 @@ export async function runBuild(
   await mark("done");
   await exec({ argv: ["sync"], user: "root", timeoutMs: SETTLE_MS });
   return { mark: "settled", step: null, log, error: null, isDone: true };
+}
+
+/** A step that takes too long, or cannot be started, is the template's fault. */
+function stepTroubles(error: Error & { code?: string }) {
+  if (error.code !== "timeout" && error.code !== "cannot_start") throw error;
+  return { exitCode: null, stdout: "", stderr: `${error.message}\n` };
+}
+
+/** For a build that cannot go on here. */
+export function failedBuild(error: string): BuildState {
+  return { ...EMPTY, mark: "settled", error };
 }
 
 function tail(log: string): string {

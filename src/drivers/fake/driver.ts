@@ -206,7 +206,7 @@ class FakeDriver implements Driver {
   async exec(boxId: BoxId, request: ExecRequest): Promise<ExecResult> {
     const { timeoutMs = Number.POSITIVE_INFINITY } = request;
     if (await this.#delay("exec", timeoutMs))
-      throw new DriverError("guest_unreachable", `${boxId} did not answer in time`, true);
+      throw Object.assign(new Error(`program ran over ${timeoutMs} ms`), { code: "timeout" });
     const box = this.#host.get(boxId);
     if (box?.state !== "ready")
       throw new DriverError("guest_unreachable", `${boxId} is not ready`, true);
