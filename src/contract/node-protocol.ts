@@ -67,6 +67,8 @@ export const assignmentSchema = z.object({
   templateVersionId: z.string(),
   source: sourceSchema,
   identity: identitySchema,
+  /** It ran on this node in this epoch: when nothing is left of it, that is a loss to be told. */
+  ranHere: z.boolean(),
   /** The snapshot to come to rest as, when desired is paused or stopped. */
   restSnapshot: wantedSnapshotSchema.nullable(),
   /** Snapshots wanted while the box runs (fork, checkpoint, prebuild), oldest first. */

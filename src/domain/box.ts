@@ -81,6 +81,7 @@ export interface Notice {
     | "guest_shut_down" // the guest powered itself off
     | "renewal_failed" // the guest did not acknowledge its identity
     | "snapshot_failed"
+    | "state_lost" // nothing was left of a box that ran here: it began again from its source
     | "hook_failed";
   readonly message: string;
   readonly atMs: number;

@@ -155,6 +155,7 @@ function assignment(change: Partial<Assignment> = {}): Assignment {
     },
     restSnapshot: null,
     wantedSnapshots: [],
+    ranHere: false,
     build: null,
     hooks: { onResume: null, onFork: null },
     ...change,
@@ -409,4 +410,15 @@ test("a step that takes too long fails the build; one that breaks off again and 
   failpoints.arm("agent.build.marked", { kind: "run", run: breakOff }, 100);
   desk.want({ boxes: [assignment({ boxId: second, build: { steps: [step] } })] });
   await until("it is given up", () => /broke off/.test(desk.heard.get(second)?.build?.error ?? ""));
+});
+
+test("a box of which its host lost everything begins again, and says so", async (t) => {
+  const { desk, host, until } = await scene(t);
+  desk.want({ boxes: [assignment()] });
+  await until("ready", () => desk.heard.get(BOX)?.state === "ready");
+  assert.deepEqual(desk.heard.get(BOX)?.notices, []);
+  desk.want({ boxes: [assignment({ ranHere: true })] });
+  host.remove(BOX);
+  const isTold = () => desk.heard.get(BOX)?.notices.some(({ code }) => code === "state_lost");
+  await until("it is told", () => isTold() === true && desk.heard.get(BOX)?.state === "ready");
 });

@@ -2,7 +2,7 @@
 // the agent's loops and by the simulation; never twice at once for the same box.
 
 import type { Assignment, SnapshotReport } from "#contract/node-protocol.ts";
-import type { BoxRun, BoxSource } from "#domain/box.ts";
+import type { BoxRun, BoxSource, Notice } from "#domain/box.ts";
 import { releasesCompute } from "#domain/box.ts";
 import {
   type Action,
@@ -12,7 +12,7 @@ import {
   type Want,
   type WantedSnapshot,
 } from "#domain/decide.ts";
-import type { SnapshotId } from "#domain/ids.ts";
+import type { BoxId, SnapshotId } from "#domain/ids.ts";
 import { type Driver, DriverError } from "#drivers/driver.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Failpoints } from "#lib/failpoint.ts";
@@ -181,6 +181,8 @@ async function start(
   });
   await abortable(ensured, signal);
   const leave = await ports.starts.enter(signal);
+  const isLost =
+    assignment.ranHere && !assignment.build && (await driver.inspect(boxId as BoxId)) === null;
   const source = assignment.source as BoxSource;
   const release = source.kind === "snapshot" ? keeper.hold(source.snapshotId) : () => {};
   try {
@@ -193,6 +195,7 @@ async function start(
     const { renewed, sshHostKey, at } = renewal;
     state.renewal = { renewed: [...renewed], sshHostKey, at };
     state.started = { how, phases: { ...phases } };
+    if (isLost) state.notices.push(lossNotice(source, ports.clock.nowMs()));
     if (how !== "restored") return;
     const { onResume, onFork } = assignment.hooks;
     const command = origin?.boxId === boxId ? onResume : onFork;
@@ -208,6 +211,12 @@ async function start(
     leave();
     release();
   }
+}
+
+function lossNotice(source: BoxSource, atMs: number): Notice {
+  const origin = source.kind === "image" ? "its image" : `the snapshot ${source.snapshotId}`;
+  const message = `nothing was left of it on its node: it began again from ${origin}, and what came later is lost`;
+  return { code: "state_lost", message, atMs };
 }
 
 function runOf(assignment: Assignment): BoxRun {

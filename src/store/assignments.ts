@@ -80,6 +80,7 @@ interface AssignmentRow {
   version_env: Record<string, string>;
   hooks: Assignment["hooks"];
   build: NonNullable<Assignment["build"]>;
+  ran_here: boolean;
   rest_id: string | null;
   rest_kind: SnapshotKind | null;
   rest_with_memory: boolean | null;
@@ -94,7 +95,7 @@ async function readBoxAssignments(
   const { rows } = await sql<AssignmentRow>`
     select b.id, b.name, b.epoch, b.generation, b.desired, b.boot_serial, b.spec, b.image_digest,
       b.template_version_id, b.machine_id, b.env, b.kind, b.forked_from_id, b.source_snapshot_id,
-      b.source_with_memory, v.env as version_env, v.hooks, v.build,
+      b.source_with_memory, b.started is not null as ran_here, v.env as version_env, v.hooks, v.build,
       r.id as rest_id, r.kind as rest_kind, r.with_memory as rest_with_memory,
       coalesce((select jsonb_agg(jsonb_build_object('snapshotId', w.id, 'kind', w.kind,
           'withMemory', w.with_memory) order by w.created_at, w.id)
@@ -142,6 +143,7 @@ function toAssignment(row: AssignmentRow, context: AssignmentContext): Assignmen
             withMemory: row.rest_with_memory ?? false,
           },
     wantedSnapshots: row.wanted,
+    ranHere: row.ran_here,
     // Set-up runs where the box began from the bare image: in a builder, or without a prebuild.
     build:
       row.source_snapshot_id === null && (row.kind === "builder" || row.build.steps.length > 0)

@@ -168,7 +168,7 @@ class Simulation {
     else if (kind === "time") this.#world.nowMs += this.#random.below(20_000);
     else await this.#faultStep();
     this.#look();
-    if (this.#depth === 0 && this.#random.chance(0.15)) await this.#listen();
+    if (this.#depth === 0 && this.#random.chance(0.08)) await this.#listen();
     if (this.#violations.length > 0 && this.#depth === 0)
       throw new Error(this.#violations.join("\n"));
   }
@@ -439,6 +439,8 @@ class Simulation {
   #checkView(model: BoxModel, view: BoxView): void {
     const problem = model.heard(view);
     if (problem) this.#violations.push(`${model.boxId} ${problem}`);
+    if (view.notices.some(({ code }) => code === "state_lost"))
+      this.#violations.push(`${model.boxId} was lost, although no host lost anything`);
     const isAtRest = ["paused", "stopped", "deleted"].includes(view.phase);
     const runs = this.#running.get(model.boxId);
     if (isAtRest && runs)
@@ -562,7 +564,7 @@ const NO_CHANCES: Chances = {
   ...{ agentCrash: 0, serverCrash: 0, message: 0, nested: 0, vmmDeath: 0, driverFault: 0 },
 };
 
-const STEPS = { user: 9, tenant: 10, loop: 18, agent: 60, time: 3, fault: 4 } as const;
+const STEPS = { user: 12, tenant: 12, loop: 11, agent: 60, time: 3, fault: 5 } as const;
 const LOOPS = { place: 8, settle: 4, builds: 2, remove: 2, expire: 1 } as const;
 const AGENT = {
   pull: 5,
