@@ -1,15 +1,12 @@
 // The agent of this host as a process: driver, object store, line to the control plane, links to gateways.
 
-import { mkdir, readdir, stat, statfs } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, statfs } from "node:fs/promises";
 import type { Driver } from "#drivers/driver.ts";
 import { createFakeDriver } from "#drivers/fake/driver.ts";
 import { FakeHost } from "#drivers/fake/host.ts";
 import { createQemuDriver } from "#drivers/qemu/driver.ts";
 import { ensureReflinkDirectory } from "#drivers/qemu/reflink-fs.ts";
-import { ensureBaseImage } from "#images/build.ts";
-import { BASES, baseImageDigest } from "#images/recipe.ts";
-import { Agent, type AgentOptions } from "#node/agent.ts";
+import { Agent } from "#node/agent.ts";
 import { GatewayLinks } from "#node/gateway-link.ts";
 import { createHttpsTransport } from "#node/https-transport.ts";
 import { joinNode, type NodeIdentity, readNodeIdentity } from "#node/identity.ts";
@@ -19,6 +16,7 @@ import { openDirectoryStore } from "#objects/directory-store.ts";
 import { readAuthority } from "./authority.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { installationIn } from "./installation.ts";
+import { nodeImages, noImages } from "./node-images.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 
 const GIB = 1024 ** 3;
@@ -36,7 +34,7 @@ export async function startNode(context: RoleContext): Promise<RunningRole> {
     driver,
     transport,
     transfers: workerTransfers(store, failpoints),
-    images: config.driver === "fake" ? noImages() : imagesOf(context),
+    images: config.driver === "fake" ? noImages() : nodeImages(context),
     clock,
     log,
     failpoints,
@@ -107,42 +105,4 @@ async function openDriver(context: RoleContext): Promise<Driver> {
     log,
     failpoints,
   });
-}
-
-/** Base images of this version's recipes; the cache names them by their digest. */
-function imagesOf({ config, run, log, clock, failpoints }: RoleContext): AgentOptions["images"] {
-  const cacheDir = config.imageCacheDir;
-  return {
-    list: async () => {
-      const names = await readdir(cacheDir).catch(() => []);
-      const whole = await Promise.all(
-        names
-          .filter((name) => /^[0-9a-f]{64}$/.test(name))
-          .map(async (name) =>
-            stat(join(cacheDir, name, "meta.json")).then(
-              () => [`sha256:${name}`],
-              () => [],
-            ),
-          ),
-      );
-      return whole.flat();
-    },
-    ensure: async (digest, onProgress) => {
-      for (const base of BASES) {
-        if ((await baseImageDigest(base)) !== digest) continue;
-        await ensureBaseImage(base, { cacheDir, run, log, clock, failpoints, onProgress });
-        return;
-      }
-      throw new Error(
-        `no base image of this version of Berth has digest ${digest}: build a new version of the template`,
-      );
-    },
-  };
-}
-
-function noImages(): AgentOptions["images"] {
-  return {
-    list: () => Promise.all(BASES.map((base) => baseImageDigest(base))),
-    ensure: async () => {},
-  };
 }
