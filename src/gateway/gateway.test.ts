@@ -259,6 +259,10 @@ test("the node refuses what the gateway believes wrongly", async () => {
   }, "announced again");
   doors.driver.boxes.set(BOX, { epoch: epoch + 1, state: "ready" });
   await assert.rejects(open(PORT.echo), refused(409, "box_moved"));
+  const ticket = await doors.mint();
+  const { gatewayUrl } = doors;
+  const console = openStream({ gatewayUrl, ticket, boxId: BOX, door: { console: true } });
+  await assert.rejects(console, refused(409, "box_moved"));
   doors.driver.boxes.set(BOX, { epoch: epoch + 1, state: "down" });
   await assert.rejects(open(PORT.echo), refused(404, "box_not_here"));
   doors.driver.boxes.set(BOX, { epoch: epoch + 1, state: "ready" });
