@@ -117,7 +117,7 @@ export async function buildImage(config: Config, progress: Progress): Promise<vo
   } catch (error) {
     line.fail("could not be built");
     throw new CliError(`the base image could not be built: ${(error as Error).message}`, {
-      next: "Berth builds it from Debian's archive as apt on this machine is set up to reach it. Correct that and run `berth up` again.",
+      next: "It is built from Debian's archive, as apt on this machine reaches it. Correct what is said above, then run `berth up` again.",
       cause: error,
     });
   }

@@ -6,6 +6,7 @@ import { createFakeDriver } from "#drivers/fake/driver.ts";
 import { FakeHost } from "#drivers/fake/host.ts";
 import { createQemuDriver } from "#drivers/qemu/driver.ts";
 import { ensureReflinkDirectory } from "#drivers/qemu/reflink-fs.ts";
+import { BASES, baseImageDigest } from "#images/recipe.ts";
 import { Agent } from "#node/agent.ts";
 import { GatewayLinks } from "#node/gateway-link.ts";
 import { createHttpsTransport } from "#node/https-transport.ts";
@@ -27,6 +28,12 @@ export async function startNode(context: RoleContext): Promise<RunningRole> {
   const { config, clock, log, failpoints } = context;
   const stop = new AbortController();
   const identity = await ensureIdentity(config);
+  const images = config.driver === "fake" ? noImages() : nodeImages(context);
+  // The driver finds out how to run boxes by booting a guest, for which it needs an image.
+  if ((await images.list()).length === 0)
+    await images.ensure(await baseImageDigest(BASES[0] ?? ""), (step) =>
+      log.info({ step }, "image"),
+    );
   const driver = await openDriver(context);
   const store = await openDirectoryStore({ root: identity.objectStore.path, failpoints });
   const transport = createHttpsTransport(config.nodeApiUrl, identity);
@@ -34,7 +41,7 @@ export async function startNode(context: RoleContext): Promise<RunningRole> {
     driver,
     transport,
     transfers: workerTransfers(store, failpoints),
-    images: config.driver === "fake" ? noImages() : nodeImages(context),
+    images,
     clock,
     log,
     failpoints,

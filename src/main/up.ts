@@ -34,6 +34,9 @@ export async function up(session: Session, options: UpOptions): Promise<void> {
   else {
     await prepareMachine(installed, terminal);
     await writeSettings(installed);
+    // Before the node starts: it finds out how to run boxes by booting a guest from it.
+    if (config.driver === "qemu")
+      await withProgress(terminal, (progress) => buildImage(config, progress));
     await startSupervisor(config, installation, terminal);
   }
   session.use(await ensureCredentials(config));
@@ -51,18 +54,22 @@ export async function up(session: Session, options: UpOptions): Promise<void> {
 
 async function bringUp(session: Session, installed: Installed, firstBox: boolean): Promise<void> {
   const { terminal } = session;
-  const progress = new Progress(terminal);
-  const box = await (async () => {
-    try {
-      await waitUntilUp(session, installed, progress);
-      if (installed.config.driver === "qemu") await buildImage(installed.config, progress);
-    } finally {
-      await progress.close();
-    }
-    await ensureDefaultTemplate(session);
-    return firstBox ? await createFirstBox(session) : null;
-  })();
+  await withProgress(terminal, (progress) => waitUntilUp(session, installed, progress));
+  await ensureDefaultTemplate(session);
+  const box = firstBox ? await createFirstBox(session) : null;
   await printGreeting(session, installed, box);
+}
+
+async function withProgress(
+  terminal: Terminal,
+  work: (progress: Progress) => Promise<void>,
+): Promise<void> {
+  const progress = new Progress(terminal);
+  try {
+    await work(progress);
+  } finally {
+    await progress.close();
+  }
 }
 
 /** How the user starts this command: by name when it is in PATH, else by path. */
