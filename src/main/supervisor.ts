@@ -121,7 +121,8 @@ export async function spawnDetached(
     child.unref();
     for (;;) {
       const record = await readLiving(options.recordPath);
-      if (record) return record;
+      // Another process's record: ours is about to find that out, and ends.
+      if (record && (record.pid === child.pid || ended !== null)) return record;
       if (ended !== null)
         throw new Error(`ended at its start (${ended}): see the end of ${options.logPath}`);
       await options.clock.sleep(20);
