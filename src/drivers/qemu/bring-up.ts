@@ -8,7 +8,10 @@ import { DriverError, type StartOptions, type StartResult } from "../driver.ts";
 import { type BoxRecord, withNotice } from "./box-record.ts";
 import { BOX_FILES, clearConsole, clearRam, OLD_CONSOLE } from "./disk.ts";
 import { GuestControlError } from "./guest-control.ts";
+import { runGuestExec } from "./guest-exec.ts";
 import type { Host } from "./host.ts";
+import { boxLink } from "./network-rules.ts";
+import { EXEC_PORT, openPort } from "./ports.ts";
 import { STATE_FILE } from "./snapshot-dir.ts";
 import type { Vmms } from "./vmm.ts";
 
@@ -16,6 +19,7 @@ import type { Vmms } from "./vmm.ts";
 const BOOT_TIMEOUT_MS = 300_000;
 const RESTORE_TIMEOUT_MS = 60_000;
 const RENEW_TIMEOUT_MS = 120_000;
+const DISKS_TIMEOUT_MS = 60_000;
 const GIB = 1024 ** 3;
 
 /** Milliseconds per phase, in the order in which they passed. */
@@ -145,8 +149,11 @@ export async function renew(
     ),
   );
   await host.failpoints.hit("driver.renew.acknowledged");
-  if (record.mustGrow) await answered(record, () => guest.grow());
   await host.networks.open(record.slot);
+  if (record.mustGrow) {
+    await seeDisks(host, record, execToken);
+    await answered(record, () => guest.grow());
+  }
   phases.end("renew");
   const ready: BoxRecord = {
     ...record,
@@ -168,6 +175,26 @@ export async function renew(
   await host.boxes.write(ready, true);
   await host.failpoints.hit("driver.renew.recorded");
   return ready;
+}
+
+/** Waits until the guest's kernel has seen its disks grow: it is told by an interrupt, some time after the VMM knew. */
+async function seeDisks(host: Host, record: BoxRecord, execToken: string): Promise<void> {
+  const { rootDiskGib, homeDiskGib } = record.run.spec;
+  const { boxAddress } = boxLink(host.owner, record.slot ?? -1);
+  const argv = ["cat", "/sys/block/vda/size", "/sys/block/vdb/size"];
+  const endMs = host.clock.monotonicMs() + DISKS_TIMEOUT_MS;
+  for (;;) {
+    const stream = await openPort(boxAddress, EXEC_PORT, execToken, host.clock);
+    const request = { argv, user: "root" };
+    const { stdout } = await runGuestExec(stream, request, { clock: host.clock, token: null });
+    const [root = 0, home = 0] = stdout.split("\n").map((sectors) => Number(sectors) * 512);
+    if (root >= rootDiskGib * GIB && home >= homeDiskGib * GIB) return;
+    if (host.clock.monotonicMs() > endMs) {
+      const message = `box ${record.run.boxId}: its disks did not grow: ${stdout.trim()} sectors`;
+      throw new DriverError("guest_unreachable", message, true);
+    }
+    await host.clock.sleep(50);
+  }
 }
 
 /** Signs while the VMM comes up; the rejection is seen by whoever awaits it. */
