@@ -175,6 +175,19 @@ test("a client that vanishes closes the box's side", async () => {
   await until(() => socket.destroyed, "closed inside");
 });
 
+test("clients that come and break off in thousands do not cost the node its link", async () => {
+  const closed: number[] = [];
+  const { connected } = doors.links;
+  for (let round = 0; round < 30; round += 1) {
+    const streams = await Promise.all(Array.from({ length: 50 }, () => open(PORT.echo)));
+    for (const stream of streams) stream.destroy();
+    await until(() => doors.gateway.status().streams === 0, "all are closed");
+    if (doors.gateway.status().nodes !== 1) closed.push(round);
+  }
+  assert.deepEqual(closed, []);
+  assert.deepEqual(doors.links.connected, connected);
+});
+
 test("a port where nothing listens is refused before the stream opens", async () => {
   await assert.rejects(open(PORT.closed), refused(502, "port_closed"));
   assert.equal(doors.gateway.status().streams, 0);

@@ -25,6 +25,8 @@ import type { GatewayLimits } from "./limits.ts";
 
 /** Bytes in flight of one stream; throughput of one is at most this per round trip. */
 const WINDOW_BYTES = 512 * 1024;
+/** Bytes in flight of all streams of a node. HTTP/2's own 64 KiB would be 1 MB/s at 50 ms. */
+const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** HTTP/2 queues what it cannot send yet; over this a session opens no new stream. */
 const SESSION_MEMORY_MB = 1024;
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
@@ -52,6 +54,7 @@ export class NodeLink {
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
     });
     this.#session.on("error", () => {}); // A close follows.
+    this.#session.on("connect", () => this.#session.setLocalWindowSize(SESSION_WINDOW_BYTES));
     this.#session.on("close", () => this.#closed.abort());
   }
 

@@ -62,8 +62,15 @@ const TIMES: LinkTimes = {
 
 /** Bytes in flight of one stream. */
 const WINDOW_BYTES = 512 * 1024;
+/** Bytes in flight of all streams. HTTP/2's own 64 KiB would be 1 MB/s at 50 ms. */
+const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
 const SESSION_MEMORY_MB = 1024;
 const MAX_STREAMS = 4096;
+/**
+ * Node ends a session that resets over 33 streams a second: a guard against strangers. The gateway is none, and
+ * resets a stream whenever a client breaks off.
+ */
+const STREAM_RESETS = 1_000_000;
 const CONSOLE_BYTES = 1024 * 1024;
 
 /** A link to each gateway of a set; the set may change. */
@@ -264,8 +271,11 @@ class GatewayLink {
     socket.setNoDelay(true);
     const session = performServerHandshake(socket, {
       maxSessionMemory: SESSION_MEMORY_MB,
+      streamResetBurst: STREAM_RESETS,
+      streamResetRate: STREAM_RESETS,
       settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
     });
+    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     this.#session = session;
     const ended = new AbortController();
     let reason = "the gateway closed the connection";
