@@ -81,17 +81,18 @@ export class TestInstallation {
     process.kill(await this.pidOf(name), "SIGKILL");
   }
 
-  /** Process ids of this installation's VMMs. */
+  /** Process ids of this installation's VMMs: in their jail they see its file system and no path of it. */
   async vmms(): Promise<number[]> {
+    const { dev } = await stat(join(this.stateDir, "node"));
+    const minor = (dev & 0xff) | ((dev >> 12) & 0xfff00);
+    const device = ` ${(dev >> 8) & 0xfff}:${minor} `;
     const found: number[] = [];
     for (const entry of await readdir("/proc")) {
       if (!/^\d+$/.test(entry)) continue;
-      const text = await readFile(`/proc/${entry}/cmdline`, "utf8").catch(() => "");
-      const mounts = text.startsWith("qemu-system-")
-        ? await readFile(`/proc/${entry}/mountinfo`, "utf8").catch(() => "")
-        : "";
-      if (text.includes(this.stateDir) || mounts.includes(this.#driverFileSystem()))
-        if (text.startsWith("qemu-system-")) found.push(Number(entry));
+      const command = await readFile(`/proc/${entry}/cmdline`, "utf8").catch(() => "");
+      if (!command.startsWith("qemu-system-")) continue;
+      const mounts = await readFile(`/proc/${entry}/mountinfo`, "utf8").catch(() => "");
+      if (mounts.includes(device) && mounts.includes(" /box ")) found.push(Number(entry));
     }
     return found;
   }
@@ -114,10 +115,6 @@ export class TestInstallation {
       tails.push(`--- ${name}\n${text.slice(-3000)}`);
     }
     return tails.join("\n");
-  }
-
-  #driverFileSystem(): string {
-    return join(this.stateDir, "node");
   }
 }
 
