@@ -6,6 +6,7 @@ import { releasesCompute, type SnapshotKind } from "#domain/box.ts";
 import type { SnapshotId } from "#domain/ids.ts";
 import { DriverError, type LocalSnapshot } from "../driver.ts";
 import type { BoxRecord } from "./box-record.ts";
+import { Phases } from "./bring-up.ts";
 import { BOX_FILES } from "./disk.ts";
 import type { GuestControl } from "./guest-control.ts";
 import type { Host } from "./host.ts";
@@ -40,23 +41,29 @@ export async function takeWithMemory(
   const { boxId } = record.run;
   const releases = releasesCompute(request.kind);
   await requireSpace(host, 0);
+  const phases = new Phases(host);
   const guest = await vmms.guest(record);
   if (request.kind === "prebuild") await guest.settle(SETTLE_TIMEOUT_MS);
   else if (releases) await guest.sync(SETTLE_TIMEOUT_MS);
+  phases.end("settle");
   const directory = await host.snapshots.beginTaking(request.snapshotId);
   const files = host.boxes.filesPath(boxId);
   // What was written until now goes to disk while the box still runs; copying by reference waits for the rest.
   await flush(join(files, BOX_FILES.ram));
+  phases.end("flush");
   const freezing: BoxRecord = { ...record, freezing: request.snapshotId };
   await host.boxes.write(freezing, false);
   await host.failpoints.hit("driver.snapshot.begun");
   const beganMs = host.clock.monotonicMs();
   try {
     await guest.seal(SEAL_TIMEOUT_MS);
+    phases.end("seal");
     await host.failpoints.hit("driver.snapshot.sealed");
     await vmms.freeze(record, join(directory, STATE_FILE));
+    phases.end("freeze");
     await host.failpoints.hit("driver.snapshot.frozen");
     await copyFiles(host, files, directory, [BOX_FILES.ram, BOX_FILES.root, BOX_FILES.home]);
+    phases.end("copy");
     await host.failpoints.hit("driver.snapshot.copied");
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
@@ -69,13 +76,14 @@ export async function takeWithMemory(
   if (!releases) {
     await resume(freezing);
     pausedMs = Math.round(host.clock.monotonicMs() - beganMs);
+    phases.end("resume");
     await host.failpoints.hit("driver.snapshot.resumed");
   }
   try {
     const stateSha256 = await sha256OfFile(join(directory, STATE_FILE));
     const snapshot = await commit(host, record, request, directory, stateSha256);
-    const tookMs = Math.round(host.clock.monotonicMs() - beganMs);
-    host.log.info({ boxId, ...request, pausedMs, tookMs }, "snapshot committed");
+    phases.end("commit");
+    host.log.info({ boxId, ...request, pausedMs, phases: phases.all() }, "snapshot committed");
     return snapshot;
   } catch (error) {
     // Once it is committed, a box that was to come to rest must not run on beside it.
