@@ -25,7 +25,11 @@ import type { GatewayLimits } from "./limits.ts";
 
 /** Bytes in flight of one stream; throughput of one is at most this per round trip. */
 const WINDOW_BYTES = 512 * 1024;
-/** Bytes in flight of all streams of a node. HTTP/2's own 64 KiB would be 1 MB/s at 50 ms. */
+/**
+ * Bytes in flight from a node to us, of all its streams; HTTP/2's own 64 KiB would be 1 MB/s at 50 ms. The other
+ * direction keeps the 64 KiB: Node does not read a session while a write waits, so two ends that may
+ * both have more in flight than the kernel buffers stop each other for ever (seen with 16 MiB at both).
+ */
 const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** HTTP/2 queues what it cannot send yet; over this a session opens no new stream. */
 const SESSION_MEMORY_MB = 1024;

@@ -62,8 +62,6 @@ const TIMES: LinkTimes = {
 
 /** Bytes in flight of one stream. */
 const WINDOW_BYTES = 512 * 1024;
-/** Bytes in flight of all streams. HTTP/2's own 64 KiB would be 1 MB/s at 50 ms. */
-const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
 const SESSION_MEMORY_MB = 1024;
 const MAX_STREAMS = 4096;
 /**
@@ -275,7 +273,6 @@ class GatewayLink {
       streamResetRate: STREAM_RESETS,
       settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
     });
-    session.setLocalWindowSize(SESSION_WINDOW_BYTES);
     this.#session = session;
     const ended = new AbortController();
     let reason = "the gateway closed the connection";
