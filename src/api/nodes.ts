@@ -89,14 +89,16 @@ export function nodeHandlers(
 /** What an operator should know although nothing is broken. */
 function noticesOf(nodes: readonly NodeView[]): string[] {
   if (nodes.length === 0) return ["There is no node yet, so no box can run."];
-  return nodes.flatMap((node) => {
-    const notices: string[] = [];
-    if (node.status !== "ready" && node.fingerprint)
-      notices.push(`Node ${node.name} does not answer.`);
-    if (node.fingerprint?.accelerator === "tcg")
-      notices.push(
-        `Node ${node.name} emulates its CPUs (${node.fingerprint.acceleratorReason}): boxes are slow, and emulation is not a security boundary.`,
-      );
-    return notices;
-  });
+  const silent = nodes.filter(({ status, fingerprint }) => status !== "ready" && fingerprint);
+  const emulated = Map.groupBy(
+    nodes.filter(({ fingerprint }) => fingerprint?.accelerator === "tcg"),
+    ({ fingerprint }) => fingerprint?.acceleratorReason ?? "",
+  );
+  return [
+    ...silent.map(({ name }) => `Node ${name} does not answer.`),
+    ...[...emulated].map(
+      ([reason, those]) =>
+        `${those.map(({ name }) => name).join(", ")}: CPUs are emulated, so boxes are slow, and emulation is not a security boundary. ${reason}`,
+    ),
+  ];
 }

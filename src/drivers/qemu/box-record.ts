@@ -8,8 +8,7 @@ import type { BoxId, SnapshotId } from "#domain/ids.ts";
 import type { RenewalReport, StartResult } from "../driver.ts";
 import { readJson, writeJson } from "./durable-file.ts";
 import type { ProcessIdentity } from "./proc.ts";
-import { safeName } from "./snapshot-dir.ts";
-import type { SshHostKey } from "./ssh-host-key.ts";
+import { type SshHostKey, safeName } from "./snapshot-dir.ts";
 
 /** The guest acknowledged its identity for this epoch, in this VMM. */
 export interface Acknowledgement {

@@ -5,13 +5,13 @@ import { join } from "node:path";
 import type { BoxRun } from "#domain/box.ts";
 import type { SnapshotId } from "#domain/ids.ts";
 import { syncDirectory } from "#lib/page-digests.ts";
+import { makeHostKey } from "#lib/ssh-keys.ts";
 import { DriverError, type LocalSnapshot } from "../driver.ts";
 import type { BoxRecord } from "./box-record.ts";
 import { copyDisks, createDisks } from "./disk.ts";
 import { readJson } from "./durable-file.ts";
 import type { Host } from "./host.ts";
-import type { Machine } from "./snapshot-dir.ts";
-import { makeSshHostKey, type SshHostKey } from "./ssh-host-key.ts";
+import type { Machine, SshHostKey } from "./snapshot-dir.ts";
 import { imageDirectory } from "./vmm.ts";
 
 const MIB = 1024 * 1024;
@@ -121,7 +121,9 @@ function hostKeyFor(
   machine: Machine | null,
 ): SshHostKey {
   const isSame = origin !== null && origin.boxId === run.boxId;
-  return isSame && machine ? machine.sshHostKey : makeSshHostKey(run.boxId);
+  if (isSame && machine) return machine.sshHostKey;
+  const { privateKeyOpenssh, publicKeyLine } = makeHostKey();
+  return { privateKey: privateKeyOpenssh, publicKey: publicKeyLine };
 }
 
 function isLarger(wanted: BoxRun["spec"], has: BoxRun["spec"]): boolean {

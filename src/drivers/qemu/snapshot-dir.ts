@@ -17,12 +17,19 @@ import { readSnapshotDigests, syncDirectory, verifySnapshotFiles } from "#lib/pa
 import { DriverError, type LocalSnapshot } from "../driver.ts";
 import { BOX_FILES } from "./disk.ts";
 import { readJson, syncFile, writeJson } from "./durable-file.ts";
-import type { SshHostKey } from "./ssh-host-key.ts";
 
 export const STATE_FILE = "state";
 const MACHINE_FILE = "machine.json";
 const META_FILE = "meta.json";
 const SEAL_FILE = "seal.json";
+
+/** Made on the host, so that its certificate is ready before the guest has it. */
+export interface SshHostKey {
+  /** OpenSSH private key file. */
+  readonly privateKey: string;
+  /** Public key line. */
+  readonly publicKey: string;
+}
 
 /** What a restore needs besides the files; travels with them. */
 export interface Machine {
