@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { systemClock } from "#lib/clock.ts";
 import type { Box, Event, Node, Snapshot, Template } from "#sdk/client.ts";
 import { inProcessBerth } from "#test/harness/in-process.ts";
-import { recordedTerminal } from "#test/harness/terminal.ts";
+import { type RecordedTerminal, recordedTerminal } from "#test/harness/terminal.ts";
 import { EXIT } from "./exit.ts";
 import { runCli } from "./main.ts";
 import { createProgram } from "./program.ts";
@@ -48,6 +48,16 @@ async function ok(argv: readonly string[]): Promise<string> {
   const { code, out, err } = await run(argv);
   assert.equal(code, EXIT.ok, `berth ${argv.join(" ")}: ${err}`);
   return out;
+}
+
+/** Until the command has written it. */
+async function shown(terminal: RecordedTerminal, to: "out" | "err", text: RegExp): Promise<void> {
+  const deadlineMs = systemClock.monotonicMs() + 60_000;
+  while (!text.test(terminal.written[to])) {
+    if (systemClock.monotonicMs() > deadlineMs)
+      throw new Error(`never written: ${text}; but: ${terminal.written[to]}`);
+    await systemClock.sleep(20);
+  }
 }
 
 async function json<T>(argv: readonly string[]): Promise<T> {
@@ -144,7 +154,7 @@ test("a wait that is over its time says why, and leaves the request", async () =
   assert.equal(code, EXIT.failed);
   assert.match(err, /waiting is not running after 0\.3 s.*cordoned.*The request stays/);
   const { terminal, ended } = start(["wait", "waiting", "--for", "running"]);
-  while (!terminal.written.err.includes("cordoned")) await systemClock.sleep(20);
+  await shown(terminal, "err", /cordoned/);
   await ok(["node", "uncordon", "vm"]);
   assert.equal(await ended, EXIT.ok);
 });
@@ -152,7 +162,7 @@ test("a wait that is over its time says why, and leaves the request", async () =
 test("Ctrl-C stops the waiting, says that the intent stays, and it does", async () => {
   await ok(["node", "cordon", "vm"]);
   const { terminal, ended } = start(["create", "patient"]);
-  while (!terminal.written.err.includes("cordoned")) await systemClock.sleep(20);
+  await shown(terminal, "err", /cordoned/);
   terminal.interrupt();
   assert.equal(await ended, EXIT.interrupted);
   assert.match(
@@ -190,9 +200,9 @@ test("events: the past of a box, and what follows until Ctrl-C", async () => {
   const past = await json<Event[]>(["events", "storied"]);
   assert.equal(past[0]?.kind, "box.created");
   const { terminal, ended } = start(["events", "storied", "--follow", "-o", "json"]);
-  while (!terminal.written.out.includes("box.created")) await systemClock.sleep(20);
+  await shown(terminal, "out", /box\.created/);
   await ok(["pause", "storied"]);
-  while (!/"message":"storied is paused/.test(terminal.written.out)) await systemClock.sleep(20);
+  await shown(terminal, "out", /"message":"storied is paused/);
   terminal.interrupt();
   assert.equal(await ended, EXIT.ok);
   const cursors = terminal.written.out

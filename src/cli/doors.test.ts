@@ -13,6 +13,7 @@ import { type DoorApi, openDoorApi } from "#test/harness/door-api.ts";
 import { BOX, type Doors, openDoors, until } from "#test/harness/doors.ts";
 import { serveExec } from "#test/harness/exec-server.ts";
 import { freePort, type Sshd, startSshd } from "#test/harness/sshd.ts";
+import type { ExecStart } from "#wire/exec-frames.ts";
 import { newPart } from "./logs.ts";
 import { parseForward } from "./port-forward.ts";
 import { selfCommand } from "./ssh.ts";
@@ -198,8 +199,10 @@ test("an unknown box is one clear paragraph", async () => {
   assert.match(ran.stderr, /^berth: It is not_found\./);
 });
 
+const programs: ExecStart[] = [];
+
 test("berth exec passes input, both outputs and the exit code", async () => {
-  const server = await serveExec();
+  const server = await serveExec((one) => programs.push(one));
   servers.push(server);
   doors.driver.ports.set(1, (server.address() as { port: number }).port);
   const ran = await berth(
@@ -215,6 +218,24 @@ test("berth exec passes input, both outputs and the exit code", async () => {
   const missing = await berth(["exec", "web", "--", "no-such-program"]);
   assert.equal(missing.code, 1);
   assert.match(missing.stderr, /no-such-program cannot be started in web/);
+});
+
+test("berth exec gives the program a terminal when it has one itself", async () => {
+  assert.equal(programs.at(-1)?.pty, undefined); // The one before had pipes.
+  const command = [...selfCommand(), "exec", "web", "--", "sh", "-c", "'echo $TERM; exit 5'"].join(
+    " ",
+  );
+  const ran = await runProgram([
+    "env",
+    "TERM=vt100",
+    "script",
+    "-qec",
+    `stty rows 33 cols 77; ${command}`,
+    "/dev/null",
+  ]);
+  assert.deepEqual(programs.at(-1)?.pty, { rows: 33, cols: 77 }, ran.stdout.toString());
+  assert.match(ran.stdout.toString(), /vt100/);
+  assert.equal(ran.code, 5);
 });
 
 test("a signal to berth exec reaches the program, whose exit code comes back", async () => {

@@ -46,15 +46,18 @@ async function waitForBox(
   const client = await session.client();
   const deadlineMs = clock.monotonicMs() + timeoutMs;
   let last: Box | null = null;
+  // The first look waits for nothing, so that there is something to show.
+  let pollMs = 0;
   for (;;) {
     const leftMs = Math.max(0, deadlineMs - clock.monotonicMs());
     const result = await client.boxes
-      .wait(box, { for: goal, timeoutMs: Math.ceil(Math.min(POLL_MS, leftMs)) }, interrupted)
+      .wait(box, { for: goal, timeoutMs: Math.ceil(Math.min(pollMs, leftMs)) }, interrupted)
       .catch((error: unknown) => {
         if (!interrupted.aborted) line.fail("could not be followed");
         throw interrupted.aborted ? interruption(label, goal, last) : error;
       });
     last = result.box;
+    pollMs = POLL_MS;
     if (result.reached) {
       line.done(goal === "settled" ? last.phase : goal);
       return last;
@@ -81,7 +84,7 @@ async function waitForBox(
 /** Phase, and why it is in it. */
 export function happening(box: Box): string {
   const parts: string[] = [box.phase];
-  if (box.reason) parts.push(box.reason);
+  if (box.reason && box.reason !== box.phase) parts.push(box.reason);
   if (box.fault && box.fault.message !== box.reason)
     parts.push(`${box.fault.message} (tried ${box.fault.attempts} times)`);
   if (box.snapshot && !box.snapshot.durable && box.snapshot.progress > 0)
