@@ -10,7 +10,7 @@ import { join, resolve } from "node:path";
 import { setUpHost } from "./host-setup.ts";
 
 const root = resolve(import.meta.dirname, "..");
-const FILE_TIMEOUT_MS = 20 * 60_000;
+const FILE_TIMEOUT_MS = 10 * 60_000;
 
 interface Outcome {
   file: string;
