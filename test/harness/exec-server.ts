@@ -3,9 +3,15 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createServer, type Server, type Socket } from "node:net";
-import { type ExecClientFrame, ExecFrameDecoder, encodeExecFrame } from "#wire/exec-frames.ts";
+import {
+  type ExecClientFrame,
+  ExecFrameDecoder,
+  type ExecStart,
+  encodeExecFrame,
+} from "#wire/exec-frames.ts";
 
-export async function serveExec(): Promise<Server> {
+/** `onStart` sees each request. */
+export async function serveExec(onStart: (start: ExecStart) => void): Promise<Server> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const decoder = new ExecFrameDecoder();
     let child: ChildProcess | null = null;
@@ -13,7 +19,10 @@ export async function serveExec(): Promise<Server> {
     socket.on("close", () => child?.kill("SIGKILL"));
     socket.on("data", (chunk: Buffer) => {
       for (const frame of decoder.push(chunk) as ExecClientFrame[]) {
-        if (frame.kind === "start") child = startProgram(frame, socket);
+        if (frame.kind === "start") {
+          onStart(frame);
+          child = startProgram(frame, socket);
+        }
         if (frame.kind === "stdin") child?.stdin?.write(frame.data);
         if (frame.kind === "stdin-eof") child?.stdin?.end();
         if (frame.kind === "signal" && child?.pid) process.kill(-child.pid, frame.signal);
@@ -24,10 +33,7 @@ export async function serveExec(): Promise<Server> {
   return server;
 }
 
-function startProgram(
-  { argv, env }: Extract<ExecClientFrame, { kind: "start" }>,
-  socket: Socket,
-): ChildProcess {
+function startProgram({ argv, env }: ExecStart, socket: Socket): ChildProcess {
   const [program = "", ...args] = argv;
   const child = spawn(program, args, {
     env: { PATH: process.env.PATH, ...env },
