@@ -19,7 +19,7 @@ import { listLiveManifests } from "#store/snapshots.ts";
 import { getTemplate } from "#store/templates.ts";
 import { BoxModel, type Origin, TENANT_DISK, TENANT_MEMORY } from "./model.ts";
 import { SeededRandom } from "./random.ts";
-import { type AgentStep, MessageLost, type SimNode, World } from "./world.ts";
+import { type AgentStep, isMishap, type SimNode, World } from "./world.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -308,7 +308,7 @@ class Simulation {
         this.#say(`user: ${words}: refused, ${error.code}`);
         return "refused";
       }
-      if (!(error instanceof FailpointError)) throw error;
+      if (!isMishap(error)) throw error;
       this.#say(`user: ${words}: no answer`);
       return "unknown";
     }
@@ -339,7 +339,7 @@ class Simulation {
     try {
       await this.#world.loops[name]();
     } catch (error) {
-      if (!(error instanceof FailpointError)) throw error;
+      if (!isMishap(error)) throw error;
     }
   }
 
@@ -364,11 +364,8 @@ class Simulation {
       if (before !== after) this.#say(`${node.name}: ${boxId} ${before} -> ${after}`);
       return did;
     } catch (error) {
-      const isExpected =
-        error instanceof FailpointError ||
-        error instanceof MessageLost ||
-        error instanceof DriverError;
-      if (!isExpected) this.#violations.push(`${key}: ${(error as Error).stack}`);
+      if (!isMishap(error) && !(error instanceof DriverError))
+        this.#violations.push(`${key}: ${(error as Error).stack}`);
       return null;
     } finally {
       if (node.life === life) this.#busy.delete(key);
@@ -471,7 +468,8 @@ class Simulation {
       return await getBox(this.#world.db, this.#world.admin, reference);
     } catch (error) {
       if (error instanceof StoreRefusal) return null;
-      throw error;
+      if (!isMishap(error)) throw error;
+      return this.#find(reference);
     }
   }
 

@@ -28,7 +28,7 @@ import { ensureAdmin } from "#store/access.ts";
 import { getAssignedBox } from "#store/assigned-box.ts";
 import { readAssignments, readRevision } from "#store/assignments.ts";
 import { createTemplate } from "#store/builds.ts";
-import { type Database, openDatabase } from "#store/db.ts";
+import { type Database, isUnavailable, openDatabase } from "#store/db.ts";
 import { createJoinToken, expireNodes, joinNode } from "#store/nodes.ts";
 import { recordReport } from "#store/reports.ts";
 import { testDatabase } from "#test/harness/database.ts";
@@ -118,6 +118,11 @@ export interface WorldHooks {
 
 export class MessageLost extends Error {
   override readonly name = "MessageLost";
+}
+
+/** What a run causes itself, or a machine that was too slow for its database: as good as a crash. */
+export function isMishap(error: unknown): boolean {
+  return error instanceof FailpointError || error instanceof MessageLost || isUnavailable(error);
 }
 
 class HookedFailpoints extends Failpoints {
@@ -270,7 +275,7 @@ export class World {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof FailpointError) return null;
+      if (isMishap(error)) return null;
       throw error;
     }
   }
