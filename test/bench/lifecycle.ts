@@ -4,7 +4,7 @@
 import { type Row, rowOf } from "./row.ts";
 import { timedMs, VmRig } from "./vm-rig.ts";
 
-const ROUNDS = 2;
+const ROUNDS = 6;
 const MEMORY_MIB = 1024;
 
 export async function run(): Promise<Row[]> {
