@@ -32,6 +32,9 @@ export function accessHandlers(
           epoch: null,
           ports: body.ports,
           kinds: ["port", "console"],
+          session: null,
+          credentialId: subject.userId,
+          origin: null,
         },
         clock.nowMs(),
       );

@@ -4,6 +4,7 @@
 //   GET  /announcements                     -> lines of JSON: every box that can be entered, at each change
 //   POST /boxes/ID/EPOCH/ports/PORT         -> a byte stream to a TCP port in the box
 //   POST /boxes/ID/EPOCH/console            -> the last bytes of its console
+//   POST /boxes/ID/EPOCH/sessions/SID/MODE  -> the exec server, opened for that one session: `read` only shows it
 //
 // A refusal is a status over 200 with a body of `refusalSchema`.
 
@@ -22,8 +23,16 @@ export type Refusal = z.infer<typeof refusalSchema>;
 
 export const ANNOUNCEMENTS_PATH = "/announcements";
 
-/** A door of a box: a TCP port, or its console. */
-export type Door = { readonly port: number } | { readonly console: true };
+/** Exec sessions are named by whoever starts them. */
+export const SESSION_ID = /^[a-z0-9][a-z0-9-]{0,63}$/;
+export const SESSION_MODES = ["read", "write"] as const;
+export type SessionMode = (typeof SESSION_MODES)[number];
+
+/** A door of a box: a TCP port, its console, or one exec session. */
+export type Door =
+  | { readonly port: number }
+  | { readonly console: true }
+  | { readonly session: string; readonly mode: SessionMode };
 
 export interface StreamTarget {
   readonly boxId: string;
@@ -32,15 +41,22 @@ export interface StreamTarget {
 }
 
 export function streamPath({ boxId, epoch, door }: StreamTarget): string {
-  const end = "console" in door ? "console" : `ports/${door.port}`;
-  return `/boxes/${encodeURIComponent(boxId)}/${epoch}/${end}`;
+  return `/boxes/${encodeURIComponent(boxId)}/${epoch}/${doorPath(door)}`;
 }
 
-const PATH = /^\/boxes\/([a-z0-9_]{1,64})\/([1-9]\d{0,9})\/(?:ports\/([1-9]\d{0,4})|(console))$/;
+function doorPath(door: Door): string {
+  if ("console" in door) return "console";
+  return "port" in door ? `ports/${door.port}` : `sessions/${door.session}/${door.mode}`;
+}
+
+const PATH =
+  /^\/boxes\/([a-z0-9_]{1,64})\/([1-9]\d{0,9})\/(?:ports\/([1-9]\d{0,4})|(console)|sessions\/([a-z0-9][a-z0-9-]{0,63})\/(read|write))$/;
 
 export function parseStreamPath(path: string): StreamTarget | null {
-  const [, boxId = "", epoch, port] = PATH.exec(path) ?? [];
+  const [, boxId = "", epoch, port, console, session, mode] = PATH.exec(path) ?? [];
   if (!boxId || Number(port ?? 1) > 65_535) return null;
-  const door: Door = port === undefined ? { console: true } : { port: Number(port) };
-  return { boxId, epoch: Number(epoch), door };
+  const target = { boxId, epoch: Number(epoch) };
+  if (console !== undefined) return { ...target, door: { console: true } };
+  if (port !== undefined) return { ...target, door: { port: Number(port) } };
+  return { ...target, door: { session: session ?? "", mode: mode as SessionMode } };
 }

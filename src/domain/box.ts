@@ -102,3 +102,16 @@ export const PHASES = [
   "failed",
 ] as const;
 export type Phase = (typeof PHASES)[number];
+
+/** Who may reach a preview, from few to all. */
+export const VISIBILITIES = ["private", "org", "public"] as const;
+export type Visibility = (typeof VISIBILITIES)[number];
+
+/** A TCP port that something in the box listens on. */
+export interface ListeningPort {
+  readonly port: number;
+  /** Only on the box's loopback: a door reaches it all the same. */
+  readonly isLoopback: boolean;
+  /** Name of the program, as far as the guest can tell. */
+  readonly program: string | null;
+}

@@ -113,6 +113,9 @@ test("a gateway that is killed breaks its streams; the node finds the next one b
         epoch: 1,
         ports: [ECHO],
         kinds: ["port"],
+        session: null,
+        credentialId: "token_test",
+        origin: null,
       },
       Date.now(),
     );

@@ -79,8 +79,7 @@ export class Streams {
   #route(ticket: Ticket, door: Door): { epoch: number; link: NodeLink } {
     const { boxId } = ticket;
     if (!ticketOpens(ticket, door)) {
-      const what = "console" in door ? "the console" : `port ${door.port}`;
-      throw new Problem("forbidden", `this ticket does not open ${what}`);
+      throw new Problem("forbidden", `this ticket does not open ${nameOf(door)}`);
     }
     const route = this.#options.routes.find(boxId);
     if (route.kind === "nowhere")
@@ -160,6 +159,11 @@ export class Streams {
         if (client.readyState === OPEN && client.bufferedAmount === 0) client.ping();
     }
   }
+}
+
+function nameOf(door: Door): string {
+  if ("console" in door) return "the console";
+  return "port" in door ? `port ${door.port}` : `session ${door.session} for ${door.mode}`;
 }
 
 function brokenBy(problem: Problem): StreamBroken {

@@ -307,7 +307,8 @@ class GatewayLink {
     const refused = await refusalOf(this.#options.driver, target);
     if (refused) return refuse(stream, refused.code === "box_moved" ? 409 : 404, refused);
     if ("console" in target.door) await this.#sendConsole(stream, target);
-    else await this.#join(stream, target, target.door.port);
+    else if ("port" in target.door) await this.#join(stream, target, target.door.port);
+    else refuse(stream, 502, { code: "port_closed", detail: "this node has no sessions yet" });
   }
 
   #startAnnouncing(stream: ServerHttp2Stream): void {

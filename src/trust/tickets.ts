@@ -1,24 +1,21 @@
 // Tickets for the gateway: a JWT (EdDSA) of minutes that says who may open which streams into which
 // box. The control plane signs, the gateway checks with the public key and asks nobody.
 
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-} from "node:crypto";
-import { errors, jwtVerify, SignJWT } from "jose";
+import { createPublicKey, generateKeyPairSync, randomUUID } from "node:crypto";
+import { type Claims, claimsCheck, claimsSigner, TicketError } from "./signed-claims.ts";
+
+export { TicketError };
 
 export const TICKET_LIFETIME_MS = 5 * 60_000;
 
-const ALGORITHM = "EdDSA";
-const ISSUER = "berth";
 const AUDIENCE = "berth-gateway";
-/** Clocks of a gateway and a control plane may differ by this much. */
-const CLOCK_TOLERANCE_S = 30;
 
-/** `port`: a TCP port inside. `console`: what the box wrote to its serial port. */
-export type StreamKind = "port" | "console";
+/**
+ * `port`: a TCP port inside. `console`: what the box wrote to its serial port. `session`: the one exec session
+ * that the ticket names.
+ */
+export type StreamKind = "port" | "console" | "session";
+const STREAM_KINDS: readonly unknown[] = ["port", "console", "session"] satisfies StreamKind[];
 
 export interface Ticket {
   readonly userId: string;
@@ -28,15 +25,16 @@ export interface Ticket {
   readonly epoch: number | null;
   readonly ports: readonly number[] | "any";
   readonly kinds: readonly StreamKind[];
-}
-
-export class TicketError extends Error {
-  override readonly name = "TicketError";
-  readonly reason: "expired" | "invalid";
-  constructor(reason: "expired" | "invalid", message: string, cause?: unknown) {
-    super(message, { cause });
-    this.reason = reason;
-  }
+  /** The exec session that it opens, and whether for looking only. */
+  readonly session: { readonly id: string; readonly mode: "read" | "write" } | null;
+  /** The token or web session that it was got by: revoking that ends its streams. */
+  readonly credentialId: string;
+  /**
+   * The only page that may use it, as an exact origin; null: no page may. A page's ticket is taken once.
+   */
+  readonly origin: string | null;
+  /** Names this ticket; the signer makes it. */
+  readonly ticketId: string;
 }
 
 export interface TicketKeyPem {
@@ -57,95 +55,79 @@ export function ticketPublicKey(privateKeyPem: string): string {
 }
 
 export type TicketSigner = (
-  ticket: Ticket,
+  ticket: Omit<Ticket, "ticketId">,
   nowMs: number,
 ) => Promise<{ ticket: string; expiresAtMs: number }>;
 
 /** Loads the private key once; the result mints tickets. */
 export function ticketSigner(privateKeyPem: string, lifetimeMs = TICKET_LIFETIME_MS): TicketSigner {
-  const key = createPrivateKey(privateKeyPem);
+  const sign = claimsSigner(privateKeyPem, AUDIENCE);
   return async (ticket, nowMs) => {
-    const issuedAtS = Math.floor(nowMs / 1000);
-    const expiresAtS = issuedAtS + Math.floor(lifetimeMs / 1000);
-    const { userId, orgId, boxId, epoch, ports, kinds } = ticket;
-    const text = await new SignJWT({ org: orgId, box: boxId, epoch, ports, kinds })
-      .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" })
-      .setIssuer(ISSUER)
-      .setAudience(AUDIENCE)
-      .setSubject(userId)
-      .setIssuedAt(issuedAtS)
-      .setExpirationTime(expiresAtS)
-      .sign(key);
-    return { ticket: text, expiresAtMs: expiresAtS * 1000 };
+    const { userId, orgId, boxId, epoch, ports, kinds, session, credentialId, origin } = ticket;
+    const { text, expiresAtMs } = await sign(
+      {
+        ...{ sub: userId, org: orgId, box: boxId, cred: credentialId, jti: randomUUID() },
+        ...{ epoch, ports, kinds, session, origin },
+      },
+      nowMs,
+      lifetimeMs,
+    );
+    return { ticket: text, expiresAtMs };
   };
 }
 
 /** Throws TicketError; returns what the ticket says. */
 export type TicketCheck = (ticket: string, nowMs: number) => Promise<Ticket>;
 
-/** Any of several keys may have signed, so that a key can be replaced without a gap. */
 export function ticketCheck(publicKeysPem: readonly string[]): TicketCheck {
-  const keys = publicKeysPem.map((pem) => createPublicKey(pem));
-  for (const key of keys) assertEd25519(key);
-  return async (text, nowMs) => {
-    let last: unknown = new TicketError("invalid", "there is no key to check tickets with");
-    for (const key of keys) {
-      try {
-        const { payload } = await jwtVerify(text, key, {
-          algorithms: [ALGORITHM],
-          issuer: ISSUER,
-          audience: AUDIENCE,
-          requiredClaims: ["sub", "exp", "iat"],
-          clockTolerance: CLOCK_TOLERANCE_S,
-          currentDate: new Date(nowMs),
-        });
-        return readClaims(payload);
-      } catch (error) {
-        last = error;
-        if (!(error instanceof errors.JWSSignatureVerificationFailed)) break;
-      }
-    }
-    throw toTicketError(last);
-  };
-}
-
-function assertEd25519(key: KeyObject): void {
-  if (key.asymmetricKeyType !== "ed25519" || key.type !== "public")
-    throw new Error("a ticket key must be an ed25519 public key");
-}
-
-function toTicketError(error: unknown): TicketError {
-  if (error instanceof TicketError) return error;
-  if (error instanceof errors.JWTExpired)
-    return new TicketError("expired", "the ticket has expired", error);
-  return new TicketError("invalid", "the ticket is not valid", error);
+  const check = claimsCheck(publicKeysPem, AUDIENCE);
+  return async (text, nowMs) => readClaims((await check(text, nowMs)).claims);
 }
 
 /** The signature is ours; the shape is checked all the same, because an older version may have signed. */
-function readClaims(claims: Record<string, unknown>): Ticket {
-  const { sub, org, box, epoch, ports, kinds } = claims;
+function readClaims(claims: Claims): Ticket {
+  const { sub, org, box, epoch, ports, kinds, session = null, origin = null, cred, jti } = claims;
   const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
   const isPort = (value: unknown) =>
     Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65_535;
-  const isKind = (value: unknown) => value === "port" || value === "console";
+  const isKind = (value: unknown) => STREAM_KINDS.includes(value);
   if (
     !isText(sub) ||
     !isText(org) ||
     !isText(box) ||
+    !isText(cred) ||
+    !isText(jti) ||
+    !(origin === null || isText(origin)) ||
+    !isSession(session) ||
     !(epoch === null || Number.isInteger(epoch)) ||
     !(ports === "any" || (Array.isArray(ports) && ports.every(isPort))) ||
     !(Array.isArray(kinds) && kinds.every(isKind))
   )
     throw new TicketError("invalid", "the ticket's claims are not complete");
-  return { userId: sub, orgId: org, boxId: box, epoch: epoch as number | null, ports, kinds };
+  return {
+    ...{ userId: sub, orgId: org, boxId: box, credentialId: cred, ticketId: jti },
+    ...{ epoch: epoch as number | null, ports, kinds, session, origin },
+  };
 }
 
-export function ticketOpens(
-  ticket: Ticket,
-  door: { readonly port: number } | { readonly console: true },
-): boolean {
+function isSession(value: unknown): value is Ticket["session"] {
+  if (value === null) return true;
+  const { id, mode } = value as { id?: unknown; mode?: unknown };
+  return typeof id === "string" && id !== "" && (mode === "read" || mode === "write");
+}
+
+type TicketDoor =
+  | { readonly port: number }
+  | { readonly console: true }
+  | { readonly session: string; readonly mode: "read" | "write" };
+
+export function ticketOpens(ticket: Ticket, door: TicketDoor): boolean {
   if ("console" in door) return ticket.kinds.includes("console");
-  return (
-    ticket.kinds.includes("port") && (ticket.ports === "any" || ticket.ports.includes(door.port))
-  );
+  if ("port" in door) {
+    const isListed = ticket.ports === "any" || ticket.ports.includes(door.port);
+    return ticket.kinds.includes("port") && isListed;
+  }
+  const { kinds, session } = ticket;
+  if (!kinds.includes("session") || session?.id !== door.session) return false;
+  return session.mode === "write" || door.mode === "read";
 }

@@ -152,13 +152,16 @@ export async function openDoors(options: Partial<GatewayOptions> = {}): Promise<
     gatewayUrl: `http://${HOST}:${clientPort}`,
     links,
     mint: async (change = {}, nowMs = Date.now()) => {
-      const ticket: Ticket = {
+      const ticket: Omit<Ticket, "ticketId"> = {
         userId: USER,
         orgId: "org_0123456789abcdefghjk",
         boxId: BOX,
         epoch: null,
         ports: "any",
         kinds: ["port", "console"],
+        session: null,
+        credentialId: "token_0123456789abcdefghjk",
+        origin: null,
         ...change,
       };
       return (await sign(ticket, nowMs)).ticket;

@@ -1,0 +1,133 @@
+// What the control plane tells a gateway, over mTLS, dialled by the gateway. A gateway holds all of it in
+// memory and the last of it on disk, and goes on serving from what it knows when nobody answers.
+//
+//   POST /node/v1/gateway/feed               feedRequest -> lines of JSON, `feedLineSchema`, for as long as it lasts
+//   POST /node/v1/gateway/wake               a request or a login waits for a box at rest
+//   POST /node/v1/gateway/preview-grant      a preview grant that is half over -> a fresh one
+//   POST /node/v1/gateway/host-certificate   the SSH door's host key -> its certificate
+//
+// The first line of a feed is `full`; then come changes, and a `beat` when nothing else was said for 3 s. A gateway
+// that heard nothing for 10 s dials again (any replica) and gets a `full` again.
+
+import { z } from "zod";
+import { PHASES, VISIBILITIES } from "#domain/box.ts";
+
+/** A box of the installation, as much of it as a door must know. */
+export const feedBoxSchema = z.object({
+  boxId: z.string(),
+  name: z.string(),
+  orgId: z.string(),
+  ownerId: z.string(),
+  phase: z.enum(PHASES),
+  /** Why it is in this phase, in words that a waiting user reads; null: nothing to say. */
+  reason: z.string().nullable(),
+});
+export type FeedBox = z.infer<typeof feedBoxSchema>;
+
+/** A port of a box that has an address of its own. */
+export const feedPreviewSchema = z.object({
+  previewId: z.string(),
+  /** First part of its host name after the port: `3000-LABEL.preview.domain`. Never used again for another. */
+  label: z.string(),
+  boxId: z.string(),
+  port: z.number().int(),
+  /** What holds now, with the organization's cap already applied. */
+  visibility: z.enum(VISIBILITIES),
+  /** Grows when its visibility narrows or its box changes hands: grants and links of a lower one are over. */
+  serial: z.number().int(),
+});
+export type FeedPreview = z.infer<typeof feedPreviewSchema>;
+
+/** A registered SSH key. */
+export const feedKeySchema = z.object({
+  keyId: z.string(),
+  /** As `ssh-keygen -lf` prints it: SHA256:… */
+  fingerprint: z.string(),
+  userId: z.string(),
+  orgId: z.string(),
+  isAdmin: z.boolean(),
+});
+export type FeedKey = z.infer<typeof feedKeySchema>;
+
+/** What opened a stream and no longer holds: a token, web session, key, certificate, link. */
+export const feedRevocationSchema = z.object({
+  credentialId: z.string(),
+  /** Nothing signed before can still be valid after this, so it may be forgotten. */
+  untilMs: z.number(),
+});
+export type FeedRevocation = z.infer<typeof feedRevocationSchema>;
+
+export const feedSettingsSchema = z.object({
+  /** Public keys (PEM) that sign tickets, grants, codes and links; any of them. */
+  ticketKeysPem: z.array(z.string()),
+  /** Public key lines of the SSH authorities. */
+  sshUserCa: z.string(),
+  sshHostCa: z.string(),
+  /** Where browsers reach the dashboard and API: an origin. The only page that opens streams. */
+  dashboardOrigin: z.string(),
+  /** Origin pattern of previews, with `*` for PORT-LABEL: `http://*.localhost:7302`. Null: reduced mode. */
+  previewOrigin: z.string().nullable(),
+});
+export type FeedSettings = z.infer<typeof feedSettingsSchema>;
+
+export const feedLineSchema = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("full"),
+    settings: feedSettingsSchema,
+    boxes: z.array(feedBoxSchema),
+    previews: z.array(feedPreviewSchema),
+    /** Labels that were in use and are not any more: answered with 410. The newest 10,000. */
+    goneLabels: z.array(z.string()),
+    keys: z.array(feedKeySchema),
+    revocations: z.array(feedRevocationSchema),
+  }),
+  z.object({
+    kind: z.literal("change"),
+    settings: feedSettingsSchema.optional(),
+    /** Each replaces what was known under its id. */
+    boxes: z.array(feedBoxSchema),
+    goneBoxes: z.array(z.string()),
+    previews: z.array(feedPreviewSchema),
+    gonePreviews: z.array(z.string()),
+    keys: z.array(feedKeySchema),
+    goneKeys: z.array(z.string()),
+    revocations: z.array(feedRevocationSchema),
+  }),
+  z.object({ kind: z.literal("beat") }),
+]);
+export type FeedLine = z.infer<typeof feedLineSchema>;
+export type FeedFull = Extract<FeedLine, { kind: "full" }>;
+export type FeedChange = Extract<FeedLine, { kind: "change" }>;
+
+/** Opening a feed makes the gateway known to clients and nodes; it is, for as long as the feed lasts. */
+export const feedRequestSchema = z.object({
+  /** Where clients reach it: http://… */
+  clientUrl: z.string().max(300),
+  /** Where nodes dial it: https://… */
+  nodeUrl: z.string().max(300),
+  /** HOST:PORT of its SSH door; null: it has none. */
+  sshAddress: z.string().max(300).nullable(),
+});
+export type FeedRequest = z.infer<typeof feedRequestSchema>;
+
+export const wakeRequestSchema = z.object({
+  boxId: z.string(),
+  /** Who waits; null for a visitor of a public preview or a link. */
+  userId: z.string().nullable(),
+  credentialId: z.string().nullable(),
+  /** "ssh", "preview": for the event. */
+  door: z.enum(["ssh", "preview"]),
+});
+export type WakeRequest = z.infer<typeof wakeRequestSchema>;
+
+export const wakeAnswerSchema = z.object({ phase: z.enum(PHASES) });
+
+export const previewGrantRequestSchema = z.object({ grant: z.string().max(4096) });
+export const previewGrantAnswerSchema = z.object({ grant: z.string() });
+
+export const gatewayHostCertificateRequestSchema = z.object({
+  publicKey: z.string().max(4096),
+  /** Host names that clients reach the SSH door under. */
+  hosts: z.array(z.string().min(1).max(253)).min(1).max(16),
+});
+export const gatewayHostCertificateAnswerSchema = z.object({ certificate: z.string() });
