@@ -292,6 +292,24 @@ test("a lost report, or a control plane that forgot, is followed by a full one",
   await until("full after loss", () => desk.reports.filter((r) => r.full).length === 3);
 });
 
+test("what waits is not said to be done: for its source, or for the next try", async (t) => {
+  const { desk, host, until } = await scene(t);
+  const source = { kind: "snapshot", snapshotId: PAUSE, withMemory: true } as const;
+  desk.want({ boxes: [assignment({ generation: 7, source })] });
+  await until("it waits", () => desk.heard.get(BOX)?.activity === "fetching its snapshot");
+
+  host.faults.arm({ op: "start", retryable: false, times: 1000 });
+  const second = `box_${ID.replace(/.$/, "8")}`;
+  desk.want({ boxes: [assignment({ boxId: second, generation: 9 })] });
+  await until("it failed for good", () => desk.heard.get(second)?.fault?.retryable === false);
+  const isSaid = () =>
+    desk.reports.some(({ boxes }) => boxes.some((b) => b.observedGeneration >= 7));
+  assert.equal(isSaid(), false);
+  host.faults.clear();
+  desk.want({ boxes: [assignment({ boxId: second, generation: 10 })] });
+  await until("done", () => desk.heard.get(second)?.observedGeneration === 10);
+});
+
 test("a build runs once, and starts over when it was interrupted", async (t) => {
   const world = await scene(t);
   const { desk, host, until } = world;

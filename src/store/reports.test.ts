@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "kysely";
+import type { BoxReport } from "#contract/node-protocol.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { systemClock } from "#lib/clock.ts";
 import { placeBoxes } from "#scheduler/place-boxes.ts";
@@ -142,4 +143,28 @@ test("a node's silence about a box it never spoke of says nothing; a box it had 
   assert.equal((await getBox(db, world.admin, deleting.id)).phase, "deleting");
   await world.node.report([], { full: false, goneBoxes: [deleting.id] });
   assert.equal((await getBox(db, world.admin, deleting.id)).phase, "deleted");
+});
+
+test("what a node says of an older epoch of a box is not taken for the new one's", async (t) => {
+  const { db } = await testDatabase(t);
+  const world = await PaperWorld.make(db);
+  const { box: made } = await createBox(db, world.admin, box("one"));
+  await world.settle();
+  await setDesired(db, world.admin, "one", "pause");
+  await world.settle();
+  const { box: started } = await setDesired(db, world.admin, "one", "start");
+  await placeBoxes(db, systemClock);
+  const told = await getBox(db, world.admin, "one");
+  assert.equal(told.epoch, made.epoch + 2);
+  const stale: BoxReport = {
+    ...{ boxId: made.id, epoch: told.epoch - 1, state: "ready", activity: null, bootSerial: 9 },
+    ...{ observedGeneration: started.generation, fault: null, notices: [], renewal: null },
+    ...{ started: { how: "restored", phases: {} }, build: null },
+  };
+  for (const full of [false, true]) {
+    await world.node.report([stale], { full });
+    assert.deepEqual(await getBox(db, world.admin, "one"), told, `full: ${full}`);
+  }
+  await world.node.report([{ ...stale, epoch: told.epoch }]);
+  assert.equal((await getBox(db, world.admin, "one")).phase, "running");
 });
