@@ -1,22 +1,37 @@
 // Builds base images into a content-addressed cache: CACHE/<hex of the digest>/{root.ext4,vmlinux,initrd,
-// probe.img,meta.json}. An image appears by one rename; the cache may be deleted at any time.
+// probe.img,meta.json}, and the trees of layers beside them (layer.ts). Each appears by one rename; the cache may
+// be deleted at any time.
 
 import { createHash } from "node:crypto";
-import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  constants,
+  copyFile,
+  mkdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { Failpoints } from "#lib/failpoint.ts";
 import type { Log } from "#lib/log.ts";
 import type { Run } from "#lib/run.ts";
 import { aptFetchOptions, debianSources, ensureBuildPackages } from "./host-apt.ts";
+import { buildLayer } from "./layer.ts";
 import { withLock } from "./lock.ts";
+import { fetchNpm } from "./npm.ts";
 import {
+  type AnyRecipe,
   baseImageDigest,
   GUEST_DIRECTORY,
-  type NpmPackage,
+  type LayeredRecipe,
   type Recipe,
   recipeOf,
 } from "./recipe.ts";
+import { runScript, STEP_TIMEOUT_MS } from "./script.ts";
 
 export const IMAGE_FILES = ["root.ext4", "vmlinux", "initrd", "probe.img"] as const;
 
@@ -45,12 +60,16 @@ export interface EnsureImageOptions {
   readonly clock?: Clock;
   readonly failpoints?: Failpoints;
   /** Tests only: another recipe than the base's. */
-  readonly recipe?: Recipe;
+  readonly recipe?: AnyRecipe;
 }
 
-const STEP_TIMEOUT_MS = 30 * 60_000;
+/** What there is to know of an image's root tree, beside its bytes. */
+type TreeFacts = Pick<ImageMeta, "kernelVersion" | "packages">;
 
-/** Finds the image in the cache or builds it (about a minute, as root, from Debian's archive). */
+/**
+ * Finds the image in the cache or builds it (as root, from Debian's archive: about a minute; one with a layer
+ * needs its parent and half a minute more).
+ */
 export async function ensureBaseImage(
   base: string,
   options: EnsureImageOptions,
@@ -87,7 +106,7 @@ function hexOf(digest: string): string {
 }
 
 async function build(
-  recipe: Recipe,
+  recipe: AnyRecipe,
   digest: string,
   options: EnsureImageOptions,
   progress: (message: string) => void,
@@ -100,60 +119,78 @@ async function build(
   await mkdir(work, { recursive: true });
   try {
     await ensureBuildPackages(run, progress);
-    const sh = stepRunner(recipe, work, run);
-    progress("compiling the guest's program");
-    await sh("agent.sh");
-    progress("fetching Node and npm");
-    await fetchNpm(recipe.node, join(work, "node.tgz"), work, run);
-    await fetchNpm(recipe.npm, join(work, "npm.tgz"), work, run);
-    await writeAptInputs(recipe, work, run);
-    await failpoints.hit("images.build.prepared");
-    progress(`installing Debian '${recipe.suite}' (about a minute)`);
-    await sh("root.sh");
-    await failpoints.hit("images.build.root-made");
-    progress("making kernel and initrd");
-    await sh("initrd.sh");
+    const parts = { work, options, failpoints, progress };
+    const facts =
+      "layer" in recipe ? await stackTree(recipe, parts) : await debianTree(recipe, parts);
     progress("making the file system");
-    await sh("filesystem.sh", ["unshare", "--mount"]);
+    const { sizeMib, fileSystemUuid, epochSeconds } = recipe;
+    await runScript(run, "image/filesystem.sh", ["unshare", "--mount"], {
+      ...{ WORK: work, SIZE_MIB: sizeMib, FS_UUID: fileSystemUuid },
+      SOURCE_DATE_EPOCH: epochSeconds,
+    });
     await failpoints.hit("images.build.filesystem-made");
-    return await commit(recipe, digest, work, options);
+    return await commit({ recipe, digest, work, facts }, options);
   } catch (error) {
     await rm(work, { recursive: true, force: true });
     throw error;
   }
 }
 
-/** Runs a script of guest/image with the recipe in its environment. */
-function stepRunner(recipe: Recipe, work: string, run: Run) {
-  const environment = {
-    WORK: work,
-    GUEST: GUEST_DIRECTORY,
-    SUITE: recipe.suite,
-    KERNEL: recipe.kernel,
-    PACKAGES: recipe.packages.join(","),
-    APT_OPTIONS: join(work, "apt.conf"),
-    SIZE_MIB: recipe.sizeMib,
-    FS_UUID: recipe.fileSystemUuid,
-    SOURCE_DATE_EPOCH: recipe.epochSeconds,
-  };
-  const pairs = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
-  return async (script: string, wrapper: readonly string[] = []) => {
-    const argv = ["env", ...pairs, ...wrapper, "sh", join(GUEST_DIRECTORY, "image", script)];
-    await run(argv, { timeoutMs: STEP_TIMEOUT_MS });
+interface Parts {
+  readonly work: string;
+  readonly options: EnsureImageOptions;
+  readonly failpoints: Failpoints;
+  readonly progress: (message: string) => void;
+}
+
+/** Leaves root.tar, vmlinux, initrd and probe.img of a plain Debian in `work`. */
+async function debianTree(recipe: Recipe, parts: Parts): Promise<TreeFacts> {
+  const { work, failpoints, progress } = parts;
+  const { run } = parts.options;
+  const sh = (script: string) =>
+    runScript(run, `image/${script}`, [], {
+      ...{ WORK: work, GUEST: GUEST_DIRECTORY, SUITE: recipe.suite, KERNEL: recipe.kernel },
+      ...{ PACKAGES: recipe.packages.join(","), APT_OPTIONS: join(work, "apt.conf") },
+      SOURCE_DATE_EPOCH: recipe.epochSeconds,
+    });
+  progress("compiling the guest's program");
+  await sh("agent.sh");
+  progress("fetching Node and npm");
+  await fetchNpm(recipe.node, join(work, "node.tgz"), work, run);
+  await fetchNpm(recipe.npm, join(work, "npm.tgz"), work, run);
+  await writeAptInputs(recipe, work, run);
+  await failpoints.hit("images.build.prepared");
+  progress(`installing Debian '${recipe.suite}' (about a minute)`);
+  await sh("root.sh");
+  await failpoints.hit("images.build.root-made");
+  progress("making kernel and initrd");
+  await sh("initrd.sh");
+  const lines = async (name: string) =>
+    (await readFile(join(work, name), "utf8")).trim().split("\n");
+  return {
+    kernelVersion: (await lines("kernel.txt"))[1] ?? "",
+    packages: await lines("packages.txt"),
   };
 }
 
-async function fetchNpm(npm: NpmPackage, target: string, work: string, run: Run): Promise<void> {
-  const name = `${npm.name}@${npm.version}`;
-  const pack = ["npm", "pack", "--silent", "--pack-destination", work, name];
-  await run(pack, { cwd: work, timeoutMs: STEP_TIMEOUT_MS });
-  const packed = join(work, `${npm.name}-${npm.version}.tgz`);
-  const actual = `sha512-${createHash("sha512")
-    .update(await readFile(packed))
-    .digest("base64")}`;
-  if (actual !== npm.integrity)
-    throw new Error(`npm package ${name} has digest ${actual}, expected ${npm.integrity}`);
-  await rename(packed, target);
+/** The same, of another image with a layer on top. */
+async function stackTree(recipe: LayeredRecipe, parts: Parts): Promise<TreeFacts> {
+  const { work, options, failpoints, progress } = parts;
+  const { run } = options;
+  const parent = await ensureBaseImage(recipe.parent.base, { ...options, recipe: recipe.parent });
+  const tree = await buildLayer(recipe, parent.directory, { ...options, progress });
+  await failpoints.hit("images.build.prepared");
+  progress(`laying ${recipe.layer.name} on top of ${recipe.parent.base}`);
+  await runScript(run, "layers/stack.sh", ["unshare", "--mount"], {
+    ...{ WORK: work, PARENT: parent.directory, TREE: tree },
+    LAYER: join(GUEST_DIRECTORY, "layers", recipe.layer.name),
+  });
+  await failpoints.hit("images.build.root-made");
+  for (const name of ["vmlinux", "initrd", "probe.img"])
+    await copyFile(join(parent.directory, name), join(work, name), constants.COPYFILE_FICLONE);
+  const { name, version } = recipe.layer.npm;
+  const { kernelVersion, packages } = parent.meta;
+  return { kernelVersion, packages: [...packages, `${name} ${version}`] };
 }
 
 async function writeAptInputs(recipe: Recipe, work: string, run: Run): Promise<void> {
@@ -164,11 +201,10 @@ async function writeAptInputs(recipe: Recipe, work: string, run: Run): Promise<v
 }
 
 async function commit(
-  recipe: Recipe,
-  digest: string,
-  work: string,
+  made: { recipe: AnyRecipe; digest: string; work: string; facts: TreeFacts },
   options: EnsureImageOptions,
 ): Promise<BaseImage> {
+  const { recipe, digest, work, facts } = made;
   const ready = join(work, "ready");
   await mkdir(ready);
   const sizes: Record<string, number> = {};
@@ -181,15 +217,13 @@ async function commit(
     cwd: ready,
     timeoutMs: STEP_TIMEOUT_MS,
   });
-  const kernelVersion = (await readFile(join(work, "kernel.txt"), "utf8")).trim().split("\n")[1];
-  const packages = (await readFile(join(work, "packages.txt"), "utf8")).trim().split("\n");
   const meta: ImageMeta = {
     base: recipe.base,
     digest,
     contentDigest: `sha256:${createHash("sha256").update(sums.stdout).digest("hex")}`,
-    kernelVersion: kernelVersion ?? "",
+    kernelVersion: facts.kernelVersion,
     sizes,
-    packages,
+    packages: facts.packages,
   };
   await writeFile(join(ready, "meta.json"), `${JSON.stringify(meta, null, 1)}\n`);
   await options.run(["sync", "-f", ready], { timeoutMs: STEP_TIMEOUT_MS });

@@ -340,7 +340,7 @@ test("garbage on either channel is dropped, and both go on", async () => {
   socket.destroy();
   control.close();
   const raw = createConnection(join(directory, "control"));
-  const power = encodeRecord([]).toString("hex") || "-";
+  const power = Buffer.from(encodeRecord([])).toString("hex") || "-";
   raw.write(`stale 1 shutdown ${power}\nx y z\n${"A".repeat(2_000_000)}\ns 1 renew zz\nunfinished`);
   raw.write(randomBytes(100_000));
   await systemClock.sleep(1_000);

@@ -5,7 +5,15 @@ import { appendFile, chmod, cp, mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { BASES, baseImageDigest, GUEST_DIRECTORY, recipeOf } from "./recipe.ts";
+import {
+  BASES,
+  baseImageDigest,
+  DEBIAN_12,
+  DEBIAN_12_CODE,
+  GUEST_DIRECTORY,
+  layerDigest,
+  recipeOf,
+} from "./recipe.ts";
 
 test("every base has a recipe and a digest, which does not change by asking", async () => {
   for (const base of BASES) {
@@ -16,7 +24,7 @@ test("every base has a recipe and a digest, which does not change by asking", as
 });
 
 test("another package, version or time is another image", async () => {
-  const recipe = recipeOf("debian-12");
+  const recipe = DEBIAN_12;
   const digest = await baseImageDigest("debian-12");
   const others = [
     { ...recipe, packages: [...recipe.packages, "hello"] },
@@ -31,7 +39,7 @@ test("an unknown base is refused with the known ones", () => {
 });
 
 test("packages are named once", () => {
-  const { packages } = recipeOf("debian-12");
+  const { packages } = DEBIAN_12;
   assert.equal(new Set(packages).size, packages.length);
 });
 
@@ -44,7 +52,7 @@ test("a changed guest source, or its mode, is another image", async (t) => {
   const copy = await mkdtemp(join(tmpdir(), "berth-guest-"));
   t.after(() => rm(copy, { recursive: true, force: true }));
   await cp(GUEST_DIRECTORY, copy, { recursive: true });
-  const digest = () => baseImageDigest("debian-12", recipeOf("debian-12"), copy);
+  const digest = () => baseImageDigest("debian-12", DEBIAN_12, copy);
   const seen = new Set([await digest()]);
   assert.ok(seen.has(await baseImageDigest("debian-12")), "where the sources lie does not matter");
   const path = join(copy, "image", "init");
@@ -53,4 +61,37 @@ test("a changed guest source, or its mode, is another image", async (t) => {
   await chmod(path, 0o755);
   seen.add(await digest());
   assert.equal(seen.size, 3);
+});
+
+test("a layer is part of the image it lies in, and of no other", async (t) => {
+  const copy = await mkdtemp(join(tmpdir(), "berth-guest-"));
+  t.after(() => rm(copy, { recursive: true, force: true }));
+  await cp(GUEST_DIRECTORY, copy, { recursive: true });
+  const digests = async () => ({
+    plain: await baseImageDigest("debian-12", DEBIAN_12, copy),
+    code: await baseImageDigest("debian-12-code", DEBIAN_12_CODE, copy),
+    tree: await layerDigest(DEBIAN_12_CODE, copy),
+  });
+  const before = await digests();
+  await appendFile(join(copy, "agent/main.c"), "// more\n");
+  const guest = await digests();
+  assert.notEqual(guest.plain, before.plain);
+  assert.notEqual(guest.code, before.code);
+  assert.equal(guest.tree, before.tree, "the long build is not repeated for a change of the guest");
+  await appendFile(join(copy, "layers/code-server/rootfs/etc/code-server/config.yaml"), "# more\n");
+  const settings = await digests();
+  assert.equal(settings.plain, guest.plain);
+  assert.notEqual(settings.code, guest.code);
+  assert.equal(settings.tree, guest.tree);
+  await appendFile(join(copy, "layers/code-server/tree/build.sh"), "# more\n");
+  const built = await digests();
+  assert.equal(built.plain, settings.plain);
+  assert.notEqual(built.code, settings.code);
+  assert.notEqual(built.tree, settings.tree);
+  const { layer } = DEBIAN_12_CODE;
+  const npm = { ...layer.npm, version: "0.0.0" };
+  assert.notEqual(
+    await layerDigest({ ...DEBIAN_12_CODE, layer: { ...layer, npm } }, copy),
+    built.tree,
+  );
 });

@@ -28,11 +28,30 @@ export interface Recipe {
   readonly epochSeconds: number;
 }
 
+/** Another base image with a layer on top of it. */
+export interface LayeredRecipe {
+  readonly base: string;
+  readonly parent: Recipe;
+  readonly layer: Layer;
+  readonly sizeMib: number;
+  readonly fileSystemUuid: string;
+  readonly epochSeconds: number;
+}
+
+/** A program that is built once and laid into images: guest/layers/NAME has its build and its files. */
+export interface Layer {
+  readonly name: string;
+  readonly npm: NpmPackage;
+}
+
+export type AnyRecipe = Recipe | LayeredRecipe;
+
 /** The sources of everything inside: the guest's program, the build scripts, the files laid on top. */
 export const GUEST_DIRECTORY = fileURLToPath(new URL("../../guest", import.meta.url));
 const GUEST_PARTS = ["agent", "image", "rootfs"];
+const LAYERS = "layers";
 
-const DEBIAN_12: Recipe = {
+export const DEBIAN_12: Recipe = {
   base: "debian-12",
   suite: "bookworm",
   kernel: "linux-image-cloud-amd64",
@@ -68,10 +87,30 @@ const DEBIAN_12: Recipe = {
   epochSeconds: 1_767_225_600,
 };
 
-export const BASES: readonly string[] = [DEBIAN_12.base];
+/** VS Code in a browser. */
+export const DEBIAN_12_CODE: LayeredRecipe = {
+  base: "debian-12-code",
+  parent: DEBIAN_12,
+  layer: {
+    name: "code-server",
+    npm: {
+      name: "code-server",
+      version: "4.139.1",
+      integrity:
+        "sha512-fUYvJVdz4ZoVJfakGiGWXFMpF8K1ObsrpGvX17ZxNpKOzdNHs7lANT670JTr4ZhA8DnWqyvvmFG/d3HV9Yy6ew==",
+    },
+  },
+  sizeMib: 4096,
+  fileSystemUuid: "be27be27-0000-4000-8000-00000000c0de",
+  epochSeconds: DEBIAN_12.epochSeconds,
+};
 
-export function recipeOf(base: string): Recipe {
-  if (base === DEBIAN_12.base) return DEBIAN_12;
+const RECIPES: readonly AnyRecipe[] = [DEBIAN_12, DEBIAN_12_CODE];
+export const BASES: readonly string[] = RECIPES.map(({ base }) => base);
+
+export function recipeOf(base: string): AnyRecipe {
+  const recipe = RECIPES.find((one) => one.base === base);
+  if (recipe) return recipe;
   throw new Error(`base image '${base}' is not known; choose one of: ${BASES.join(", ")}`);
 }
 
@@ -81,9 +120,31 @@ export async function baseImageDigest(
   recipe = recipeOf(base),
   guestDirectory = GUEST_DIRECTORY,
 ): Promise<string> {
+  const parts = "layer" in recipe ? [...GUEST_PARTS, LAYERS] : GUEST_PARTS;
+  return await digestOf(recipe, parts, guestDirectory);
+}
+
+/**
+ * `sha256:<hex>` of what a layer's build makes. The guest's own program and what is laid beside the tree
+ * are no part of it: they change often, and the build takes long.
+ */
+export async function layerDigest(
+  { layer, parent }: LayeredRecipe,
+  guestDirectory = GUEST_DIRECTORY,
+): Promise<string> {
+  const { suite, node } = parent;
+  return await digestOf({ layer, suite, node }, [layerTree(layer)], guestDirectory);
+}
+
+/** Below the guest's directory: how a layer's tree is built. */
+export function layerTree(layer: Layer): string {
+  return join(LAYERS, layer.name, "tree");
+}
+
+async function digestOf(value: object, parts: string[], guestDirectory: string): Promise<string> {
   const hash = createHash("sha256");
-  hash.update(JSON.stringify(recipe));
-  for (const part of GUEST_PARTS) {
+  hash.update(JSON.stringify(value));
+  for (const part of parts) {
     for (const name of await filesUnder(join(guestDirectory, part))) {
       const path = join(guestDirectory, part, name);
       const [content, { mode }] = await Promise.all([readFile(path), stat(path)]);
