@@ -36,7 +36,8 @@ type QueryOf<Name extends keyof Operations> = NonNullable<Operations[Name]["para
 export interface ClientOptions {
   /** Where the API is: http://127.0.0.1:7300. */
   readonly url: string;
-  readonly token: string;
+  /** None in the dashboard's own pages: the browser sends its cookie. */
+  readonly token?: string;
   readonly fetch?: (request: Request) => Promise<Response>;
   /** Tries after the first; 4 by default. Only what is safe to repeat is repeated. */
   readonly retries?: number;
@@ -68,7 +69,7 @@ export function createClient(options: ClientOptions) {
   };
   const api = createFetchClient<paths>({
     baseUrl: options.url.replace(/\/+$/, ""),
-    headers: { authorization: `Bearer ${options.token}` },
+    headers: options.token === undefined ? {} : { authorization: `Bearer ${options.token}` },
     fetch: (request) => send(request, transport),
   });
   return {
@@ -88,8 +89,11 @@ export function createClient(options: ClientOptions) {
       get: (call: CallOptions = {}) => answer(api.GET("/v1/system", { ...call })),
     },
     /** Follows events from a cursor, or from now, across lost connections, until the signal aborts. */
-    watch: (query: QueryOf<"events.watch"> = {}, signal?: AbortSignal) =>
-      watch(api, transport, query, signal),
+    watch: (
+      query: QueryOf<"events.watch"> = {},
+      signal?: AbortSignal,
+      onOpen?: (cursor: string) => void,
+    ) => watch(api, transport, query, signal, onOpen),
   };
 }
 
@@ -276,10 +280,12 @@ function watch(
   transport: TransportOptions,
   query: QueryOf<"events.watch">,
   signal: AbortSignal = new AbortController().signal,
+  onOpen?: (cursor: string) => void,
 ) {
   return watchEvents({
     cursor: query.cursor ?? null,
     signal,
+    onOpen,
     sleep: transport.sleep,
     open: async (cursor, openSignal) => {
       const { response } = await api.GET("/v1/watch", {

@@ -2,6 +2,9 @@
 
 import { type Duplex, Readable, Writable } from "node:stream";
 import { ExecFrameDecoder, type ExecServerFrame, encodeExecFrame } from "#wire/exec-frames.ts";
+import { ExecError } from "./exec-error.ts";
+
+export { ExecError } from "./exec-error.ts";
 
 export interface ExecOptions {
   /** Program and arguments, not a shell string. */
@@ -28,16 +31,6 @@ export interface ExecSession {
 }
 
 export const EXEC_PORT = 1;
-
-/** The exec server refused or gave up. */
-export class ExecError extends Error {
-  override readonly name = "ExecError";
-  readonly code: string;
-  constructor(code: string, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
 
 export function execOverStream(stream: Duplex, options: ExecOptions): ExecSession {
   const { promise: exit, resolve, reject } = Promise.withResolvers<number>();

@@ -11,6 +11,8 @@ export interface WatchOptions {
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly cursor: string | null;
   readonly signal: AbortSignal;
+  /** Each time the stream stands, with where it stands: what happens from then on will be told. */
+  readonly onOpen?: ((cursor: string) => void) | undefined;
 }
 
 const RECONNECT_PAUSE_MS = 500;
@@ -26,6 +28,7 @@ export async function* watchEvents(options: WatchOptions): AsyncGenerator<Event,
       try {
         for await (const message of messagesOf(response)) {
           if (message.id !== null) cursor = message.id;
+          if (message.event === "hello" && cursor !== null) options.onOpen?.(cursor);
           if (message.event === "event") yield JSON.parse(message.data) as Event;
         }
       } catch (error) {
@@ -51,8 +54,10 @@ async function* messagesOf(response: Response): AsyncGenerator<Message, void, un
   if (!response.body) return;
   let pending = "";
   const decoder = new TextDecoder();
-  for await (const chunk of response.body) {
-    pending += decoder.decode(chunk as Uint8Array, { stream: true });
+  // Not `for await`: not every browser can.
+  const reader = response.body.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    pending += decoder.decode(part.value as Uint8Array, { stream: true });
     for (let end = pending.indexOf("\n\n"); end >= 0; end = pending.indexOf("\n\n")) {
       const message = parseMessage(pending.slice(0, end));
       pending = pending.slice(end + 2);
