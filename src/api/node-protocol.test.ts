@@ -258,6 +258,57 @@ test("a report that builds on another session is asked to be sent whole", async 
   assert.equal((await speak(plane, "POST", "/node/v1/report", { body: {}, identity })).status, 400);
 });
 
+function snapshotReport(fields: object): Report["snapshots"][number] {
+  return {
+    ...{ snapshotId: "snap_1", boxId: "box_1", epoch: 1, kind: "pause", withMemory: true },
+    ...{ compatibility: "fake-1", parentId: null, createdAtMs: 1, allocatedBytes: 1 },
+    ...{ manifestKey: null, storedBytes: null, progress: 0, error: null, failed: false },
+    ...fields,
+  };
+}
+
+test("numbers out of their range are refused by name, and nothing of such a report is stored", async (t) => {
+  const plane = await controlPlane(t);
+  const { identity } = await join(plane, "one");
+  const send = (fields: object) =>
+    speak(plane, "POST", "/node/v1/report", { body: reportOf(fields), identity });
+  assert.equal((await send({})).status, 200);
+  const fault = { ...{ code: "c", message: "m", retryable: true, attempts: 1 }, sinceMs: 1 };
+  const wrong: [string, object][] = [
+    ...[0, -1, 2.5, 1e300].map((cpus) => ["fingerprint.cpus", { cpus }] as [string, object]),
+    ["fingerprint.memoryMib", { memoryMib: 0 }],
+    ["fingerprint.diskGib", { diskGib: -1 }],
+    ["fingerprint.gpus", { gpus: 2 ** 31 }],
+    ["boxes.0.epoch", { epoch: 2 ** 31 }],
+    ["boxes.0.epoch", { epoch: -1 }],
+    ["boxes.0.observedGeneration", { observedGeneration: 2 ** 53 }],
+    ["boxes.0.bootSerial", { bootSerial: -1 }],
+    ["boxes.0.fault.sinceMs", { fault: { ...fault, sinceMs: 1e300, nextAttemptMs: null } }],
+    ["boxes.0.fault.attempts", { fault: { ...fault, attempts: -1, nextAttemptMs: null } }],
+    ["snapshots.0.epoch", { epoch: 2 ** 53 }],
+    ["snapshots.0.progress", { progress: 1.01 }],
+    ["snapshots.0.progress", { progress: -0.1 }],
+    ["snapshots.0.allocatedBytes", { allocatedBytes: -1 }],
+    ["snapshots.0.storedBytes", { storedBytes: 2 ** 53 }],
+    ["snapshots.0.createdAtMs", { createdAtMs: 1e300 }],
+  ];
+  let revision = 1;
+  for (const [path, fields] of wrong) {
+    const part = path.startsWith("fingerprint")
+      ? { fingerprint: { ...reportOf().fingerprint, ...fields } }
+      : path.startsWith("boxes")
+        ? { boxes: [boxReport("box_1", fields)] }
+        : { snapshots: [snapshotReport(fields)] };
+    revision += 1;
+    const answer = await send({ revision, ...part });
+    assert.deepEqual([answer.status, answer.body.errors?.[0].path], [400, `body.${path}`]);
+    assert.match(answer.body.errors[0].message, /Too (small|big)|expected int/, path);
+  }
+  assert.equal((await plane.admin.client.nodes.get("one")).capacity?.cpus, 8);
+  const allowed = { boxes: [boxReport("box_1")], snapshots: [snapshotReport({ progress: 1 })] };
+  assert.equal((await send({ revision, ...allowed })).status, 200);
+});
+
 test("a removed node is heard no more, and an operator can keep boxes away from one", async (t) => {
   const plane = await controlPlane(t);
   const { nodes } = plane.admin.client;

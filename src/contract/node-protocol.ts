@@ -12,6 +12,17 @@
 import { z } from "zod";
 import { DESIRED_STATES, HOST_STATES, SNAPSHOT_KINDS } from "#domain/box.ts";
 
+// Numbers in reports have ranges, so that a node with a fault is refused by name and nothing of it is stored.
+const INTEGER_MAX = 2 ** 31 - 1;
+/** Of a box: counts its placements. 0: an instance of which the host does not know. */
+const epochSchema = z.number().int().min(0).max(INTEGER_MAX);
+const countSchema = z.number().int().min(0).max(INTEGER_MAX);
+/** Up to 2^53 - 1, which int() is about. */
+const bytesSchema = z.number().int().min(0);
+const fractionSchema = z.number().min(0).max(1);
+/** What a Date can hold. */
+const timeMsSchema = z.number().min(0).max(8.64e15);
+
 const specSchema = z.object({
   cpus: z.number().int().positive(),
   memoryMib: z.number().int().positive(),
@@ -104,22 +115,22 @@ export type Assignments = z.infer<typeof assignmentsSchema>;
 
 export const boxReportSchema = z.object({
   boxId: z.string(),
-  epoch: z.number().int(),
+  epoch: epochSchema,
   state: z.enum(HOST_STATES),
   /** What the agent is doing to it now, in words a user reads: "restoring memory". Null at rest. */
   activity: z.string().nullable(),
   /** Intent that the agent has made true; equal to the assignment's when there is nothing left to do. */
-  observedGeneration: z.number().int(),
-  bootSerial: z.number().int(),
+  observedGeneration: z.number().int().min(-1),
+  bootSerial: countSchema,
   /** Set when the last attempt failed: what, since when, how often, when the next try is. */
   fault: z
     .object({
       code: z.string(),
       message: z.string(),
       retryable: z.boolean(),
-      attempts: z.number().int(),
-      sinceMs: z.number(),
-      nextAttemptMs: z.number().nullable(),
+      attempts: countSchema,
+      sinceMs: timeMsSchema,
+      nextAttemptMs: timeMsSchema.nullable(),
     })
     .nullable(),
   notices: z.array(noticeSchema),
@@ -147,19 +158,19 @@ export type BoxReport = z.infer<typeof boxReportSchema>;
 export const snapshotReportSchema = z.object({
   snapshotId: z.string(),
   boxId: z.string(),
-  epoch: z.number().int(),
+  epoch: epochSchema,
   kind: z.enum(SNAPSHOT_KINDS),
   withMemory: z.boolean(),
   compatibility: z.string(),
   parentId: z.string().nullable(),
-  createdAtMs: z.number(),
-  allocatedBytes: z.number(),
+  createdAtMs: timeMsSchema,
+  allocatedBytes: bytesSchema,
   /** Object key of the manifest once every byte is in the object store; null before. */
   manifestKey: z.string().nullable(),
   /** Bytes that the upload added to the object store. */
-  storedBytes: z.number().nullable(),
+  storedBytes: bytesSchema.nullable(),
   /** Upload progress 0..1, for display. */
-  progress: z.number(),
+  progress: fractionSchema,
   /** Last failure of its upload or of taking it; retried unless `failed`. */
   error: z.string().nullable(),
   failed: z.boolean(),
@@ -176,10 +187,10 @@ export const reportSchema = z.object({
       driver: z.enum(["qemu", "fake"]),
       accelerator: z.enum(["kvm", "tcg", "none"]),
       acceleratorReason: z.string(),
-      cpus: z.number(),
-      memoryMib: z.number(),
-      diskGib: z.number(),
-      gpus: z.number(),
+      cpus: countSchema.min(1),
+      memoryMib: countSchema.min(1),
+      diskGib: countSchema,
+      gpus: countSchema,
       compatibility: z.string(),
     })
     .nullable(),
@@ -211,7 +222,7 @@ export type Joined = z.infer<typeof joinedSchema>;
 
 export const hostCertificateRequestSchema = z.object({
   boxId: z.string(),
-  epoch: z.number().int(),
+  epoch: epochSchema,
   publicKey: z.string(),
 });
 export const hostCertificateSchema = z.object({ certificate: z.string() });
