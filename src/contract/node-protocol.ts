@@ -32,6 +32,12 @@ const specSchema = z.object({
 
 const noticeSchema = z.object({ code: z.string(), message: z.string(), atMs: z.number() });
 
+const portSchema = z.object({
+  port: z.number().int().min(1).max(65_535),
+  isLoopback: z.boolean(),
+  program: z.string().nullable(),
+});
+
 const identitySchema = z.object({
   boxId: z.string(),
   hostName: z.string(),
@@ -87,6 +93,8 @@ export const assignmentSchema = z.object({
   build: buildSchema.nullable(),
   /** Commands run as dev after a resume or a fork was renewed; failures are notices. */
   hooks: z.object({ onResume: z.string().nullable(), onFork: z.string().nullable() }),
+  /** Public key lines that enter as dev besides certificates; others stop working for new logins. */
+  sshAuthorizedKeys: z.array(z.string()).optional(),
 });
 export type Assignment = z.infer<typeof assignmentSchema>;
 
@@ -152,6 +160,8 @@ export const boxReportSchema = z.object({
       error: z.string().nullable(),
     })
     .nullable(),
+  /** What listens in it now, by port; null: it is not ready, or has not been asked yet. */
+  ports: z.array(portSchema).nullable().optional(),
 });
 export type BoxReport = z.infer<typeof boxReportSchema>;
 

@@ -2,8 +2,18 @@
 // the same conformance suite (conformance.ts). Every method is idempotent and may be called again
 // after a crash at any point; nothing here is remembered that the host cannot tell again.
 
-import type { BoxIdentity, BoxRun, BoxSpec, HostState, Notice, SnapshotKind } from "#domain/box.ts";
+import type { Duplex } from "node:stream";
+import type {
+  BoxIdentity,
+  BoxRun,
+  BoxSpec,
+  HostState,
+  ListeningPort,
+  Notice,
+  SnapshotKind,
+} from "#domain/box.ts";
 import type { BoxId, SnapshotId } from "#domain/ids.ts";
+import type { SessionMode } from "#wire/exec-frames.ts";
 
 /** One box as the host shows it. */
 export interface HostBox {
@@ -163,7 +173,19 @@ export interface Driver {
   exec(boxId: BoxId, request: ExecRequest): Promise<ExecResult>;
 
   /** A raw byte stream to a TCP port inside the box: 22 is its sshd, 1 its exec server. */
-  connect(boxId: BoxId, epoch: number, port: number): Promise<import("node:stream").Duplex>;
+  connect(boxId: BoxId, epoch: number, port: number): Promise<Duplex>;
+
+  /**
+   * The exec server, opened for that one session and in at most that mode; whether there is such a session is
+   * answered to the first frame (`attach`).
+   */
+  openSession(boxId: BoxId, epoch: number, sessionId: string, mode: SessionMode): Promise<Duplex>;
+
+  /** What listens in a `ready` box, by port; Berth's own exec server is left out. */
+  listeningPorts(boxId: BoxId, epoch: number): Promise<ListeningPort[]>;
+
+  /** The SSH public key lines that enter as dev besides certificates; all others stop working for new logins. */
+  authorizeKeys(boxId: BoxId, epoch: number, keys: readonly string[]): Promise<void>;
 
   /** The last bytes of the box's console (serial port), at most `maxBytes`. */
   console(boxId: BoxId, maxBytes: number): Promise<string>;

@@ -15,6 +15,7 @@ import { connect, type TLSSocket } from "node:tls";
 import {
   ANNOUNCEMENTS_PATH,
   type Announcement,
+  type Door,
   parseStreamPath,
   type Refusal,
   type StreamTarget,
@@ -28,7 +29,7 @@ import { breakOff, splice } from "#lib/splice.ts";
 import { identityOf } from "#trust/x509.ts";
 
 export interface GatewayLinksOptions {
-  readonly driver: Pick<Driver, "list" | "inspect" | "connect" | "console">;
+  readonly driver: Pick<Driver, "list" | "inspect" | "connect" | "openSession" | "console">;
   /** The node's certificate, and the only authority that a gateway's may be of. */
   readonly tls: {
     readonly certificatePem: string;
@@ -69,6 +70,9 @@ const MAX_STREAMS = 4096;
  * resets a stream whenever a client breaks off.
  */
 const STREAM_RESETS = 1_000_000;
+/** A door that bytes go through both ways. */
+type ByteDoor = Exclude<Door, { readonly console: true }>;
+
 const CONSOLE_BYTES = 1024 * 1024;
 
 /** A link to each gateway of a set; the set may change. */
@@ -307,8 +311,7 @@ class GatewayLink {
     const refused = await refusalOf(this.#options.driver, target);
     if (refused) return refuse(stream, refused.code === "box_moved" ? 409 : 404, refused);
     if ("console" in target.door) await this.#sendConsole(stream, target);
-    else if ("port" in target.door) await this.#join(stream, target, target.door.port);
-    else refuse(stream, 502, { code: "port_closed", detail: "this node has no sessions yet" });
+    else await this.#join(stream, target, target.door);
   }
 
   #startAnnouncing(stream: ServerHttp2Stream): void {
@@ -330,13 +333,17 @@ class GatewayLink {
     stream.end(text);
   }
 
-  async #join(stream: ServerHttp2Stream, target: StreamTarget, port: number): Promise<void> {
-    const { boxId, epoch } = target;
+  async #join(stream: ServerHttp2Stream, target: StreamTarget, door: ByteDoor): Promise<void> {
+    const { driver } = this.#options;
+    const boxId = target.boxId as BoxId;
     let box: Duplex;
     try {
-      box = await this.#options.driver.connect(boxId as BoxId, epoch, port);
+      box =
+        "port" in door
+          ? await driver.connect(boxId, target.epoch, door.port)
+          : await driver.openSession(boxId, target.epoch, door.session, door.mode);
     } catch (error) {
-      const refused = refusalFor(error, target, port);
+      const refused = refusalFor(error, target, door);
       return refuse(stream, refused.code === "port_closed" ? 502 : 404, refused);
     }
     if (stream.destroyed) {
@@ -369,13 +376,14 @@ async function refusalOf(
   return null;
 }
 
-function refusalFor(error: unknown, { boxId }: StreamTarget, port: number): Refusal {
+function refusalFor(error: unknown, { boxId }: StreamTarget, door: ByteDoor): Refusal {
   const code = error instanceof DriverError ? error.code : null;
   if (code === "box_missing" || code === "box_wrong_state")
     return { code: "box_not_here", detail: `${boxId} cannot be entered on this node now` };
   if (code === "epoch_stale")
     return { code: "box_moved", detail: `${boxId} runs as another placement now` };
-  return { code: "port_closed", detail: `port ${port} of ${boxId}: ${(error as Error).message}` };
+  const what = "port" in door ? `port ${door.port}` : `session ${door.session}`;
+  return { code: "port_closed", detail: `${what} of ${boxId}: ${(error as Error).message}` };
 }
 
 async function keepAlive(

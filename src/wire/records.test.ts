@@ -1,7 +1,6 @@
 // Records: what goes in comes out, and garbage is refused, never misread.
 
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
 import { test } from "node:test";
 import fc from "fast-check";
 import { decodeRecord, encodeRecord, RecordError } from "./records.ts";
@@ -44,7 +43,7 @@ test("random bytes are decoded or refused, and nothing else happens", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
       try {
-        assert.deepEqual(encodeRecord(decodeRecord(bytes).fields), Buffer.from(bytes));
+        assert.deepEqual([...encodeRecord(decodeRecord(bytes).fields)], [...bytes]);
       } catch (error) {
         assert.ok(error instanceof RecordError);
       }

@@ -2,7 +2,7 @@
 // faults and latencies on demand. What it does to memory, disks and identity is visible to exec.
 
 import { Duplex } from "node:stream";
-import type { BoxRun, HostState, Notice, SnapshotKind } from "#domain/box.ts";
+import type { BoxRun, HostState, ListeningPort, Notice, SnapshotKind } from "#domain/box.ts";
 import { releasesCompute } from "#domain/box.ts";
 import type { BoxId, SnapshotId } from "#domain/ids.ts";
 import {
@@ -16,10 +16,11 @@ import {
   type StartOptions,
   type StartResult,
 } from "#drivers/driver.ts";
-import { fakeExecStream } from "#drivers/fake/exec-stream.ts";
+import { type FakeExecOptions, fakeExecStream } from "#drivers/fake/exec-stream.ts";
 import type { FakeOp } from "#drivers/fake/faults.ts";
 import { identityFiles, runInGuest } from "#drivers/fake/guest.ts";
 import type { FakeBox, FakeHost } from "#drivers/fake/host.ts";
+import { FakeSessions, type RunOnce, SESSIONS_PATH } from "#drivers/fake/sessions.ts";
 import {
   commitStaged,
   metaOf,
@@ -34,6 +35,7 @@ import {
 import type { Clock } from "#lib/clock.ts";
 import { FailpointError, type Failpoints } from "#lib/failpoint.ts";
 import { makeHostKey } from "#lib/ssh-keys.ts";
+import type { SessionMode } from "#wire/exec-frames.ts";
 
 export interface FakeDriverOptions {
   readonly clock: Clock;
@@ -132,7 +134,7 @@ class FakeDriver implements Driver {
         await this.#failpoints.hit("driver.snapshot.frozen");
         this.#host.faults.throwFor("snapshot", boxId);
         const meta = metaOf(frozen, request, COMPATIBILITY, this.#clock.nowMs());
-        await writeStaged(this.#host, meta, frozen);
+        await writeStaged(this.#host, meta, this.#withSessions(frozen));
         await this.#failpoints.hit("driver.snapshot.written");
         if (this.#host.get(boxId)?.pid !== frozen.pid)
           throw new DriverError("vmm_failed", "the VMM died while it was frozen", true);
@@ -166,7 +168,8 @@ class FakeDriver implements Driver {
       if (this.#expect(boxId, epoch).state === "down") return;
       await this.#failpoints.hit("driver.shutdown.asked");
       const box = this.#expect(boxId, epoch);
-      this.#host.put({ ...box, state: "down", pid: null, memory: {}, wasShutDown: true });
+      const gone = { state: "down", pid: null, memory: {} } as const;
+      this.#host.put({ ...box, ...gone, ports: [], wasShutDown: true });
       await this.#failpoints.hit("driver.shutdown.done");
     });
   }
@@ -218,10 +221,8 @@ class FakeDriver implements Driver {
 
   /** Port 1 is the exec server; every other port of a fake guest sends back what it gets. */
   async connect(boxId: BoxId, epoch: number, port: number): Promise<Duplex> {
-    const box = this.#expect(boxId, epoch);
-    if (box.state !== "ready")
-      throw new DriverError("guest_unreachable", `${boxId} is not ready`, true);
-    if (port === EXEC_PORT) return fakeExecStream((request) => this.exec(boxId, request));
+    this.#expectReady(boxId, epoch);
+    if (port === EXEC_PORT) return this.#execStream(boxId);
     return new Duplex({
       read: () => {},
       write(chunk, _encoding, done) {
@@ -233,6 +234,24 @@ class FakeDriver implements Driver {
         done();
       },
     });
+  }
+
+  async openSession(
+    boxId: BoxId,
+    epoch: number,
+    session: string,
+    mode: SessionMode,
+  ): Promise<Duplex> {
+    this.#expectReady(boxId, epoch);
+    return this.#execStream(boxId, { session, mode });
+  }
+
+  async listeningPorts(boxId: BoxId, epoch: number): Promise<ListeningPort[]> {
+    return this.#expectReady(boxId, epoch).ports ?? [];
+  }
+
+  async authorizeKeys(boxId: BoxId, epoch: number, keys: readonly string[]): Promise<void> {
+    this.#host.put({ ...this.#expectReady(boxId, epoch), authorizedKeys: [...keys] });
   }
 
   async console(boxId: BoxId, maxBytes: number): Promise<string> {
@@ -264,6 +283,40 @@ class FakeDriver implements Driver {
     if (box.run.epoch !== epoch)
       throw new DriverError("epoch_stale", `the host has epoch ${box.run.epoch}`, false);
     return box;
+  }
+
+  #expectReady(boxId: BoxId, epoch: number): FakeBox {
+    const box = this.#expect(boxId, epoch);
+    if (box.state === "ready") return box;
+    throw new DriverError("guest_unreachable", `${boxId} is not ready`, true);
+  }
+
+  #execStream(boxId: BoxId, only?: FakeExecOptions["only"]): Duplex {
+    const run: FakeExecOptions["run"] = (request) => this.exec(boxId, request);
+    return fakeExecStream({ run, sessions: this.#sessionsOf(boxId), only });
+  }
+
+  #sessionsOf(boxId: BoxId): FakeSessions {
+    const found = this.#host.sessions.get(boxId);
+    if (found) return found;
+    const sessions = new FakeSessions(this.#clock);
+    this.#host.sessions.set(boxId, sessions);
+    const box = this.#host.get(boxId);
+    const { [SESSIONS_PATH]: frozen, ...memory } = box?.memory ?? {};
+    const runOnce: RunOnce = async ({ argv, user }) => {
+      const { stdout, stderr, exitCode } = await this.exec(boxId, { argv, user });
+      return { output: stdout + stderr, exitCode };
+    };
+    if (box && frozen) {
+      this.#host.put({ ...box, memory });
+      sessions.thaw(frozen, runOnce);
+    }
+    return sessions;
+  }
+
+  #withSessions(box: FakeBox): FakeBox {
+    const frozen = this.#host.sessions.get(box.run.boxId)?.freeze();
+    return frozen ? { ...box, memory: { ...box.memory, [SESSIONS_PATH]: frozen } } : box;
   }
 
   async #change<T>(op: FakeOp, boxId: string, work: () => Promise<T>): Promise<T> {
@@ -307,6 +360,8 @@ class FakeDriver implements Driver {
       renewal: null,
       parentId: origin?.snapshotId ?? null,
       console: "",
+      ports: [],
+      authorizedKeys: [],
     });
     await this.#failpoints.hit("driver.start.preparing");
     const prepared = this.#host.put({ ...box, state: "down" });
@@ -336,13 +391,19 @@ class FakeDriver implements Driver {
     this.#host.put({ ...this.#stillAlive(box), run, renewal: null });
     await this.#failpoints.hit("driver.start.renewed");
     const named = this.#stillAlive(box);
-    return this.#host.put({
+    // Connections are of one epoch; the sessions behind them live on.
+    const isSameEpoch = box.run.epoch === run.epoch;
+    if (!isSameEpoch) this.#host.sessions.get(run.boxId)?.detachAll();
+    const ready = this.#host.put({
       ...named,
+      authorizedKeys: isSameEpoch ? (named.authorizedKeys ?? []) : [],
       state: "ready",
       wasReady: true,
       disk: { ...named.disk, ...identityFiles(named) },
       renewal: { renewed, sshHostKey: named.sshHostKey, at: this.#clock.nowMs() },
     });
+    this.#sessionsOf(run.boxId); // Those that it was restored with go on.
+    return this.#host.get(run.boxId) ?? ready;
   }
 
   #stillAlive(before: FakeBox): FakeBox {

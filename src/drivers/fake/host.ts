@@ -11,9 +11,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { BoxRun, Notice } from "#domain/box.ts";
+import type { BoxRun, ListeningPort, Notice } from "#domain/box.ts";
 import type { RenewalReport } from "#drivers/driver.ts";
 import { FakeFaults } from "#drivers/fake/faults.ts";
+import type { FakeSessions } from "#drivers/fake/sessions.ts";
 
 /** What the fake keeps of one box: its record, and the guest inside it. */
 export interface FakeBox {
@@ -34,6 +35,10 @@ export interface FakeBox {
   /** Snapshot that its bytes grew from. */
   parentId: string | null;
   console: string;
+  /** Set by tests and by whoever plays the guest: gone with the VMM. */
+  ports: ListeningPort[];
+  /** Of this epoch: a renewal forgets them. */
+  authorizedKeys: readonly string[];
 }
 
 /** Hears when guests execute, to catch one box running twice. */
@@ -56,6 +61,8 @@ export class FakeHost {
   readonly options: FakeHostOptions;
   readonly faults: FakeFaults;
   readonly #boxes = new Map<string, FakeBox>();
+  /** By box; of this process only. */
+  readonly sessions = new Map<string, FakeSessions>();
   #nextPid = 100;
 
   constructor(directory: string, options: FakeHostOptions = {}) {
@@ -89,6 +96,7 @@ export class FakeHost {
       this.options.beats?.halts(boxId, before.run.epoch, this.name);
     if (executes(box) && !(before && executes(before) && before.run.epoch === box.run.epoch))
       this.options.beats?.runs(boxId, box.run.epoch, this.name);
+    if (box.pid === null) this.#endSessions(boxId);
     this.#boxes.set(boxId, box);
     const path = this.#pathOf(boxId);
     writeFileSync(`${path}.tmp`, JSON.stringify(box));
@@ -99,8 +107,15 @@ export class FakeHost {
   remove(boxId: string): void {
     const box = this.#boxes.get(boxId);
     if (box && executes(box)) this.options.beats?.halts(boxId, box.run.epoch, this.name);
+    this.#endSessions(boxId);
     this.#boxes.delete(boxId);
     rmSync(this.#pathOf(boxId), { force: true });
+  }
+
+  /** What listens in a box from now on. */
+  setPorts(boxId: string, ports: ListeningPort[]): void {
+    const box = this.get(boxId);
+    if (box) this.put({ ...box, ports });
   }
 
   newPid(): number {
@@ -111,7 +126,7 @@ export class FakeHost {
   killVmm(boxId: string): void {
     const box = this.get(boxId);
     if (!box || box.pid === null) return;
-    this.put({ ...box, state: "down", pid: null, memory: {}, wasShutDown: false });
+    this.put({ ...box, state: "down", pid: null, memory: {}, ports: [], wasShutDown: false });
   }
 
   /** The guest powers itself off. */
@@ -124,7 +139,8 @@ export class FakeHost {
       atMs: nowMs,
     };
     const notices = [...box.notices, notice];
-    this.put({ ...box, state: "down", pid: null, memory: {}, wasShutDown: true, notices });
+    const gone = { state: "down", pid: null, memory: {} } as const;
+    this.put({ ...box, ...gone, ports: [], wasShutDown: true, notices });
   }
 
   /** The power is cut: every VMM is gone, disks stay. */
@@ -159,6 +175,11 @@ export class FakeHost {
 
   hasSnapshot(snapshotId: string): boolean {
     return existsSync(join(this.snapshotDirectory(snapshotId), "meta.json"));
+  }
+
+  #endSessions(boxId: string): void {
+    this.sessions.get(boxId)?.close();
+    this.sessions.delete(boxId);
   }
 
   #pathOf(boxId: string): string {

@@ -210,7 +210,8 @@ async function emulatedNotice(host: Host, notices: readonly Notice[]): Promise<r
   return withNotice(notices, { code: "emulated", message: reason, atMs: host.clock.nowMs() });
 }
 
-async function answered<T>(record: BoxRecord, ask: () => Promise<T>): Promise<T> {
+/** What the guest says, or the driver's own fault when it refuses or is silent. */
+export async function answered<T>(record: BoxRecord, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (error) {

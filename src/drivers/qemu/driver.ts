@@ -4,8 +4,9 @@ import { readdir, rm, statfs } from "node:fs/promises";
 import { availableParallelism, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import { type BoxRun, releasesCompute } from "#domain/box.ts";
+import { type BoxRun, type ListeningPort, releasesCompute } from "#domain/box.ts";
 import type { BoxId, SnapshotId } from "#domain/ids.ts";
+import type { SessionMode } from "#wire/exec-frames.ts";
 import {
   type Driver,
   DriverError,
@@ -18,13 +19,22 @@ import {
   type StartResult,
 } from "../driver.ts";
 import { type BoxRecord, withNotice } from "./box-record.ts";
-import { beginSigning, bootBox, Phases, renew, restoreBox, waitForGuest } from "./bring-up.ts";
+import {
+  answered,
+  beginSigning,
+  bootBox,
+  Phases,
+  renew,
+  restoreBox,
+  waitForGuest,
+} from "./bring-up.ts";
 import { readConsole } from "./console.ts";
+import type { GuestControl } from "./guest-control.ts";
 import { runGuestExec } from "./guest-exec.ts";
 import { type Host, openHost, type QemuDriverOptions } from "./host.ts";
 import { hostBoxOf, howItEnded, isReady } from "./inspect.ts";
 import { boxLink } from "./network-rules.ts";
-import { EXEC_PORT, openPort } from "./ports.ts";
+import { EXEC_PORT, openExec, openPort } from "./ports.ts";
 import { prepare, sourceIsNewer } from "./prepare.ts";
 import type { SnapshotMeta } from "./snapshot-dir.ts";
 import {
@@ -306,6 +316,38 @@ export class QemuDriver implements Driver {
     const { slot, acknowledged } = await this.#requireReady(boxId, epoch);
     const { boxAddress } = boxLink(this.#host.owner, slot ?? -1);
     return await openPort(boxAddress, port, acknowledged?.execToken ?? "", this.#host.clock);
+  }
+
+  async openSession(
+    boxId: BoxId,
+    epoch: number,
+    session: string,
+    mode: SessionMode,
+  ): Promise<Duplex> {
+    const { slot, acknowledged } = await this.#requireReady(boxId, epoch);
+    const { boxAddress } = boxLink(this.#host.owner, slot ?? -1);
+    const token = acknowledged?.execToken ?? "";
+    return await openExec(boxAddress, { token, session, mode }, this.#host.clock);
+  }
+
+  async listeningPorts(boxId: BoxId, epoch: number): Promise<ListeningPort[]> {
+    return await this.#askGuest(boxId, epoch, (guest) => guest.ports());
+  }
+
+  async authorizeKeys(boxId: BoxId, epoch: number, keys: readonly string[]): Promise<void> {
+    await this.#askGuest(boxId, epoch, (guest) => guest.authorizeKeys(keys));
+  }
+
+  /** Between two changes of the box: its control channel is not to be had in the middle of a snapshot. */
+  async #askGuest<T>(
+    boxId: BoxId,
+    epoch: number,
+    ask: (guest: GuestControl) => Promise<T>,
+  ): Promise<T> {
+    return await this.#turns.take(boxId, async () => {
+      const record = await this.#requireReady(boxId, epoch);
+      return await answered(record, async () => ask(await this.#vmms.guest(record)));
+    });
   }
 
   async console(boxId: BoxId, maxBytes: number): Promise<string> {

@@ -6,6 +6,7 @@ import { Buffer } from "node:buffer";
 import { randomBytes } from "node:crypto";
 import { createConnection } from "node:net";
 import type { Duplex } from "node:stream";
+import type { ListeningPort } from "#domain/box.ts";
 import type { Clock } from "#lib/clock.ts";
 import { type DecodedRecord, decodeRecord, encodeRecord, type Field } from "#wire/records.ts";
 
@@ -170,6 +171,18 @@ export class GuestControl {
     await this.#ask("grow", [], timeoutMs);
   }
 
+  /** What listens in the box, by port. */
+  async ports(timeoutMs = 15_000): Promise<ListeningPort[]> {
+    const record = await this.#ask("ports", [], timeoutMs);
+    return record.texts("port").flatMap(portOf);
+  }
+
+  /** Public key lines that enter as dev from now on, until the next renewal for another epoch. */
+  async authorizeKeys(keys: readonly string[], timeoutMs = 15_000): Promise<void> {
+    const fields = keys.map((key): Field => ["sshAuthorizedKey", key]);
+    await this.#ask("keys", fields, timeoutMs);
+  }
+
   /** Asks for an orderly power-off; the VMM exits when the guest is done. */
   async shutdown(timeoutMs = 10_000): Promise<void> {
     await this.#ask("shutdown", [], timeoutMs);
@@ -192,7 +205,7 @@ export class GuestControl {
     const answer = new Promise<DecodedRecord>((resolve, reject) => {
       this.#waiting.set(sequence, { resolve, reject });
     });
-    const hex = encodeRecord(fields).toString("hex") || "-";
+    const hex = Buffer.from(encodeRecord(fields)).toString("hex") || "-";
     // The first newline ends whatever a former session left unfinished.
     this.#stream.write(`\n${this.#session} ${sequence} ${verb} ${hex}\n`);
     const timer = new AbortController();
@@ -268,6 +281,14 @@ function abortOf(signal: AbortSignal | undefined, done: AbortSignal): Promise<ne
     signal.addEventListener("abort", abort, { once: true });
     done.addEventListener("abort", () => signal.removeEventListener("abort", abort));
   });
+}
+
+/** `PORT any|loopback PROGRAM`, as a guest says it: what makes no sense is left out. */
+function portOf(line: string): ListeningPort[] {
+  const [, port, reach, program] =
+    /^(\d{1,5}) (any|loopback) ([\x20-\x7e]{0,32})$/.exec(line) ?? [];
+  if (!port || Number(port) < 1 || Number(port) > 65_535) return [];
+  return [{ port: Number(port), isLoopback: reach === "loopback", program: program || null }];
 }
 
 function statusOf(record: DecodedRecord): GuestStatus {

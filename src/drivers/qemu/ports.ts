@@ -3,19 +3,37 @@
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "#lib/clock.ts";
-import { encodeExecFrame } from "#wire/exec-frames.ts";
+import { encodeExecFrame, type SessionMode } from "#wire/exec-frames.ts";
 import { DriverError } from "../driver.ts";
 
 const CONNECT_TIMEOUT_MS = 15_000;
 export const EXEC_PORT = 1;
 
-/** `execToken` opens the exec server; users never see it. */
+/** Opens the exec server; users never see the token. With a session: for that one only. */
+export interface ExecKey {
+  readonly token: string;
+  readonly session?: string;
+  readonly mode?: SessionMode;
+}
+
+export async function openExec(address: string, key: ExecKey, clock: Clock): Promise<Duplex> {
+  const socket = await dial(address, EXEC_PORT, clock);
+  socket.write(encodeExecFrame({ kind: "auth", ...key }));
+  return socket;
+}
+
+/** A port of the box; the exec server is opened with the token. */
 export async function openPort(
   address: string,
   port: number,
   execToken: string,
   clock: Clock,
 ): Promise<Duplex> {
+  if (port === EXEC_PORT) return await openExec(address, { token: execToken }, clock);
+  return await dial(address, port, clock);
+}
+
+async function dial(address: string, port: number, clock: Clock): Promise<Duplex> {
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw new Error(`no such port: ${port}`);
   const socket = connect({ host: address, port, noDelay: true });
@@ -38,6 +56,5 @@ export async function openPort(
     socket.off("error", opened.reject);
   }
   socket.on("error", () => {}); // Its owner sees the close.
-  if (port === EXEC_PORT) socket.write(encodeExecFrame({ kind: "auth", token: execToken }));
   return socket;
 }
