@@ -44,6 +44,12 @@ export const ERRORS = {
     retryable: false,
     next: "Ask an administrator of your organization for the permission named in the detail.",
   },
+  cross_site: {
+    status: 403,
+    title: "A page of another site has sent this",
+    retryable: false,
+    next: "Use the dashboard at its own address (BERTH_DASHBOARD_URL); programs send a token, not the cookie.",
+  },
   not_found: {
     status: 404,
     title: "Not found",
@@ -80,6 +86,12 @@ export const ERRORS = {
     retryable: false,
     next: "Remove what the detail names first.",
   },
+  preview_gone: {
+    status: 410,
+    title: "The preview is not at this address any more",
+    retryable: false,
+    next: "Ask whoever gave you the address for the new one; `berth port list` shows it.",
+  },
   generation_mismatch: {
     status: 412,
     title: "The resource has changed",
@@ -97,6 +109,12 @@ export const ERRORS = {
     title: "Unsupported content type",
     retryable: false,
     next: "Send the body with Content-Type: application/json.",
+  },
+  unknown_host: {
+    status: 421,
+    title: "Not a host name of this server",
+    retryable: false,
+    next: "Use the server's own address, or set BERTH_DASHBOARD_URL to the one that you use.",
   },
   idempotency_key_reused: {
     status: 422,
@@ -127,6 +145,12 @@ export const ERRORS = {
     title: "The ticket has expired",
     retryable: false,
     next: "Get a new ticket; one lasts minutes, and an open stream outlives it.",
+  },
+  revoked: {
+    status: 403,
+    title: "What let you in was taken back",
+    retryable: false,
+    next: "Log in again, or use another key, token or link.",
   },
   box_not_here: {
     status: 404,

@@ -16,6 +16,7 @@ import {
   BOX,
   DoorDriver,
   type Doors,
+  emptyFeed,
   makeAuthority,
   nodeTls,
   openDoors,
@@ -90,7 +91,7 @@ test("a gateway that is killed breaks its streams; the node finds the next one b
   const config = {
     nodeDoor: { host: "127.0.0.1", port: nodePort, tls: await serverTls(authority, "gateway") },
     clientDoor: { host: "127.0.0.1", port: clientPort },
-    ticketKeys: [key.publicKeyPem],
+    feed: emptyFeed(key.publicKeyPem),
   };
   const driver = new DoorDriver();
   driver.boxes.set(BOX, { epoch: 1, state: "ready" });

@@ -1,15 +1,22 @@
-// A gateway: nodes dial the node door, clients come in at the client door, and bytes move between. It
-// has no database and asks nobody: routes come from the nodes that have the boxes, rights come with the client.
+// A gateway: nodes dial the node door, clients come in at the others, and bytes move between. It has no database:
+// routes come from the nodes that have the boxes, rights come with the client, and what else it must know (keys,
+// previews, revocations) it is told ahead.
 
+import type { IncomingMessage } from "node:http";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
-import { ticketCheck } from "#trust/tickets.ts";
 import { openClientDoor } from "./client-door.ts";
+import type { HttpDoor } from "./http-door.ts";
+import type { Known } from "./known.ts";
 import { GATEWAY_LIMITS, type GatewayLimits } from "./limits.ts";
+import { Lobby } from "./lobby.ts";
 import { openNodeDoor, type TlsFiles } from "./node-door.ts";
 import type { NodeLink } from "./node-link.ts";
 import { Routes } from "./routes.ts";
+import { streamDoor } from "./stream-door.ts";
 import { Streams } from "./streams.ts";
+import { type AskWake, type WakeAndWait, wakes } from "./wake.ts";
+import { WebSocketClients } from "./web-socket-clients.ts";
 
 export interface ListenAddress {
   readonly host: string;
@@ -17,11 +24,32 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** What every door is built on. */
+export interface DoorBase {
+  readonly streams: Streams;
+  readonly known: Known;
+  readonly wakeAndWait: WakeAndWait;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: GatewayLimits;
+}
+
+/** A door with a listener of its own. */
+export interface OwnDoor {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
 export interface GatewayOptions {
   readonly nodeDoor: ListenAddress & { readonly tls: TlsFiles };
   readonly clientDoor: ListenAddress;
-  /** Public keys (PEM) of the control plane that tickets may be signed with. */
-  readonly ticketKeys: readonly string[];
+  /** Kept up to date by whoever gives it (feed.ts). */
+  readonly known: Known;
+  /** Asks the control plane to run a box. */
+  readonly askWake: AskWake;
+  /** Which requests at the client listener are for a preview, and who serves them. */
+  readonly preview?: (base: DoorBase) => (request: IncomingMessage) => HttpDoor | null;
+  readonly ssh?: (base: DoorBase) => Promise<OwnDoor>;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits?: Partial<GatewayLimits>;
@@ -30,51 +58,60 @@ export interface GatewayOptions {
 export interface Gateway {
   readonly nodePort: number;
   readonly clientPort: number;
+  readonly sshPort: number | null;
   status(): { readonly nodes: number; readonly boxes: number; readonly streams: number };
-  setTicketKeys(publicKeysPem: readonly string[]): void;
   /** Ends every stream, with a reason. Boxes do not notice. */
   close(): Promise<void>;
 }
 
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { clock, log } = options;
+  const { clock, log, known } = options;
   const limits = { ...GATEWAY_LIMITS, ...options.limits };
   const routes = new Routes<NodeLink>();
-  const streams = new Streams({ routes, clock, limits });
-  let check = ticketCheck(options.ticketKeys);
-  const nodeDoor = await openNodeDoor({
-    ...options.nodeDoor,
-    routes,
-    clock,
-    log,
-    limits,
-    onEnded: (placements) => streams.endPlacements(placements),
-  });
-  const status = () => ({ nodes: nodeDoor.links, boxes: routes.boxes, streams: streams.count });
-  const clientDoor = await openClientDoor({
-    ...options.clientDoor,
-    checkTicket: (ticket, nowMs) => check(ticket, nowMs),
-    streams,
-    health: status,
-    clock,
-    log,
-    limits,
-  }).catch(async (error: unknown) => {
+  const streams = new Streams({ routes, known, clock, limits });
+  const clients = new WebSocketClients(clock, limits);
+  const wakeAndWait = wakes({ ask: options.askWake, known, routes, clock });
+  const base: DoorBase = { streams, known, wakeAndWait, clock, log, limits };
+  const opened: OwnDoor[] = [];
+  const close = async () => {
     streams.close();
-    await nodeDoor.close();
-    throw error;
-  });
-  return {
-    nodePort: nodeDoor.port,
-    clientPort: clientDoor.port,
-    status,
-    setTicketKeys: (publicKeysPem) => {
-      check = ticketCheck(publicKeysPem);
-    },
-    close: async () => {
-      streams.close();
-      await clientDoor.close();
-      await nodeDoor.close();
-    },
+    clients.close();
+    for (const door of opened.reverse()) await door.close();
   };
+  const open = async <T extends OwnDoor>(opening: Promise<T>): Promise<T> => {
+    const door = await opening;
+    opened.push(door);
+    return door;
+  };
+  try {
+    const nodeDoor = await open(
+      openNodeDoor({
+        ...options.nodeDoor,
+        ...{ routes, clock, log, limits },
+        onEnded: (placements) => streams.endPlacements(placements),
+      }),
+    );
+    const status = () => ({ nodes: nodeDoor.links, boxes: routes.boxes, streams: streams.count });
+    const lobby = new Lobby(limits.lobby);
+    const join = clients.join.bind(clients);
+    const clientDoor = await open(
+      openClientDoor({
+        ...options.clientDoor,
+        streamDoor: streamDoor({ ...base, join, lobby, health: status }),
+        previewOf: options.preview?.(base) ?? (() => null),
+        ...{ lobby, clock, limits },
+      }),
+    );
+    const sshDoor = options.ssh ? await open(options.ssh(base)) : null;
+    return {
+      nodePort: nodeDoor.port,
+      clientPort: clientDoor.port,
+      sshPort: sshDoor?.port ?? null,
+      status,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }

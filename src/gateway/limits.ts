@@ -5,8 +5,10 @@ export interface GatewayLimits {
   readonly streams: number;
   /** Open streams of one user, so that one cannot take them all. */
   readonly streamsPerUser: number;
-  /** Sockets at the client door, with those that have not said what they want. */
+  /** Sockets at the client door. */
   readonly connections: number;
+  /** Of them, those that have not shown yet that they may be here; when there are more, the oldest goes. */
+  readonly lobby: number;
   /** A client's request must be here by then. */
   readonly requestTimeoutMs: number;
   /** A node's TLS handshake and first announcement must be here by then. */
@@ -15,6 +17,8 @@ export interface GatewayLimits {
   readonly openTimeoutMs: number;
   /** Sockets at the node door. */
   readonly nodeConnections: number;
+  /** Of them, those that no node has spoken on yet. */
+  readonly nodeLobby: number;
   /** Between pings: shorter than the idle time-outs of proxies and address translators. */
   readonly pingIntervalMs: number;
   /** A node that has not answered a ping by then is away. */
@@ -22,13 +26,15 @@ export interface GatewayLimits {
 }
 
 export const GATEWAY_LIMITS: GatewayLimits = {
-  streams: 10_000,
+  streams: 100_000,
   streamsPerUser: 1000,
-  connections: 20_000,
+  connections: 110_000,
+  lobby: 8192,
   requestTimeoutMs: 10_000,
   handshakeTimeoutMs: 10_000,
   openTimeoutMs: 20_000,
-  nodeConnections: 4096,
+  nodeConnections: 8192,
+  nodeLobby: 1024,
   pingIntervalMs: 15_000,
   pingTimeoutMs: 15_000,
 };

@@ -1,12 +1,13 @@
 // Where nodes dial in: TLS with a client certificate of role node, by our authority. Then the roles
 // swap (node-link.ts) and the node's boxes become reachable through `routes`.
 
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import { identityOf } from "#trust/x509.ts";
 import type { GatewayLimits } from "./limits.ts";
+import { Lobby } from "./lobby.ts";
 import { NodeLink } from "./node-link.ts";
 import type { Announced, Routes } from "./routes.ts";
 
@@ -55,6 +56,15 @@ export async function openNodeDoor(options: NodeDoorOptions): Promise<NodeDoor> 
     log.warn({ peer: socket.remoteAddress, reason: error.message }, "node refused");
     socket.destroy();
   });
+  // Before their handshake, sockets are known only as what they are on the wire.
+  const lobby = new Lobby(limits.nodeLobby);
+  const raw = new Map<string, Socket>();
+  server.on("connection", (socket: Socket) => {
+    const peer = peerOf(socket);
+    raw.set(peer, socket);
+    socket.on("close", () => raw.delete(peer));
+    lobby.enter(socket);
+  });
   server.on("secureConnection", (socket) => {
     socket.on("error", () => {}); // The session reports it.
     const nodeId = nodeOf(socket);
@@ -63,6 +73,8 @@ export async function openNodeDoor(options: NodeDoorOptions): Promise<NodeDoor> 
       socket.destroy();
       return;
     }
+    const known = raw.get(peerOf(socket));
+    if (known) lobby.leave(known);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
     const link: NodeLink = new NodeLink(socket, {
@@ -97,6 +109,10 @@ export async function openNodeDoor(options: NodeDoorOptions): Promise<NodeDoor> 
       await closed;
     },
   };
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function nodeOf(socket: TLSSocket): string | null {

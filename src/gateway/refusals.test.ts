@@ -101,7 +101,8 @@ test("an agent talks only to a gateway of its own authority", async () => {
   const gateway = await createGateway({
     nodeDoor: { host: "127.0.0.1", port: 0, tls: await serverTls(doors.authority, "server") },
     clientDoor: { host: "127.0.0.1", port: 0 },
-    ticketKeys: [],
+    known: doors.known,
+    askWake: async () => "resuming",
     clock: systemClock,
     log: silentLog,
   });

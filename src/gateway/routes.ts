@@ -26,6 +26,7 @@ export class Routes<Link> {
   readonly #entries = new Map<string, Entry<Link>>();
   readonly #byLink = new Map<Link, Map<string, number>>();
   readonly #maxRemembered: number;
+  readonly #waiting = new Map<string, Set<() => void>>();
 
   constructor(maxRemembered = MAX_REMEMBERED) {
     this.#maxRemembered = maxRemembered;
@@ -49,6 +50,7 @@ export class Routes<Link> {
       if (entry && entry.epoch > epoch) continue;
       if (entry && entry.epoch < epoch) ended.push({ boxId, epoch: entry.epoch });
       this.#set(boxId, { epoch, link, isAway: false });
+      for (const tell of this.#waiting.get(boxId) ?? []) tell();
     }
     this.#forget();
     return ended;
@@ -68,6 +70,16 @@ export class Routes<Link> {
     if (!entry) return { kind: "nowhere" };
     if (entry.link) return { kind: "here", epoch: entry.epoch, link: entry.link };
     return entry.isAway ? { kind: "away", epoch: entry.epoch } : { kind: "nowhere" };
+  }
+
+  /** Calls back whenever the box is announced; returns what ends that. */
+  onAnnounced(boxId: string, tell: () => void): () => void {
+    const waiting = this.#waiting.get(boxId) ?? new Set();
+    this.#waiting.set(boxId, waiting.add(tell));
+    return () => {
+      waiting.delete(tell);
+      if (waiting.size === 0) this.#waiting.delete(boxId);
+    };
   }
 
   /** How many boxes can be entered now. */

@@ -1,110 +1,148 @@
-// The open streams of a gateway: opened by a ticket, counted, joined to a client, ended when the box's
-// placement does.
+// The open streams of a gateway: opened by who may enter, counted, ended when the box's placement does or when what
+// let them in does not hold any more. Which door carries one is not known here.
 
 import type { Duplex } from "node:stream";
-import type { WebSocket } from "ws";
-import { ERRORS, Problem } from "#contract/errors.ts";
+import { Problem } from "#contract/errors.ts";
 import type { Door } from "#contract/gateway-protocol.ts";
 import type { Clock } from "#lib/clock.ts";
-import { breakOff, splice } from "#lib/splice.ts";
-import { type Ticket, ticketOpens } from "#trust/tickets.ts";
-import { SocketStream, StreamBroken } from "#wire/socket-stream.ts";
+import { breakOff } from "#lib/splice.ts";
+import type { Known } from "./known.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { NodeLink } from "./node-link.ts";
 import type { Announced, Routes } from "./routes.ts";
 
+/** The right to enter a box, whatever it was that proved it: a ticket, an SSH key, a preview grant. */
+export interface Access {
+  /** Whose streams these count as; null: a visitor's, they count to the box. */
+  readonly userId: string | null;
+  readonly boxId: string;
+  /** The only placement it is good for; null: whichever is current. */
+  readonly epoch: number | null;
+  /** Asked before a stream opens and at each change of what is known; a stream ends when it says no. */
+  isStillGood(known: Known): boolean;
+}
+
 export interface StreamsOptions {
   readonly routes: Routes<NodeLink>;
+  readonly known: Known;
   readonly clock: Clock;
   readonly limits: GatewayLimits;
 }
 
 /** A stream that the box has answered. */
 export interface OpenedStream {
-  join(client: WebSocket): void;
-  /** The client is gone before it was joined. */
-  abandon(): void;
+  /** The box's side. It is destroyed with a Problem when the gateway ends the stream. */
+  readonly box: Duplex;
+  /** Why the box's side broke. */
+  whyBroken(): Problem;
 }
 
-interface Joined {
-  readonly client: WebSocket;
+interface Open {
+  readonly access: Access;
   readonly placement: Announced;
-  /** Ends it, and tells the client why. */
   end(problem: Problem): void;
 }
 
-/** WebSocket close codes from 4000 are ours: 4000 and the HTTP status of the problem. */
-const CLOSE_BASE = 4000;
-const OPEN = 1;
+/** Changes of what is known come in bursts; streams are gone through at most this often. */
+const REVIEW_INTERVAL_MS = 500;
 
 export class Streams {
   readonly #options: StreamsOptions;
-  readonly #joined = new Set<Joined>();
+  readonly #open = new Set<Open>();
   readonly #perUser = new Map<string, number>();
   readonly #closed = new AbortController();
+  readonly #stopWatching: () => void;
   #count = 0;
+  #isReviewing = false;
+  /** Something changed since the last review began. */
+  #isStale = false;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
-    this.#pingClients();
+    this.#stopWatching = options.known.onChange(() => this.#reviewSoon());
   }
 
   get count(): number {
     return this.#count;
   }
 
-  async open(ticket: Ticket, door: Door, signal: AbortSignal): Promise<OpenedStream> {
+  /** Throws the Problem that it is refused with. */
+  async open(access: Access, door: Door, signal: AbortSignal): Promise<OpenedStream> {
     const { limits } = this.#options;
-    const { epoch, link } = this.#route(ticket, door);
-    const ofUser = this.#perUser.get(ticket.userId) ?? 0;
-    if (ofUser >= limits.streamsPerUser)
-      throw new Problem("too_many_streams", `you have ${ofUser} open streams at this gateway`);
+    const { epoch, link } = this.#route(access);
+    const payer = access.userId ?? access.boxId;
+    const ofPayer = this.#perUser.get(payer) ?? 0;
+    if (ofPayer >= limits.streamsPerUser)
+      throw new Problem("too_many_streams", `you have ${ofPayer} open streams at this gateway`);
     if (this.#count >= limits.streams)
       throw new Problem("too_many_streams", `this gateway has ${this.#count} open streams`);
-    const release = this.#reserve(ticket.userId);
-    const placement = { boxId: ticket.boxId, epoch };
+    const release = this.#reserve(payer);
+    const placement = { boxId: access.boxId, epoch };
     try {
       const box = await link.open({ ...placement, door }, signal);
-      box.once("close", release);
-      return {
-        join: (client) => this.#join(client, box, { placement, link }),
-        abandon: () => breakOff(box),
-      };
+      return this.#keep({ access, placement }, box, link, release);
     } catch (error) {
       release();
       throw error;
     }
   }
 
-  #route(ticket: Ticket, door: Door): { epoch: number; link: NodeLink } {
-    const { boxId } = ticket;
-    if (!ticketOpens(ticket, door)) {
-      throw new Problem("forbidden", `this ticket does not open ${nameOf(door)}`);
-    }
-    const route = this.#options.routes.find(boxId);
+  #keep(
+    { access, placement }: Pick<Open, "access" | "placement">,
+    box: Duplex,
+    link: NodeLink,
+    release: () => void,
+  ): OpenedStream {
+    let ended: Problem | null = null;
+    const end = (problem: Problem) => {
+      ended ??= problem;
+      box.destroy(problem);
+    };
+    const open: Open = { access, placement, end };
+    this.#open.add(open);
+    box.once("close", () => {
+      this.#open.delete(open);
+      release();
+    });
+    // What let it in may have ended while the box was answering.
+    if (this.#closed.signal.aborted) end(stopping());
+    else this.#review(open);
+    const whyBroken = () =>
+      ended ??
+      (link.isOpen
+        ? new Problem("port_closed", "the box broke the connection")
+        : new Problem("node_away", "the connection to the box's node was lost"));
+    return { box, whyBroken };
+  }
+
+  #route(access: Access): { epoch: number; link: NodeLink } {
+    const { boxId } = access;
+    const { routes, known } = this.#options;
+    if (!access.isStillGood(known)) throw revoked();
+    const route = routes.find(boxId);
     if (route.kind === "nowhere")
       throw new Problem("box_not_here", `no node of this gateway runs ${boxId} now`);
-    if (ticket.epoch !== null && ticket.epoch < route.epoch)
+    if (access.epoch !== null && access.epoch < route.epoch)
       throw new Problem(
         "box_moved",
-        `the ticket is for placement ${ticket.epoch} of ${boxId}; it is ${route.epoch} now`,
+        `the ticket is for placement ${access.epoch} of ${boxId}; it is ${route.epoch} now`,
       );
     if (route.kind === "away")
       throw new Problem("node_away", `the node of ${boxId} is not connected to this gateway`);
-    if (ticket.epoch !== null && ticket.epoch > route.epoch)
+    if (access.epoch !== null && access.epoch > route.epoch)
       throw new Problem(
         "node_away",
-        `placement ${ticket.epoch} of ${boxId} has not been announced to this gateway yet`,
+        `placement ${access.epoch} of ${boxId} has not been announced to this gateway yet`,
       );
     return route;
   }
 
-  #reserve(userId: string): () => void {
+  #reserve(payer: string): () => void {
     const change = (by: number) => {
       this.#count += by;
-      const left = (this.#perUser.get(userId) ?? 0) + by;
-      if (left > 0) this.#perUser.set(userId, left);
-      else this.#perUser.delete(userId);
+      const left = (this.#perUser.get(payer) ?? 0) + by;
+      if (left > 0) this.#perUser.set(payer, left);
+      else this.#perUser.delete(payer);
     };
     change(1);
     let isHeld = true;
@@ -114,61 +152,48 @@ export class Streams {
     };
   }
 
-  #join(
-    client: WebSocket,
-    box: Duplex,
-    { placement, link }: { placement: Announced; link: NodeLink },
-  ): void {
-    const stream = new SocketStream(client);
-    const end = (problem: Problem) => stream.destroy(brokenBy(problem));
-    const joined: Joined = { client, placement, end };
-    this.#joined.add(joined);
-    splice<Duplex>(stream, box, this.#options.clock).then((broken) => {
-      this.#joined.delete(joined);
-      if (broken === stream) breakOff(box);
-      if (broken === box)
-        end(
-          link.isOpen
-            ? new Problem("port_closed", "the box broke the connection")
-            : new Problem("node_away", "the connection to the box's node was lost"),
-        );
-    });
-  }
-
   /** Ends the streams of placements that are over. */
   endPlacements(placements: readonly Announced[]): void {
     if (placements.length === 0) return;
     const over = new Set(placements.map(({ boxId, epoch }) => `${boxId}/${epoch}`));
-    for (const { placement, end } of this.#joined)
+    for (const { placement, end } of this.#open)
       if (over.has(`${placement.boxId}/${placement.epoch}`))
         end(new Problem("box_not_here", "the box came to rest, or runs as another placement now"));
   }
 
+  #review({ access, end }: Open): void {
+    if (!access.isStillGood(this.#options.known)) end(revoked());
+  }
+
+  async #reviewSoon(): Promise<void> {
+    this.#isStale = true;
+    if (this.#isReviewing) return;
+    this.#isReviewing = true;
+    const { clock } = this.#options;
+    while (this.#isStale && !this.#closed.signal.aborted) {
+      this.#isStale = false;
+      for (const open of this.#open) this.#review(open);
+      await clock.sleep(REVIEW_INTERVAL_MS, this.#closed.signal).catch(() => {});
+    }
+    this.#isReviewing = false;
+  }
+
   close(): void {
     this.#closed.abort();
-    for (const { end } of this.#joined) end(new Problem("node_away", "the gateway is stopping"));
-  }
-
-  /** Keeps idle streams alive in proxies. A dead client is found by TCP, not here: one that does not
-   * read (its user pressed Ctrl-S) answers no ping and is alive. */
-  async #pingClients(): Promise<void> {
-    const { clock, limits } = this.#options;
-    while (!this.#closed.signal.aborted) {
-      await clock.sleep(limits.pingIntervalMs, this.#closed.signal).catch(() => {});
-      for (const { client } of this.#joined)
-        if (client.readyState === OPEN && client.bufferedAmount === 0) client.ping();
-    }
+    this.#stopWatching();
+    for (const { end } of this.#open) end(stopping());
   }
 }
 
-function nameOf(door: Door): string {
-  if ("console" in door) return "the console";
-  return "port" in door ? `port ${door.port}` : `session ${door.session} for ${door.mode}`;
+function revoked(): Problem {
+  return new Problem("revoked", "the key, token or share that opened it does not hold any more");
 }
 
-function brokenBy(problem: Problem): StreamBroken {
-  return new StreamBroken(
-    CLOSE_BASE + ERRORS[problem.code].status,
-    `${problem.code}: ${problem.message}`,
-  );
+function stopping(): Problem {
+  return new Problem("node_away", "the gateway is stopping");
+}
+
+/** A side that was opened and is not wanted any more. */
+export function abandon({ box }: OpenedStream): void {
+  breakOff(box);
 }

@@ -3,7 +3,9 @@
 
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { FeedFull } from "#contract/gateway-feed.ts";
 import { createGateway } from "#gateway/gateway.ts";
+import { KnownState } from "#gateway/known.ts";
 import { readAuthority } from "./authority.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { installationIn } from "./installation.ts";
@@ -39,17 +41,21 @@ export async function startGateway(context: RoleContext): Promise<RunningGateway
     return keys;
   };
   const ticketKeys = kept ?? (await untilItWorks(refresh, context));
+  const known = new KnownState(onlyKeys(ticketKeys), clock.nowMs());
   const gateway = await createGateway({
     nodeDoor: { ...config.gatewayNodeListen, tls: identity },
     clientDoor: config.gatewayListen,
-    ticketKeys,
+    known,
+    askWake: async () => "resuming",
     clock,
     log,
   });
   const refreshing = (async () => {
     while (!stop.signal.aborted) {
-      await refresh().then(gateway.setTicketKeys, (err: unknown) =>
-        log.warn({ err }, "ticket keys could not be refreshed; the last ones hold"),
+      await refresh().then(
+        (keys) => known.apply(onlyKeys(keys), clock.nowMs()),
+        (err: unknown) =>
+          log.warn({ err }, "ticket keys could not be refreshed; the last ones hold"),
       );
       await clock.sleep(KEYS_REFRESH_MS, stop.signal).catch(() => {});
     }
@@ -88,6 +94,17 @@ async function ensureIdentity(context: RoleContext): Promise<TlsIdentityFiles> {
     hosts: gatewayHosts(config),
     identityPath: identityPath(config),
   });
+}
+
+function onlyKeys(ticketKeysPem: string[]): FeedFull {
+  return {
+    kind: "full",
+    settings: {
+      ...{ ticketKeysPem, sshUserCa: "", sshHostCa: "" },
+      ...{ dashboardOrigin: "", previewOrigin: null },
+    },
+    ...{ boxes: [], previews: [], goneLabels: [], keys: [], revocations: [] },
+  };
 }
 
 async function untilItWorks<T>(attempt: () => Promise<T>, { clock, log }: RoleContext): Promise<T> {

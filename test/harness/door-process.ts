@@ -3,6 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import { createGateway } from "#gateway/gateway.ts";
+import { KnownState } from "#gateway/known.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { GatewayLinks } from "#node/gateway-link.ts";
@@ -13,7 +14,8 @@ const config = JSON.parse(await readFile(path, "utf8"));
 const common = { clock: systemClock, log: silentLog };
 
 if (role === "gateway") {
-  await createGateway({ ...config, ...common });
+  const known = new KnownState(config.feed, Date.now());
+  await createGateway({ ...config, known, askWake: async () => "resuming", ...common });
 } else {
   const driver = new DoorDriver();
   driver.boxes.set(BOX, { epoch: 1, state: "ready" });

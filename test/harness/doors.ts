@@ -2,10 +2,12 @@
 
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
+import type { FeedFull, FeedSettings } from "#contract/gateway-feed.ts";
 import type { HostState } from "#domain/box.ts";
 import type { BoxId } from "#domain/ids.ts";
 import { DriverError, type HostBox } from "#drivers/driver.ts";
 import { createGateway, type Gateway, type GatewayOptions } from "#gateway/gateway.ts";
+import { KnownState } from "#gateway/known.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { GatewayLinks, type GatewayLinksOptions } from "#node/gateway-link.ts";
@@ -23,6 +25,7 @@ const HOST = "127.0.0.1";
 
 export const BOX = "box_0123456789abcdefghjk" as BoxId;
 export const NODE = "node_0123456789abcdefghjk";
+export const DASHBOARD = "https://berth.example";
 export const USER = "usr_0123456789abcdefghjk";
 
 /** Boxes of one host. A port of a box is a TCP port of this machine. */
@@ -70,6 +73,14 @@ export class DoorDriver {
     });
   }
 
+  /** Sessions that streams were opened for, each as `ID MODE`; port 1 answers them. */
+  readonly sessionDoors: string[] = [];
+
+  openSession(boxId: BoxId, epoch: number, session: string, mode: string): Promise<Duplex> {
+    this.sessionDoors.push(`${session} ${mode}`);
+    return this.connect(boxId, epoch, 1);
+  }
+
   async console(): Promise<string> {
     return this.consoleText;
   }
@@ -97,12 +108,36 @@ export async function serverTls(authority: CertificateAuthority, role: "gateway"
   return { ...files, caPem: authority.certificatePem };
 }
 
+/** A feed that says nothing but who signs tickets, and where the dashboard is. */
+export function emptyFeed(ticketKeyPem: string, settings: Partial<FeedSettings> = {}): FeedFull {
+  return {
+    kind: "full",
+    settings: {
+      ticketKeysPem: [ticketKeyPem],
+      sshUserCa: "",
+      sshHostCa: "",
+      dashboardOrigin: DASHBOARD,
+      previewOrigin: null,
+      ...settings,
+    },
+    ...{ boxes: [], previews: [], goneLabels: [], keys: [], revocations: [] },
+  };
+}
+
+export const NO_CHANGE = {
+  kind: "change" as const,
+  ...{ boxes: [], goneBoxes: [], previews: [], gonePreviews: [] },
+  ...{ keys: [], goneKeys: [], revocations: [] },
+};
+
 export interface Doors {
   readonly authority: CertificateAuthority;
   readonly driver: DoorDriver;
   readonly gateway: Gateway;
   readonly gatewayUrl: string;
   readonly links: GatewayLinks;
+  /** What the gateway knows; a test applies lines of a feed to it. */
+  readonly known: KnownState;
   mint(change?: Partial<Ticket>, nowMs?: number): Promise<string>;
   /** Starts a gateway at the address that the links know, after `gateway.close()`. */
   restartGateway(): Promise<Gateway>;
@@ -116,11 +151,13 @@ export async function openDoors(options: Partial<GatewayOptions> = {}): Promise<
   const key = makeTicketKey();
   const sign = ticketSigner(key.privateKeyPem);
   const tls = await serverTls(authority, "gateway");
+  const known = new KnownState(emptyFeed(key.publicKeyPem), Date.now());
   const start = (nodePort: number, clientPort: number) =>
     createGateway({
       nodeDoor: { host: HOST, port: nodePort, tls },
       clientDoor: { host: HOST, port: clientPort },
-      ticketKeys: [key.publicKeyPem],
+      known,
+      askWake: async () => "resuming",
       clock: systemClock,
       log: silentLog,
       ...options,
@@ -151,6 +188,7 @@ export async function openDoors(options: Partial<GatewayOptions> = {}): Promise<
     gateway: gateways[0] as Gateway,
     gatewayUrl: `http://${HOST}:${clientPort}`,
     links,
+    known,
     mint: async (change = {}, nowMs = Date.now()) => {
       const ticket: Omit<Ticket, "ticketId"> = {
         userId: USER,

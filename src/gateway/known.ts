@@ -1,0 +1,203 @@
+// What a gateway knows from the control plane: boxes, previews, keys, settings, revocations. Pure: lines of the
+// feed go in, look-ups come out. Each line is truth of its moment, so applying one twice changes nothing.
+
+import type {
+  FeedBox,
+  FeedChange,
+  FeedFull,
+  FeedKey,
+  FeedLine,
+  FeedPreview,
+  FeedSettings,
+} from "#contract/gateway-feed.ts";
+
+/** The side of it that doors read. */
+export interface Known {
+  readonly settings: FeedSettings;
+  box(boxId: string): FeedBox | null;
+  findBox(orgId: string, nameOrId: string): FeedBox | null;
+  /** `gone`: it had this label once, and no other will. */
+  preview(label: string): FeedPreview | "gone" | null;
+  key(fingerprint: string): FeedKey | null;
+  isRevoked(credentialId: string): boolean;
+  /** Called after each change; returns what ends that. */
+  onChange(listener: () => void): () => void;
+}
+
+/** As many as the control plane sends. */
+const MAX_GONE_LABELS = 10_000;
+/** Boxes in one line when all of it is written out. */
+const BOXES_A_LINE = 500;
+
+export class KnownState implements Known {
+  #settings: FeedSettings;
+  readonly #boxes = new Map<string, FeedBox>();
+  readonly #boxesByName = new Map<string, string>();
+  readonly #previews = new Map<string, FeedPreview>();
+  readonly #previewsByLabel = new Map<string, string>();
+  readonly #goneLabels = new Set<string>();
+  readonly #keys = new Map<string, FeedKey>();
+  readonly #keysByFingerprint = new Map<string, string>();
+  readonly #revokedUntilMs = new Map<string, number>();
+  readonly #listeners = new Set<() => void>();
+
+  constructor(full: FeedFull, nowMs: number) {
+    this.#settings = full.settings;
+    this.apply(full, nowMs);
+  }
+
+  get settings(): FeedSettings {
+    return this.#settings;
+  }
+
+  box(boxId: string): FeedBox | null {
+    return this.#boxes.get(boxId) ?? null;
+  }
+
+  findBox(orgId: string, nameOrId: string): FeedBox | null {
+    const boxId = this.#boxesByName.get(nameKey(orgId, nameOrId)) ?? nameOrId;
+    const box = this.#boxes.get(boxId);
+    return box?.orgId === orgId ? box : null;
+  }
+
+  preview(label: string): FeedPreview | "gone" | null {
+    const preview = this.#previews.get(this.#previewsByLabel.get(label) ?? "");
+    return preview ?? (this.#goneLabels.has(label) ? "gone" : null);
+  }
+
+  key(fingerprint: string): FeedKey | null {
+    return this.#keys.get(this.#keysByFingerprint.get(fingerprint) ?? "") ?? null;
+  }
+
+  isRevoked(credentialId: string): boolean {
+    return this.#revokedUntilMs.has(credentialId);
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  apply(line: FeedLine, nowMs: number): void {
+    for (const [credentialId, untilMs] of this.#revokedUntilMs)
+      if (untilMs < nowMs) this.#revokedUntilMs.delete(credentialId);
+    if (line.kind === "beat") return;
+    if (line.kind === "full") this.#begin(line);
+    else this.#forget(line);
+    if (line.settings) this.#settings = line.settings;
+    for (const box of line.boxes) this.#setBox(box);
+    for (const preview of line.previews) this.#setPreview(preview);
+    for (const key of line.keys) this.#setKey(key);
+    for (const { credentialId, untilMs } of line.revocations)
+      if (untilMs >= nowMs) this.#revokedUntilMs.set(credentialId, untilMs);
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** All of it again, as lines that `apply` takes; what changes meanwhile is in it, or is not. */
+  *lines(): Generator<FeedFull | FeedChange> {
+    yield {
+      kind: "full",
+      settings: this.#settings,
+      boxes: [],
+      previews: [...this.#previews.values()],
+      goneLabels: [...this.#goneLabels],
+      keys: [...this.#keys.values()],
+      revocations: [...this.#revokedUntilMs].map(([credentialId, untilMs]) => ({
+        credentialId,
+        untilMs,
+      })),
+    };
+    let boxes: FeedBox[] = [];
+    for (const box of this.#boxes.values()) {
+      boxes.push(box);
+      if (boxes.length < BOXES_A_LINE) continue;
+      yield changeOf(boxes);
+      boxes = [];
+    }
+    if (boxes.length > 0) yield changeOf(boxes);
+  }
+
+  #begin({ goneLabels }: FeedFull): void {
+    for (const map of [this.#boxes, this.#boxesByName, this.#previews, this.#previewsByLabel])
+      map.clear();
+    for (const map of [this.#keys, this.#keysByFingerprint, this.#revokedUntilMs]) map.clear();
+    this.#goneLabels.clear();
+    for (const label of goneLabels) this.#goneLabels.add(label);
+  }
+
+  #forget({ goneBoxes, gonePreviews, goneKeys }: FeedChange): void {
+    for (const boxId of goneBoxes) {
+      const box = this.#boxes.get(boxId);
+      if (box) this.#dropName(box);
+      this.#boxes.delete(boxId);
+    }
+    for (const previewId of gonePreviews) {
+      const preview = this.#previews.get(previewId);
+      if (preview) this.#dropLabel(preview.label);
+      this.#previews.delete(previewId);
+    }
+    for (const keyId of goneKeys) {
+      const key = this.#keys.get(keyId);
+      if (key) this.#dropFingerprint(key);
+      this.#keys.delete(keyId);
+    }
+  }
+
+  #setBox(box: FeedBox): void {
+    const before = this.#boxes.get(box.boxId);
+    if (before && before.name !== box.name) this.#dropName(before);
+    this.#boxes.set(box.boxId, box);
+    // A name may be taken again while the box that had it is still being deleted.
+    if (box.phase !== "deleting" && box.phase !== "deleted")
+      this.#boxesByName.set(nameKey(box.orgId, box.name), box.boxId);
+  }
+
+  #dropName({ boxId, orgId, name }: FeedBox): void {
+    const key = nameKey(orgId, name);
+    if (this.#boxesByName.get(key) === boxId) this.#boxesByName.delete(key);
+  }
+
+  #setPreview(preview: FeedPreview): void {
+    const before = this.#previews.get(preview.previewId);
+    if (before && before.label !== preview.label) this.#dropLabel(before.label);
+    this.#previews.set(preview.previewId, preview);
+    this.#previewsByLabel.set(preview.label, preview.previewId);
+  }
+
+  #dropLabel(label: string): void {
+    this.#previewsByLabel.delete(label);
+    this.#goneLabels.add(label);
+    if (this.#goneLabels.size <= MAX_GONE_LABELS) return;
+    for (const oldest of this.#goneLabels) {
+      this.#goneLabels.delete(oldest);
+      return;
+    }
+  }
+
+  #setKey(key: FeedKey): void {
+    const before = this.#keys.get(key.keyId);
+    if (before && before.fingerprint !== key.fingerprint) this.#dropFingerprint(before);
+    this.#keys.set(key.keyId, key);
+    this.#keysByFingerprint.set(key.fingerprint, key.keyId);
+  }
+
+  /** The same key may have been registered again meanwhile. */
+  #dropFingerprint({ keyId, fingerprint }: FeedKey): void {
+    if (this.#keysByFingerprint.get(fingerprint) === keyId)
+      this.#keysByFingerprint.delete(fingerprint);
+  }
+}
+
+/** Ids and names have no slash. */
+function nameKey(orgId: string, name: string): string {
+  return `${orgId}/${name}`;
+}
+
+function changeOf(boxes: readonly FeedBox[]): FeedChange {
+  return {
+    kind: "change",
+    boxes: [...boxes],
+    ...{ goneBoxes: [], previews: [], gonePreviews: [] },
+    ...{ keys: [], goneKeys: [], revocations: [] },
+  };
+}

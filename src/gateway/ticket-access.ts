@@ -1,0 +1,79 @@
+// What a ticket lets its bearer do at this gateway.
+
+import { Problem } from "#contract/errors.ts";
+import type { Door } from "#contract/gateway-protocol.ts";
+import { SESSION_ID, SESSION_MODES, type SessionMode } from "#contract/gateway-protocol.ts";
+import { type Ticket, type TicketCheck, ticketCheck, ticketOpens } from "#trust/tickets.ts";
+import type { Known } from "./known.ts";
+import type { Access } from "./streams.ts";
+
+/** Checks with the keys that hold now, so that they can be replaced while the gateway runs. */
+export function currentTicketCheck(known: Known): TicketCheck {
+  let keys = known.settings.ticketKeysPem;
+  let check = ticketCheck(keys);
+  return (text, nowMs) => {
+    if (known.settings.ticketKeysPem !== keys) {
+      keys = known.settings.ticketKeysPem;
+      check = ticketCheck(keys);
+    }
+    return check(text, nowMs);
+  };
+}
+
+/** Throws when the ticket is not for that door. */
+export function accessOf(ticket: Ticket, boxId: string, door: Door): Access {
+  if (ticket.boxId !== boxId)
+    throw new Problem("forbidden", `this ticket is for ${ticket.boxId}, not for ${boxId}`);
+  if (!ticketOpens(ticket, door))
+    throw new Problem("forbidden", `this ticket does not open ${nameOf(door)}`);
+  const { userId, epoch, credentialId } = ticket;
+  return { userId, boxId, epoch, isStillGood: (known) => !known.isRevoked(credentialId) };
+}
+
+function nameOf(door: Door): string {
+  if ("console" in door) return "the console";
+  return "port" in door ? `port ${door.port}` : `session ${door.session} for ${door.mode}`;
+}
+
+/** A door as clients name it, in an address or a message. */
+export interface NamedDoor {
+  readonly box?: unknown;
+  readonly port?: unknown;
+  readonly console?: unknown;
+  readonly session?: unknown;
+  readonly mode?: unknown;
+}
+
+/** Throws when it is not exactly one door of a box. */
+export function readDoor(named: NamedDoor): { readonly boxId: string; readonly door: Door } {
+  const { box, port, console: isConsole, session, mode, ...others } = named;
+  const isOneDoor = [port, isConsole, session].filter((one) => one !== undefined).length === 1;
+  if (typeof box !== "string" || !box || !isOneDoor || Object.keys(others).length > 0)
+    throw new Problem(
+      "invalid_request",
+      "give `box`, and one of `port`, `console=1`, or `session` with `mode`",
+    );
+  if ((mode !== undefined) !== (session !== undefined))
+    throw new Problem("invalid_request", "`session` and `mode` go together");
+  return { boxId: box, door: readOneDoor(port, isConsole, session, mode) };
+}
+
+function readOneDoor(port: unknown, isConsole: unknown, session: unknown, mode: unknown): Door {
+  if (session !== undefined) {
+    if (typeof session !== "string" || !SESSION_ID.test(session) || !isMode(mode))
+      throw new Problem("invalid_request", "`session` is an id, and `mode` is `read` or `write`");
+    return { session, mode };
+  }
+  if (isConsole !== undefined) {
+    if (isConsole !== "1" && isConsole !== true)
+      throw new Problem("invalid_request", "`console` is 1, or not given");
+    return { console: true };
+  }
+  if (!/^[1-9]\d{0,4}$/.test(String(port)) || Number(port) > 65_535)
+    throw new Problem("invalid_request", "`port` must be a number from 1 to 65535");
+  return { port: Number(port) };
+}
+
+function isMode(value: unknown): value is SessionMode {
+  return SESSION_MODES.includes(value as SessionMode);
+}
