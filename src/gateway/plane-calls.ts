@@ -38,7 +38,7 @@ const KEEPALIVE_MS = 5000;
 export class PlaneCalls {
   readonly #options: PlaneCallsOptions;
   /** Which replica is asked: the one of the feed, or the next when it does not answer. */
-  #turn = -1;
+  #turn = 0;
 
   constructor(options: PlaneCallsOptions) {
     this.#options = options;
@@ -101,7 +101,7 @@ export class PlaneCalls {
 
   #post(name: string, body: object, signal: AbortSignal): Promise<IncomingMessage> {
     const { urls, tls } = this.#options;
-    const url = `${urls[Math.max(this.#turn, 0) % urls.length]}/node/v1/gateway/${name}`;
+    const url = `${urls[this.#turn % urls.length]}/node/v1/gateway/${name}`;
     return new Promise((resolve, reject) => {
       const sent = request(
         url,
