@@ -1,20 +1,21 @@
-// Where clients come in: one HTTP listener. A host name that is a preview's goes there, every other is the door
-// for streams (stream-door.ts).
+// Where clients come in: one HTTP listener. Every connection comes to the previews first (preview-door.ts), which
+// keep what names one; every other is for the door for streams (stream-door.ts).
 
-import { createServer, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "#lib/clock.ts";
 import type { HttpDoor } from "./http-door.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { Lobby } from "./lobby.ts";
+import type { PreviewDoor } from "./preview-door.ts";
 
 export interface ClientDoorOptions {
   readonly host: string;
   readonly port: number;
   readonly streamDoor: HttpDoor;
-  /** The door of a request's host name (or path); null: none of its own. */
-  readonly previewOf: (request: IncomingMessage) => HttpDoor | null;
+  /** Null: there are none. */
+  readonly previews: PreviewDoor | null;
   /** Sockets between requests. */
   readonly lobby: Lobby;
   readonly clock: Clock;
@@ -33,12 +34,12 @@ const CLOSING_MS = 50;
 const TCP_KEEPALIVE_MS = 15_000;
 
 export async function openClientDoor(options: ClientDoorOptions): Promise<ClientDoor> {
-  const { limits, lobby, streamDoor, previewOf } = options;
+  const { limits, lobby, streamDoor, previews } = options;
   const sockets = new Set<Duplex>();
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: limits.requestTimeoutMs,
-    requestTimeout: 0, // Uploads into a preview take what they take.
+    requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.requestTimeoutMs,
     connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, limits.requestTimeoutMs),
     keepAlive: true,
@@ -48,22 +49,27 @@ export async function openClientDoor(options: ClientDoorOptions): Promise<Client
     shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
   });
   server.maxConnections = limits.connections;
+  // A proxy in front may bring requests of other hosts on the same connection: only one of ours comes on each.
+  if (previews) server.maxRequestsPerSocket = 1;
+  const serve = server.listeners("connection") as ((socket: Socket) => void)[];
+  server.removeAllListeners("connection");
+  const onOther = (socket: Socket) => {
+    for (const listener of serve) listener.call(server, socket);
+  };
   server.on("connection", (socket) => {
     sockets.add(socket);
     lobby.enter(socket);
     socket.on("close", () => sockets.delete(socket));
+    if (previews) previews.accept(socket, { lobby, onOther });
+    else onOther(socket);
   });
   server.on("request", (request, response) => {
     const { socket } = request;
     lobby.leave(socket);
     response.on("close", () => lobby.enter(socket));
-    (previewOf(request) ?? streamDoor).request(request, response);
+    streamDoor.request(request, response);
   });
-  server.on("upgrade", (request, socket, head) => {
-    const preview = previewOf(request);
-    if (preview) lobby.leave(socket);
-    (preview ?? streamDoor).upgrade(request, socket, head);
-  });
+  server.on("upgrade", (request, socket, head) => streamDoor.upgrade(request, socket, head));
   await new Promise<void>((done, fail) => {
     server.once("error", fail);
     server.listen(options.port, options.host, () => {

@@ -2,16 +2,15 @@
 // routes come from the nodes that have the boxes, rights come with the client, and what else it must know (keys,
 // previews, revocations) it is told ahead.
 
-import type { IncomingMessage } from "node:http";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import { openClientDoor } from "./client-door.ts";
-import type { HttpDoor } from "./http-door.ts";
 import type { Known } from "./known.ts";
 import { GATEWAY_LIMITS, type GatewayLimits } from "./limits.ts";
 import { Lobby } from "./lobby.ts";
 import { openNodeDoor, type TlsFiles } from "./node-door.ts";
 import type { NodeLink } from "./node-link.ts";
+import type { PreviewDoor } from "./preview-door.ts";
 import { Routes } from "./routes.ts";
 import { streamDoor } from "./stream-door.ts";
 import { Streams } from "./streams.ts";
@@ -47,8 +46,8 @@ export interface GatewayOptions {
   readonly known: Known;
   /** Asks the control plane to run a box. */
   readonly askWake: AskWake;
-  /** Which requests at the client listener are for a preview, and who serves them. */
-  readonly preview?: (base: DoorBase) => (request: IncomingMessage) => HttpDoor | null;
+  /** Serves what comes to the client listener for a preview. */
+  readonly preview?: (base: DoorBase) => PreviewDoor;
   readonly ssh?: (base: DoorBase) => Promise<OwnDoor>;
   readonly clock: Clock;
   readonly log: Log;
@@ -73,7 +72,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const wakeAndWait = wakes({ ask: options.askWake, known, routes, clock });
   const base: DoorBase = { streams, known, wakeAndWait, clock, log, limits };
   const opened: OwnDoor[] = [];
+  const previews = options.preview?.(base) ?? null;
   const close = async () => {
+    previews?.close();
     streams.close();
     clients.close();
     for (const door of opened.reverse()) await door.close();
@@ -98,8 +99,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       openClientDoor({
         ...options.clientDoor,
         streamDoor: streamDoor({ ...base, join, lobby, health: status }),
-        previewOf: options.preview?.(base) ?? (() => null),
-        ...{ lobby, clock, limits },
+        ...{ previews, lobby, clock, limits },
       }),
     );
     const sshDoor = options.ssh ? await open(options.ssh(base)) : null;

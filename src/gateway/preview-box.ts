@@ -1,0 +1,88 @@
+// The way from a preview into its box: a stream to the port, however long the box takes to be there.
+
+import type { Duplex } from "node:stream";
+import { Problem } from "#contract/errors.ts";
+import type { Door } from "#contract/gateway-protocol.ts";
+import type { Clock } from "#lib/clock.ts";
+import type { Known } from "./known.ts";
+import type { Right, Rights } from "./preview-rights.ts";
+import type { Access } from "./streams.ts";
+import type { WakeAndWait } from "./wake.ts";
+
+export interface BoxStream {
+  readonly box: Duplex;
+  whyBroken(): Problem;
+}
+
+/** As `Streams.open`. Throws a Problem. */
+export type OpenStream = (access: Access, door: Door, signal: AbortSignal) => Promise<BoxStream>;
+
+export interface BoxWayOptions {
+  readonly open: OpenStream;
+  readonly wakeAndWait: WakeAndWait;
+  readonly rights: Rights;
+  readonly known: Known;
+  readonly clock: Clock;
+  readonly isEnding: boolean;
+}
+
+/** So long a request waits for its box. */
+export const WAKE_TIMEOUT_MS = 60_000;
+/** In a box that has just come up, programs may still be starting. */
+const START_TIMEOUT_MS = 20_000;
+const AGAIN_MS = 250;
+
+/** Throws a Problem when the box cannot be reached, also after waiting. */
+export async function enterBox(
+  right: Right,
+  signal: AbortSignal,
+  options: BoxWayOptions,
+): Promise<BoxStream> {
+  const { open, wakeAndWait, clock } = options;
+  const { boxId, port } = right.preview;
+  const access = accessOf(right, options);
+  const startedMs = clock.monotonicMs();
+  let cameUpMs: number | null = null;
+  for (;;) {
+    const problem = await open(access, { port }, signal).catch(onlyProblems);
+    if (!(problem instanceof Problem)) return problem;
+    signal.throwIfAborted();
+    const nowMs = clock.monotonicMs();
+    const leftMs = startedMs + WAKE_TIMEOUT_MS - nowMs;
+    if (problem.code === "port_closed") {
+      if (cameUpMs === null || nowMs - cameUpMs > START_TIMEOUT_MS) throw problem;
+      await clock.sleep(AGAIN_MS, signal);
+    } else if (isAway(problem) && leftMs > 0) {
+      await wakeAndWait(boxId, whoIs(right), { signal, timeoutMs: leftMs });
+      // It may be on its way from one placement to the next, announced and refused.
+      if (cameUpMs !== null) await clock.sleep(AGAIN_MS, signal);
+      cameUpMs = clock.monotonicMs();
+    } else throw problem;
+  }
+}
+
+function onlyProblems(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  throw error;
+}
+
+function isAway({ code }: Problem): boolean {
+  return code === "box_not_here" || code === "node_away" || code === "box_moved";
+}
+
+function accessOf(right: Right, { rights, isEnding }: BoxWayOptions): Access {
+  return {
+    userId: right.grant?.checked.userId ?? null,
+    boxId: right.preview.boxId,
+    epoch: null,
+    isStillGood: () => !isEnding || rights.isGood(right),
+  };
+}
+
+function whoIs({ grant }: Right) {
+  return {
+    userId: grant?.checked.userId ?? null,
+    credentialId: grant?.checked.credentialId ?? null,
+    door: "preview" as const,
+  };
+}

@@ -1,0 +1,489 @@
+// One browser's connection to previews. Requests are served one after the other: read strictly, decided, written anew for
+// the app; bodies pass as they come, in both directions, as fast as the slower side takes them. The connection to
+// the app is kept for the next request of the same right, and is nobody else's.
+
+import type { Socket } from "node:net";
+import type { Problem } from "#contract/errors.ts";
+import type { Clock } from "#lib/clock.ts";
+import type { Log } from "#lib/log.ts";
+import { breakOff } from "#lib/splice.ts";
+import type { Lobby } from "./lobby.ts";
+import { AnswerReader } from "./preview-answer.ts";
+import { type BodyReader, bodyReader } from "./preview-body.ts";
+import type { BoxStream } from "./preview-box.ts";
+import type { PreviewDefences } from "./preview-defences.ts";
+import type { Decision, Entry } from "./preview-entry.ts";
+import { BadHead, headEnd, type RequestHead, readRequest } from "./preview-head.ts";
+import type { PreviewNames } from "./preview-name.ts";
+import { type OwnAnswer, print } from "./preview-pages.ts";
+import {
+  pageForBadAnswer,
+  pageForBadRequest,
+  pageForCutAnswer,
+  pageForProblem,
+} from "./preview-problems.ts";
+import { answerForBrowser, requestForApp } from "./preview-rewrite.ts";
+import type { Right, Rights } from "./preview-rights.ts";
+
+/**
+ * - `head`: a request is awaited
+ * - `deciding`: it is here; who asks is checked, or the box is on its way
+ * - `body`: it goes to the app
+ * - `answer`: it has gone; the app's answer is awaited, or comes
+ * - `raw`: bytes both ways, for good
+ */
+type Phase = "head" | "deciding" | "body" | "answer" | "raw" | "closed";
+
+/** One request and its answer. */
+interface Exchange {
+  readonly request: RequestHead;
+  readonly right: Right;
+  /** As the app gets it. */
+  readonly head: string;
+  readonly body: BodyReader;
+  answer: AnswerReader;
+  isBodyOver: boolean;
+  isAnswerBegun: boolean;
+}
+
+interface App extends BoxStream {
+  readonly key: string;
+  /** When it had last answered; null: it never has. */
+  idleSinceMs: number | null;
+}
+
+/** What a client may send ahead while its request waits. */
+const MAX_AHEAD_BYTES = 64 * 1024;
+/** Bodies up to this go out with their head in one write. */
+const JOIN_BYTES = 16 * 1024;
+/** With a request that could not be sent twice. */
+const MAX_IDLE_MS = 1000;
+/** Time to read the last answer. */
+const LINGER_MS = 2000;
+
+interface ConnectionLimits {
+  readonly requestTimeoutMs: number;
+  /** Between requests. */
+  readonly keepAliveMs: number;
+  /** A body of which nothing comes any more. */
+  readonly bodyTimeoutMs: number;
+}
+
+/** What all connections share. */
+export interface PreviewContext {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly entry: Entry;
+  readonly rights: Rights;
+  readonly defences: PreviewDefences;
+  readonly limits: ConnectionLimits;
+  /** The time, as of the last look at it. */
+  readonly tickMs: number;
+  /** Null: previews have no host names here. */
+  names(): PreviewNames | null;
+  /** Of a head that cannot be read. */
+  mentionsPreview(head: Buffer | null): boolean;
+  enterBox(right: Right, signal: AbortSignal): Promise<BoxStream>;
+  closed(connection: PreviewConnection): void;
+}
+
+/** Where a connection came in. */
+export interface Seat {
+  readonly lobby: Lobby;
+  /** Takes a connection that is for no preview, as it came. */
+  readonly onOther: (socket: Socket) => void;
+}
+
+export class PreviewConnection {
+  readonly #socket: Socket;
+  readonly #context: PreviewContext;
+  readonly #seat: Seat;
+  readonly #gone = new AbortController();
+  #phase: Phase = "head";
+  #held: Buffer | null = null;
+  #exchange: Exchange | null = null;
+  #app: App | null = null;
+  #right: Right | null = null;
+  /** When something last came from either side. */
+  #activeMs: number;
+  /** When the head that is awaited began to come, or the wait for it. */
+  #headSinceMs: number;
+  #isFirst = true;
+
+  constructor(socket: Socket, context: PreviewContext, seat: Seat) {
+    this.#socket = socket;
+    this.#context = context;
+    this.#seat = seat;
+    this.#activeMs = context.tickMs;
+    this.#headSinceMs = context.tickMs;
+    socket.on("data", this.#onData);
+    socket.on("drain", this.#onDrain);
+    socket.on("end", this.#onEnd);
+    socket.on("error", ignore); // A close follows.
+    socket.on("close", this.#onClose);
+  }
+
+  readonly #onData = (bytes: Buffer) => {
+    this.#activeMs = this.#context.tickMs;
+    if (this.#phase === "raw") this.#writeApp(bytes);
+    else if (this.#phase === "body") this.#sendBody(bytes);
+    else if (this.#phase !== "closed") {
+      if (this.#phase === "head" && !this.#held) this.#headSinceMs = this.#context.tickMs;
+      this.#held = this.#held ? Buffer.concat([this.#held, bytes]) : bytes;
+      if (this.#phase === "head") this.#readHead();
+      else if (this.#held.length > MAX_AHEAD_BYTES) this.#socket.pause();
+    }
+  };
+
+  readonly #onDrain = () => {
+    this.#app?.box.resume();
+  };
+
+  readonly #onEnd = () => {
+    // Whoever ends its side before it is answered is taken to be gone, as other proxies do.
+    if (this.#phase === "raw") this.#app?.box.end();
+    else this.#socket.destroy();
+  };
+
+  readonly #onClose = () => {
+    this.#phase = "closed";
+    this.#gone.abort();
+    this.#dropApp();
+    this.#context.closed(this);
+  };
+
+  #readHead() {
+    while (this.#phase === "head" && this.#held && this.#held.length > 0) {
+      try {
+        const end = headEnd(this.#held);
+        if (end < 0) return;
+        const text = this.#held.toString("latin1", 0, end);
+        const request = readRequest(text);
+        const name = this.#context.names()?.read(request.host);
+        if (!name) return this.#handOver();
+        this.#held = end < this.#held.length ? this.#held.subarray(end) : null;
+        this.#isFirst = false;
+        this.#begin(request, name);
+      } catch (error) {
+        if (!(error instanceof BadHead)) throw error;
+        if (this.#isFirst && !this.#context.mentionsPreview(this.#held)) return this.#handOver();
+        return this.#answerAndClose(pageForBadRequest(error), null);
+      }
+    }
+  }
+
+  /** It is not for a preview: the door beside takes the connection as it came. */
+  #handOver() {
+    this.#phase = "closed";
+    this.#dropApp();
+    const socket = this.#socket;
+    socket.off("data", this.#onData).off("drain", this.#onDrain).off("end", this.#onEnd);
+    socket.off("error", ignore).off("close", this.#onClose);
+    this.#context.closed(this);
+    socket.pause();
+    if (this.#held) socket.unshift(this.#held);
+    this.#seat.onOther(socket);
+    socket.resume();
+  }
+
+  #begin(request: RequestHead, name: { readonly port: number; readonly label: string }) {
+    this.#phase = "deciding";
+    const names = this.#context.names() as PreviewNames;
+    const decided = this.#context.entry.decide(request, name, names);
+    if (decided instanceof Promise)
+      decided.then(
+        (decision) => this.#act(decision, request, names),
+        (error: unknown) => this.#fail(error),
+      );
+    else this.#act(decided, request, names);
+  }
+
+  #act(decision: Decision, request: RequestHead, { scheme }: PreviewNames) {
+    if (this.#phase !== "deciding") return;
+    if (decision.kind === "answer") return this.#answerItself(decision.answer, request);
+    const { right } = decision;
+    const seen = { host: request.host, scheme, peer: this.#socket.remoteAddress ?? "unknown" };
+    this.#right = right;
+    if (right.grant) this.#seat.lobby.leave(this.#socket);
+    this.#exchange = {
+      request,
+      right,
+      head: requestForApp(request, seen, this.#context.defences),
+      body: bodyReader(request.framing),
+      answer: new AnswerReader(request.method, request.isWebSocket),
+      isBodyOver: request.framing.kind === "none",
+      isAnswerBegun: false,
+    };
+    if (this.#mayReuse(this.#exchange)) this.#send(this.#exchange);
+    else this.#enter(this.#exchange);
+  }
+
+  /**
+   * Apps close what is idle after seconds. What meets that closing is asked again when it can be, and takes no
+   * connection that has been idle when it cannot.
+   */
+  #mayReuse({ right, request }: Exchange): boolean {
+    if (this.#app?.key !== right.key) return false;
+    const idleMs = this.#context.tickMs - (this.#app.idleSinceMs ?? 0);
+    return request.framing.kind === "none" || idleMs <= MAX_IDLE_MS;
+  }
+
+  /** A connection to the app of its own. */
+  #enter(exchange: Exchange) {
+    this.#dropApp();
+    this.#phase = "deciding";
+    this.#context.enterBox(exchange.right, this.#gone.signal).then(
+      (stream) => {
+        if (this.#phase === "closed") return breakOff(stream.box);
+        const app = { ...stream, key: exchange.right.key, idleSinceMs: null };
+        this.#listen(app);
+        this.#send(exchange);
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #listen(app: App) {
+    this.#app = app;
+    const { box } = app;
+    const isMine = () => this.#app === app;
+    box.on("data", (bytes: Buffer) => isMine() && this.#onAnswer(bytes));
+    box.on("drain", () => isMine() && this.#socket.resume());
+    box.on("error", ignore);
+    box.on("end", () => {
+      if (isMine() && !wasReset(box)) this.#onAppEnd();
+    });
+    box.on("close", () => isMine() && this.#onAppClose());
+    if (this.#socket.writableNeedDrain) box.pause();
+  }
+
+  #send(exchange: Exchange) {
+    this.#writeApp(Buffer.from(exchange.head, "latin1"));
+    if (exchange.isBodyOver) {
+      this.#phase = "answer";
+      return;
+    }
+    this.#phase = "body";
+    const held = this.#held;
+    this.#held = null;
+    if (held) this.#sendBody(held);
+    this.#socket.resume();
+  }
+
+  #sendBody(bytes: Buffer) {
+    const { body } = this.#exchange as Exchange;
+    let step: ReturnType<BodyReader["take"]>;
+    try {
+      step = body.take(bytes);
+    } catch (error) {
+      return this.#fail(error);
+    }
+    for (const part of step.pass) this.#writeApp(part);
+    if (step.rest === null) return;
+    (this.#exchange as Exchange).isBodyOver = true;
+    this.#phase = "answer";
+    if (step.rest.length > 0) this.#held = step.rest;
+  }
+
+  #writeApp(bytes: Buffer) {
+    if (this.#app && !this.#app.box.write(bytes)) this.#socket.pause();
+  }
+
+  #writeBrowser(bytes: Buffer) {
+    if (!this.#socket.write(bytes)) this.#app?.box.pause();
+  }
+
+  #onAnswer(bytes: Buffer) {
+    this.#activeMs = this.#context.tickMs;
+    if (this.#phase === "raw") return this.#writeBrowser(bytes);
+    const exchange = this.#exchange;
+    if (!exchange) return this.#dropApp(); // It speaks without being asked.
+    try {
+      this.#passAnswer(exchange, bytes);
+    } catch (error) {
+      this.#dropApp();
+      if (exchange.isAnswerBegun || !(error instanceof BadHead)) this.#socket.destroy();
+      else this.#answerAndClose(pageForBadAnswer(error), exchange.request);
+    }
+  }
+
+  #passAnswer(exchange: Exchange, bytes: Buffer) {
+    const { request, right } = exchange;
+    const { heads, pass, rest } = exchange.answer.take(bytes);
+    const out: Buffer[] = [];
+    for (const head of heads) {
+      const isFinal = head.status >= 200 || head.status === 101;
+      const own = isFinal ? this.#context.entry.renewal(right) : [];
+      const isLast = isFinal && (request.isLast || (request.isWebSocket && head.status !== 101));
+      const text = answerForBrowser(
+        head,
+        { method: request.method, isLast, own },
+        this.#context.defences,
+      );
+      out.push(Buffer.from(text, "latin1"));
+      exchange.isAnswerBegun ||= isFinal;
+      if (head.status === 101) return this.#goRaw(out, rest);
+    }
+    out.push(...pass);
+    this.#writeAll(out);
+    if (rest) this.#finish(exchange, rest.length === 0);
+  }
+
+  #writeAll(parts: readonly Buffer[]) {
+    if (parts.length === 1) return this.#writeBrowser(parts[0] as Buffer);
+    const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+    if (bytes <= JOIN_BYTES) return this.#writeBrowser(Buffer.concat(parts, bytes));
+    this.#socket.cork();
+    for (const part of parts) this.#writeBrowser(part);
+    this.#socket.uncork();
+  }
+
+  #goRaw(out: Buffer[], rest: Buffer | null) {
+    this.#phase = "raw";
+    if (rest && rest.length > 0) out.push(rest);
+    this.#writeAll(out);
+    const held = this.#held;
+    this.#held = null;
+    if (held) this.#writeApp(held);
+    this.#socket.resume();
+  }
+
+  /** The answer is whole. `isClean`: the app said nothing beyond it. */
+  #finish(exchange: Exchange, isClean: boolean) {
+    const { request, isBodyOver } = exchange;
+    this.#exchange = null;
+    if (!isBodyOver || request.isLast || request.isWebSocket) {
+      this.#dropApp();
+      return this.#end();
+    }
+    if (!isClean || !exchange.answer.isReusable) this.#dropApp();
+    else if (this.#app) this.#app.idleSinceMs = this.#context.tickMs;
+    this.#await(this.#right);
+  }
+
+  /** The next request, which may be here already. */
+  #await(right: Right | null) {
+    this.#phase = "head";
+    this.#headSinceMs = this.#context.tickMs;
+    if (!right?.grant) this.#seat.lobby.enter(this.#socket);
+    if (this.#socket.isPaused()) this.#socket.resume();
+    this.#readHead();
+  }
+
+  #onAppEnd() {
+    const exchange = this.#exchange;
+    if (this.#phase === "raw") {
+      this.#socket.end();
+      return;
+    }
+    if (!exchange) return this.#dropApp();
+    const last = exchange.answer.end();
+    if (last === null) return this.#onAppClose();
+    if (last.length > 0) this.#writeBrowser(last);
+    this.#dropApp();
+    this.#finish(exchange, true);
+  }
+
+  #onAppClose() {
+    const app = this.#app;
+    const exchange = this.#exchange;
+    this.#app = null;
+    const why = app?.whyBroken();
+    if (app) breakOff(app.box);
+    if (this.#phase === "raw") return this.#socket.destroySoon();
+    if (!exchange) return;
+    if (exchange.isAnswerBegun || why?.code === "revoked") this.#socket.destroy();
+    else if (
+      app?.idleSinceMs &&
+      !exchange.answer.hasBytes &&
+      exchange.request.framing.kind === "none"
+    )
+      this.#enter(exchange); // It closed what was idle as the request came: as if it had not been kept.
+    else if (why) this.#answerAndClose(pageForCutAnswer(why, exchange.right), exchange.request);
+  }
+
+  #fail(error: unknown) {
+    if (this.#phase === "closed") return;
+    const { log } = this.#context;
+    const exchange = this.#exchange;
+    if (error instanceof BadHead)
+      return this.#answerAndClose(pageForBadRequest(error), exchange?.request ?? null);
+    const isProblem = (error as Error).name === "Problem";
+    if (!isProblem) log.error({ err: error }, "a request to a preview failed");
+    if (isProblem && exchange)
+      return this.#answerItself(pageForProblem(error as Problem, exchange.right), exchange.request);
+    this.#socket.destroy();
+  }
+
+  /** In the app's place. */
+  #answerItself(answer: OwnAnswer, request: RequestHead) {
+    if (request.isLast || request.framing.kind !== "none" || request.isWebSocket)
+      return this.#answerAndClose(answer, request);
+    this.#exchange = null;
+    this.#print(answer, request, false);
+    this.#await(null);
+  }
+
+  #answerAndClose(answer: OwnAnswer, request: RequestHead | null) {
+    this.#exchange = null;
+    this.#dropApp();
+    this.#print(answer, request, true);
+    this.#end();
+  }
+
+  #print(answer: OwnAnswer, request: RequestHead | null, isLast: boolean) {
+    const accept = request?.fields.find(({ name }) => name === "accept")?.value ?? "";
+    const style = {
+      isHead: request?.method === "HEAD",
+      wantsHtml: accept.includes("text/html"),
+      isLast,
+    };
+    this.#socket.write(print(answer, style, this.#context.defences), "latin1");
+  }
+
+  /** Nothing more is read; what was written still goes out. */
+  #end() {
+    this.#phase = "closed";
+    this.#held = null;
+    this.#socket.resume();
+    this.#socket.end(() =>
+      this.#context.clock
+        .sleep(LINGER_MS, this.#gone.signal)
+        .then(() => this.#socket.destroy(), ignore),
+    );
+  }
+
+  #dropApp() {
+    const app = this.#app;
+    this.#app = null;
+    if (app) breakOff(app.box);
+  }
+
+  /** Called at intervals, and when what is known has changed. */
+  review(nowMs: number): void {
+    const { limits, rights, defences } = this.#context;
+    if (this.#phase === "head" && nowMs - this.#headSinceMs > this.#headLimitMs())
+      this.#socket.destroy();
+    const isStuck = this.#phase === "body" && !this.#socket.isPaused();
+    if (isStuck && nowMs - this.#activeMs > limits.bodyTimeoutMs) this.#socket.destroy();
+    const right = this.#right;
+    if (!right) return;
+    if (right.grant && this.#phase !== "head") rights.keepFresh(right.grant);
+    if (!defences.endings || rights.isGood(right)) return;
+    this.#right = null;
+    if (this.#phase === "head") this.#dropApp();
+    else this.#socket.destroy();
+  }
+
+  #headLimitMs(): number {
+    const { limits } = this.#context;
+    return this.#isFirst || this.#held ? limits.requestTimeoutMs : limits.keepAliveMs;
+  }
+}
+
+function ignore(): void {}
+
+/** HTTP/2 lets a stream that was reset look as if it had ended. */
+function wasReset(box: { readonly rstCode?: number } & object): boolean {
+  return (box.rstCode ?? 0) !== 0;
+}

@@ -1,0 +1,361 @@
+// Previews end to end, but for the browser: bytes of every kind through the gateway and an agent's link to apps of the
+// test, boxes that rest, rights that end.
+
+import assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { after, before, beforeEach, test } from "node:test";
+import { WebSocket, WebSocketServer } from "ws";
+import { systemClock } from "#lib/clock.ts";
+import { BOX, until } from "#test/harness/doors.ts";
+import {
+  get,
+  headerOf,
+  NAVIGATION,
+  openPreviews,
+  PORT,
+  type PreviewRig,
+  RawClient,
+  statusOf,
+} from "#test/harness/previews.ts";
+
+const MIB = 1024 * 1024;
+let rig: PreviewRig;
+let cookie: string;
+
+before(async () => {
+  rig = await openPreviews();
+});
+beforeEach(async () => {
+  rig.set({ previewId: `preview_${randomBytes(4).toString("hex")}`, visibility: "private" });
+  cookie = await rig.cookie();
+});
+after(() => rig.end());
+
+function open(method: string, path = "/", headers: Record<string, string> = {}) {
+  const sent = httpRequest({
+    ...{ host: "127.0.0.1", port: rig.port, method, path, agent: false },
+    headers: { host: rig.host(), cookie, ...headers },
+  });
+  const answered = new Promise<IncomingMessage>((done, fail) => {
+    sent.on("response", done);
+    sent.on("error", fail);
+  });
+  return { sent, answered };
+}
+
+async function textOf(answer: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const part of answer) text += part;
+  return text;
+}
+
+test("requests on one connection, with and without bodies, use one connection to the app", async () => {
+  const apps = new Set<Socket>();
+  await rig.http((request, response) => {
+    apps.add(request.socket);
+    request.pipe(response);
+  });
+  const client = new RawClient(rig.port);
+  const head = (method: string, lines: string) =>
+    `${method} /x?y=1 HTTP/1.1\r\nHost: ${rig.host()}\r\nCookie: ${cookie}\r\n${lines}\r\n`;
+  client.say(head("GET", "")).say(head("POST", "Content-Length: 5\r\n")).say("hello");
+  client.say(`${head("PUT", "Transfer-Encoding: chunked\r\n")}3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n`);
+  client.say(head("DELETE", "Connection: close\r\n"));
+  const heard = await client.closes();
+  assert.equal(heard.match(/HTTP\/1\.1 200 OK/g)?.length, 4, heard);
+  assert.match(heard, /hello/);
+  assert.match(heard, /abcdefg|abc\r\n4\r\ndefg/);
+  assert.equal(apps.size, 1);
+});
+
+test("1 GiB up and 1 GiB down pass unchanged in bounded memory", { timeout: 300_000 }, async () => {
+  const total = 1024 * MIB;
+  const block = randomBytes(MIB);
+  const expected = createHash("sha256");
+  for (let sent = 0; sent < total; sent += MIB) expected.update(block);
+  const wanted = expected.digest("hex");
+  await rig.http(async (request, response) => {
+    if (request.method === "PUT") {
+      const hash = createHash("sha256");
+      for await (const part of request) hash.update(part);
+      response.end(hash.digest("hex"));
+      return;
+    }
+    response.writeHead(200, { "content-length": total });
+    for (let sent = 0; sent < total; sent += MIB)
+      if (!response.write(block)) await new Promise((done) => response.once("drain", done));
+    response.end();
+  });
+  const before = process.memoryUsage().rss;
+  let highest = 0;
+  const look = setInterval(() => {
+    highest = Math.max(highest, process.memoryUsage().rss);
+  }, 20);
+  try {
+    const up = open("PUT", "/", { "content-length": String(total) });
+    for (let sent = 0; sent < total; sent += MIB)
+      if (!up.sent.write(block)) await new Promise((done) => up.sent.once("drain", done));
+    up.sent.end();
+    assert.equal(await textOf(await up.answered), wanted);
+    const down = open("GET");
+    down.sent.end();
+    const hash = createHash("sha256");
+    for await (const part of await down.answered) hash.update(part as Buffer);
+    assert.equal(hash.digest("hex"), wanted);
+  } finally {
+    clearInterval(look);
+  }
+  // Sender, gateway, agent and app are all in this process.
+  assert.ok(highest - before < 256 * MIB, `${Math.round((highest - before) / MIB)} MiB more`);
+});
+
+test("a browser that reads slowly holds the app back", async () => {
+  let written = 0;
+  await rig.http((_, response) => {
+    const block = Buffer.alloc(MIB);
+    const more = () => {
+      while (written < 256 * MIB) {
+        written += MIB;
+        if (!response.write(block)) return void response.once("drain", more);
+      }
+      response.end();
+    };
+    more();
+  });
+  const { sent, answered } = open("GET");
+  sent.end();
+  const answer = await answered;
+  answer.pause();
+  let last = -1;
+  await until(async () => {
+    const isStill = last === written;
+    last = written;
+    await systemClock.sleep(300);
+    return isStill;
+  }, "the app is held back");
+  assert.ok(written < 64 * MIB, `${written / MIB} MiB were taken from the app`);
+  let read = 0;
+  for await (const part of answer) read += (part as Buffer).length;
+  assert.equal(read, 256 * MIB);
+});
+
+test("server-sent events arrive one by one", async () => {
+  let stream: { write(text: string): void; end(): void } | null = null;
+  await rig.http((_, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.flushHeaders();
+    stream = response;
+  });
+  const { sent, answered } = open("GET", "/events", { accept: "text/event-stream" });
+  sent.end();
+  const answer = await answered;
+  let heard = "";
+  answer.on("data", (part) => {
+    heard += part;
+  });
+  for (const one of ["data: 1\n\n", "data: 2\n\n"]) {
+    stream!.write(one);
+    await until(() => heard.endsWith(one), `the event ${one}`);
+  }
+  stream!.end();
+});
+
+test("WebSockets carry text and bytes both ways, and close with their code", async () => {
+  const server = await rig.http(() => {});
+  const sockets = new WebSocketServer({ server });
+  sockets.on("connection", (socket) => {
+    socket.on("message", (bytes, isBinary) => socket.send(bytes, { binary: isBinary }));
+    socket.on("close", (code) => codes.push(code));
+  });
+  const codes: number[] = [];
+  const client = new WebSocket(`ws://127.0.0.1:${rig.port}/hmr`, "vite-hmr", {
+    headers: { host: rig.host(), cookie, origin: rig.origin() },
+  });
+  const heard: Buffer[] = [];
+  client.on("message", (bytes: Buffer) => heard.push(bytes));
+  await new Promise((done, fail) => {
+    client.on("open", done);
+    client.on("error", fail);
+  });
+  const large = randomBytes(2 * MIB);
+  client.send("hello");
+  client.send(large);
+  await until(() => heard.length === 2, "both come back");
+  assert.equal(heard[0]?.toString(), "hello");
+  assert.ok(heard[1]?.equals(large));
+  client.close(4001);
+  await until(() => codes.includes(4001), "the app hears the code");
+});
+
+test("an answer without a length is whole or visibly cut", async () => {
+  let isCut = false;
+  await rig.tcp((socket) => {
+    socket.once("data", () => {
+      socket.write("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nhello");
+      setTimeout(() => (isCut ? socket.resetAndDestroy() : socket.end(" world")), 50);
+    });
+  });
+  const whole = open("GET");
+  whole.sent.end();
+  assert.equal(await textOf(await whole.answered), "hello world");
+  isCut = true;
+  const cut = open("GET");
+  cut.sent.end();
+  await assert.rejects(textOf(await cut.answered), /aborted/);
+});
+
+test("an app that closes idle connections is asked again, on a new one", async () => {
+  let count = 0;
+  let last: Socket | null = null;
+  await rig.tcp((socket) => {
+    last = socket;
+    socket.on("data", () => {
+      count += 1;
+      socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n${count}`);
+    });
+  });
+  const client = new RawClient(rig.port);
+  const head = `GET / HTTP/1.1\r\nHost: ${rig.host()}\r\nCookie: ${cookie}\r\n\r\n`;
+  await client.say(head).hears(/\r\n\r\n1$/);
+  last!.destroy();
+  await client.say(head).hears(/\r\n\r\n2$/);
+  client.end();
+});
+
+test("nothing listens: a page names the port; the app that talks no HTTP, another", async () => {
+  rig.doors.driver.ports.delete(PORT);
+  const closed = await get(rig, "/", [...NAVIGATION, `Cookie: ${cookie}`]);
+  assert.equal(statusOf(closed), 502);
+  assert.match(closed, /Nothing listens at port 3000/);
+  assert.match(closed, /Refresh: 3/);
+  await rig.tcp((socket) => socket.end("SSH-2.0-x\r\n\r\n"));
+  const other = await get(rig, "/", [...NAVIGATION, `Cookie: ${cookie}`]);
+  assert.equal(statusOf(other), 502);
+  assert.match(other, /not HTTP/);
+  await rig.tcp((socket) => socket.once("data", () => socket.destroy()));
+  const silent = await get(rig, "/", [...NAVIGATION, `Cookie: ${cookie}`]);
+  assert.match(silent, /closed the connection without an answer/);
+});
+
+test("labels: gone is 410, unknown is 404, another port of the same label is 404", async () => {
+  await rig.http((_, response) => response.end("app"));
+  const old = rig.host();
+  assert.equal(statusOf(await get(rig, "/", [`Cookie: ${cookie}`])), 200);
+  const at = (host: string) =>
+    new RawClient(rig.port)
+      .say(`GET / HTTP/1.1\r\nHost: ${host}\r\nCookie: ${cookie}\r\nConnection: close\r\n\r\n`)
+      .closes();
+  assert.equal(statusOf(await at(rig.host(3001))), 404);
+  assert.equal(statusOf(await at(rig.host(PORT, "zzzzzzzzzzzzzzzz"))), 404);
+  rig.set({ label: `q${randomBytes(8).toString("hex")}`, serial: 2 });
+  assert.equal(statusOf(await at(old)), 410);
+  rig.set({ serial: 1 });
+});
+
+test("hosts that are no previews reach the door beside, on the same listener", async () => {
+  const health = await new RawClient(rig.port)
+    .say("GET /healthz HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n")
+    .closes();
+  assert.match(health, /"boxes":1/);
+  // In parts, and as a health check of the old kind.
+  const client = new RawClient(rig.port).say("GET /healthz HTTP/1.0\r\n");
+  await systemClock.sleep(20);
+  assert.match(await client.say("\r\n").closes(), /"boxes":1/);
+});
+
+test("an open answer, a WebSocket and a waiting request end when the right does", async (t) => {
+  await rig.http((_, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write("data: 1\n\n");
+  });
+  const endings: Record<string, () => void> = {
+    revoked: () => rig.revoke({ credentialId: "web_1", untilMs: Date.now() + 3_600_000 }),
+    narrowed: () => rig.set({ serial: 9 }),
+    closed: () => rig.close(rig.set().previewId),
+  };
+  for (const [name, end] of Object.entries(endings))
+    await t.test(name, async () => {
+      rig.set({ serial: 1, previewId: `preview_${name}` });
+      cookie = await rig.cookie();
+      const { sent, answered } = open("GET");
+      sent.end();
+      const answer = await answered;
+      const over = new Promise((done) => answer.on("close", done));
+      answer.on("error", () => {});
+      answer.resume();
+      const startedMs = performance.now();
+      end();
+      await over;
+      assert.ok(performance.now() - startedMs < 5000);
+      rig.doors.known.apply({ kind: "beat" }, Date.now() + 7_200_000);
+      rig.set({ serial: 1 });
+    });
+});
+
+test("a request waits for a box at rest; 200 that wait are all served", async () => {
+  await rig.http((request, response) => response.end(`served ${request.url}`));
+  const { driver, links, gateway } = rig.doors;
+  driver.boxes.clear();
+  links.refresh();
+  await until(() => gateway.status().boxes === 0, "the box rests");
+  const waiting = Array.from({ length: 200 }, (_, at) => get(rig, `/${at}`, [`Cookie: ${cookie}`]));
+  await systemClock.sleep(500);
+  driver.boxes.set(BOX, { epoch: 2, state: "ready" });
+  links.refresh();
+  const answers = await Promise.all(waiting);
+  for (const [at, answer] of answers.entries()) assert.ok(answer.endsWith(`served /${at}`), answer);
+});
+
+test("a grant that is half over is renewed on the way", async () => {
+  const renewing: string[] = [];
+  const other = await openPreviews({
+    renewGrant: async (grant) => {
+      renewing.push(grant);
+      return other.signer.grant(
+        { previewId: "preview_1", serial: 1, credentialId: "web_1", userId: "usr_2" },
+        Date.now(),
+      );
+    },
+  });
+  try {
+    await other.http((_, response) => response.end("app"));
+    const grant = { previewId: "preview_1", serial: 1, credentialId: "web_1", userId: "usr_1" };
+    const old = await other.signer.grant(grant, Date.now() - 40 * 60_000);
+    const lines = [`Cookie: __Host-berth-preview=${old}`];
+    assert.equal(statusOf(await get(other, "/", lines)), 200);
+    let fresh: string[] = [];
+    await until(async () => {
+      fresh = headerOf(await get(other, "/", lines), "set-cookie");
+      return fresh.length > 0;
+    }, "a fresh grant");
+    assert.match(
+      fresh[0] ?? "",
+      /^__Host-berth-preview=ey.*; Path=\/; Secure; HttpOnly; SameSite=Lax$/,
+    );
+    assert.deepEqual(renewing, [old]);
+  } finally {
+    await other.end();
+  }
+});
+
+test("slow heads are cut, and a browser still comes in at once", async () => {
+  const slow = await openPreviews({ limits: { requestTimeoutMs: 700 } });
+  try {
+    await slow.http((_, response) => response.end("app"));
+    const clients = Array.from({ length: 300 }, () =>
+      new RawClient(slow.port).say(`GET / HTTP/1.1\r\nHost: ${slow.host()}\r\nX: `),
+    );
+    const drip = setInterval(() => {
+      for (const client of clients) if (!client.isClosed) client.say("a");
+    }, 100);
+    const startedMs = performance.now();
+    assert.equal(statusOf(await get(slow, "/", [`Cookie: ${await slow.cookie()}`])), 200);
+    assert.ok(performance.now() - startedMs < 1000);
+    await Promise.all(clients.map((client) => client.closes()));
+    clearInterval(drip);
+  } finally {
+    await slow.end();
+  }
+});
