@@ -72,7 +72,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     owns: "the HTTP front door: parse, permit, store, shape",
     rooms: ["store", "domain", "contract", "trust", "lib"],
     npm: ["fastify", "fastify-type-provider-zod", "@fastify/swagger", "zod"],
-    node: [...plain, "http", "https", "stream", "tls"],
+    node: [...plain, "http", "https", "net", "stream", "tls"],
   },
   scheduler: { owns: "placement", rooms: ["store", "domain", "lib"], npm: [], node: [] },
   reconciler: { owns: "healing loops", rooms: ["store", "domain", "lib"], npm: [], node: [] },
@@ -85,8 +85,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   gateway: {
     owns: "doors: byte streams into boxes; no database",
     rooms: ["contract", "domain", "trust", "lib", "wire"],
-    npm: ["ws", "zod"],
-    node: [...plain, "fs/promises", "http", "https", "http2", "net", "tls", "stream"],
+    npm: ["ssh2", "ws", "zod"],
+    node: [...plain, "fs/promises", "os", "http", "https", "http2", "net", "tls", "stream"],
   },
   sdk: {
     owns: "the client library",
@@ -109,6 +109,17 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       "tty",
       "net",
     ],
+  },
+  web: {
+    owns: "the web app: runs in browsers only",
+    rooms: ["sdk", "gen", "wire"],
+    npm: [
+      ...["react", "react-dom", "@mantine/core", "@mantine/hooks", "@mantine/notifications"],
+      ...["@tanstack/react-query", "@tanstack/react-router", "@tabler/icons-react"],
+      ...["@xterm/xterm", "@xterm/addon-fit", "@xterm/addon-webgl", "@xterm/addon-web-links"],
+      ...["@fontsource-variable/inter", "@fontsource-variable/jetbrains-mono"],
+    ],
+    node: [],
   },
   main: {
     owns: "wiring: configuration, roles, the embedded Postgres, ./berth up",
@@ -151,7 +162,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 export const BANS: readonly { pattern: RegExp; except: readonly string[]; instead: string }[] = [
   {
     pattern: /\bDate\.now\(|\bnew Date\(\)/,
-    except: ["lib"],
+    except: ["lib", "web"],
     instead: "take a Clock (#lib/clock.ts)",
   },
   {

@@ -16,7 +16,12 @@ export async function serveExec(onStart: (start: ExecStart) => void): Promise<Se
     const decoder = new ExecFrameDecoder();
     let child: ChildProcess | null = null;
     socket.on("error", () => {});
-    socket.on("close", () => child?.kill("SIGKILL"));
+    // As in a box: a connection that ends, by FIN too, ends its program.
+    for (const event of ["end", "close"])
+      socket.on(event, () => {
+        if (child?.pid && child.exitCode === null && child.signalCode === null)
+          process.kill(-child.pid, "SIGKILL");
+      });
     socket.on("data", (chunk: Buffer) => {
       for (const frame of decoder.push(chunk) as ExecClientFrame[]) {
         if (frame.kind === "start") {
@@ -36,13 +41,20 @@ export async function serveExec(onStart: (start: ExecStart) => void): Promise<Se
 function startProgram({ argv, env }: ExecStart, socket: Socket): ChildProcess {
   const [program = "", ...args] = argv;
   const child = spawn(program, args, {
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, SHELL: "/bin/sh", ...env },
     stdio: "pipe",
     detached: true,
   });
   child.stdin.on("error", () => {});
+  for (const event of ["drain", "close"])
+    socket.on(event, () => {
+      child.stdout.resume();
+      child.stderr.resume();
+    });
   for (const kind of ["stdout", "stderr"] as const)
-    child[kind].on("data", (data: Buffer) => socket.write(encodeExecFrame({ kind, data })));
+    child[kind].on("data", (data: Buffer) => {
+      if (!socket.write(encodeExecFrame({ kind, data }))) child[kind].pause();
+    });
   child.on("error", (error) =>
     socket.end(encodeExecFrame({ kind: "error", code: "cannot_start", message: error.message })),
   );

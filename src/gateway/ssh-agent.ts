@@ -1,0 +1,30 @@
+// Agent forwarding: a socket in the box whose connections reach the agent of the user's ssh.
+
+import { randomBytes } from "node:crypto";
+import type { Duplex } from "node:stream";
+import type { Connection } from "ssh2";
+import { breakOff } from "#lib/splice.ts";
+import { listenInBox } from "./exec-listen.ts";
+import { openAgentChannel } from "./ssh2-internals.ts";
+
+/** The path for SSH_AUTH_SOCK; it lasts as long as the connection. */
+export async function forwardAgent(
+  connection: Connection,
+  open: () => Promise<Duplex>,
+): Promise<string> {
+  const unix = `/tmp/ssh-agent-${randomBytes(12).toString("hex")}`;
+  const listener = await listenInBox(await open(), { unix }, open, (stream) => {
+    openAgentChannel(connection).then(
+      (channel) => {
+        stream.on("error", () => channel.end());
+        channel.on("error", () => {});
+        channel.on("close", () => breakOff(stream));
+        stream.on("close", () => channel.end());
+        stream.pipe(channel).pipe(stream);
+      },
+      () => breakOff(stream),
+    );
+  });
+  connection.on("close", () => listener.close());
+  return unix;
+}

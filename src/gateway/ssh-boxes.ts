@@ -1,0 +1,48 @@
+// What the SSH door asks of the rest of the gateway: which box a login means, and streams into it.
+
+import type { Duplex } from "node:stream";
+import { Problem } from "#contract/errors.ts";
+import type { FeedBox } from "#contract/gateway-feed.ts";
+import type { Door } from "#contract/gateway-protocol.ts";
+import type { Phase } from "#domain/box.ts";
+import type { DoorBase } from "./gateway.ts";
+import type { Known } from "./known.ts";
+import type { Login } from "./ssh-login.ts";
+
+/** How long a login waits for its box: a boot under emulation takes its time. */
+const WAKE_TIMEOUT_MS = 180_000;
+
+export interface SshBoxes {
+  readonly known: Known;
+  /** Opens a stream; a box at rest is woken first. Throws Problem. */
+  open(login: Login, box: FeedBox, door: Door, waiting: Waiting): Promise<Duplex>;
+}
+
+export interface Waiting {
+  readonly signal: AbortSignal;
+  /** The box is not running yet: what to tell who waits. */
+  readonly onPhase?: (phase: Phase, reason: string | null) => void;
+}
+
+/** Throws Problem: a name that is none of this login's boxes. */
+export function boxOf(login: Login, known: Known, name: string): FeedBox {
+  const box = login.find(known, name.replace(/\.berth$/, ""));
+  if (!box) throw new Problem("not_found", `you have no box ${JSON.stringify(name)} here`);
+  return box;
+}
+
+export function sshBoxes({ streams, known, wakeAndWait }: DoorBase): SshBoxes {
+  return {
+    known,
+    open: async (login, { boxId }, door, { signal, onPhase }) => {
+      const { userId, credentialId } = login;
+      await wakeAndWait(
+        boxId,
+        { userId, credentialId, door: "ssh" },
+        { signal, timeoutMs: WAKE_TIMEOUT_MS, ...(onPhase ? { onPhase } : {}) },
+      );
+      const access = { userId, boxId, epoch: null, isStillGood: login.isStillGood };
+      return (await streams.open(access, door, signal)).box;
+    },
+  };
+}

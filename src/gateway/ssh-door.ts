@@ -1,0 +1,229 @@
+// The SSH port of a gateway, for machines without our CLI: `ssh BOX@gateway`, and `ssh -J gateway BOX.berth`. Plain
+// OpenSSH at the other end, which knows this host by a certificate of Berth's host authority.
+
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { Connection } from "ssh2";
+import ssh2 from "ssh2";
+import type { Clock } from "#lib/clock.ts";
+import type { Log } from "#lib/log.ts";
+import type { SshBoxes } from "./ssh-boxes.ts";
+import { serveForwards } from "./ssh-forward.ts";
+import { attempt, type Login } from "./ssh-login.ts";
+import { type ProgramContext, serveSession } from "./ssh-program.ts";
+import { hostKeysWithCertificate } from "./ssh2-internals.ts";
+
+export interface SshDoorOptions {
+  readonly host: string;
+  readonly port: number;
+  /** An OpenSSH private key file's content, and the line of its certificate. */
+  readonly hostKey: { readonly privateKeyOpenssh: string; readonly certificateLine: string };
+  readonly boxes: SshBoxes;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits?: Partial<SshLimits>;
+}
+
+export interface SshLimits {
+  /** Connections that have not logged in yet; over it new ones are closed at once. */
+  readonly strangers: number;
+  readonly connections: number;
+  /** A login must be done by then. */
+  readonly loginTimeoutMs: number;
+  readonly attempts: number;
+  /** Sessions and forwards of one connection at a time. */
+  readonly channels: number;
+  readonly keepaliveMs: number;
+}
+
+const LIMITS: SshLimits = {
+  strangers: 4000,
+  connections: 20_000,
+  loginTimeoutMs: 20_000,
+  attempts: 8,
+  channels: 200,
+  keepaliveMs: 15_000,
+};
+
+/**
+ * The client's order of ciphers counts, and OpenSSH's first is chacha20, which costs three times as much here. The key
+ * exchange is curve25519, which is all that ssh2 has in common with today's OpenSSH.
+ */
+const ALGORITHMS = {
+  cipher: ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"],
+} as const;
+const KEEPALIVES_MISSED = 4;
+
+export interface SshDoor {
+  readonly port: number;
+  /** Connections that are logged in. */
+  readonly connections: number;
+  close(): Promise<void>;
+}
+
+export async function openSshDoor(options: SshDoorOptions): Promise<SshDoor> {
+  const limits = { ...LIMITS, ...options.limits };
+  const { privateKeyOpenssh, certificateLine } = options.hostKey;
+  const keys = hostKeysWithCertificate(privateKeyOpenssh, certificateLine);
+  const callers = new Callers(limits, options.clock);
+  const guests = new Set<Guest>();
+  const ssh = new ssh2.Server(
+    {
+      hostKeys: keys.hostKeys,
+      algorithms: { cipher: [...ALGORITHMS.cipher] },
+      ident: "Berth",
+      keepaliveInterval: limits.keepaliveMs,
+      keepaliveCountMax: KEEPALIVES_MISSED,
+    } as ssh2.ServerConfig,
+    (connection, { ip, port }) => {
+      connection.on("error", () => connection.end()); // A close follows; strangers are not worth a log line.
+      keys.bind(connection);
+      connection.on("ready", () => callers.welcome(ip, port));
+      const guest = new Guest(connection, `${ip} ${port}`, { ...options, limits });
+      guests.add(guest);
+      connection.on("close", () => {
+        guests.delete(guest);
+        guest.end();
+      });
+    },
+  );
+  // ssh2 tells of a connection only after its first line; those that never send one are seen here.
+  const server = createServer({ noDelay: true }, (socket) => {
+    if (callers.admit(socket)) ssh.injectSocket(socket);
+    else socket.destroy();
+  });
+  const forget = options.boxes.known.onChange(() => {
+    for (const guest of guests) guest.recheck();
+  });
+  await new Promise<void>((done, fail) => {
+    server.once("error", fail);
+    server.listen(options.port, options.host, () => {
+      server.off("error", fail);
+      done();
+    });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    get connections() {
+      return callers.guests;
+    },
+    close: async () => {
+      forget();
+      const closed = new Promise<void>((done) => server.close(() => done()));
+      callers.end();
+      await closed;
+    },
+  };
+}
+
+/** The sockets: each is a stranger's until its login, and strangers are few and leave soon. */
+class Callers {
+  readonly #limits: SshLimits;
+  readonly #clock: Clock;
+  readonly #sockets = new Map<string, Socket>();
+  readonly #strangers = new Map<string, AbortController>();
+
+  constructor(limits: SshLimits, clock: Clock) {
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  get guests(): number {
+    return this.#sockets.size - this.#strangers.size;
+  }
+
+  admit(socket: Socket): boolean {
+    const { connections, strangers, loginTimeoutMs } = this.#limits;
+    if (this.#sockets.size >= connections || this.#strangers.size >= strangers) return false;
+    const key = keyOf(socket.remoteAddress, socket.remotePort);
+    const settled = new AbortController();
+    this.#sockets.set(key, socket);
+    this.#strangers.set(key, settled);
+    this.#clock.sleep(loginTimeoutMs, settled.signal).then(
+      () => socket.destroy(),
+      () => {}, // It logged in, or is gone.
+    );
+    socket.on("close", () => {
+      this.#sockets.delete(key);
+      this.#settle(key);
+    });
+    return true;
+  }
+
+  /** The connection from there has logged in. */
+  welcome(address: string, port: number): void {
+    this.#settle(keyOf(address, port));
+  }
+
+  end(): void {
+    for (const socket of this.#sockets.values()) socket.destroy();
+  }
+
+  #settle(key: string): void {
+    this.#strangers.get(key)?.abort();
+    this.#strangers.delete(key);
+  }
+}
+
+function keyOf(address: string | undefined, port: number | undefined): string {
+  return `${address} ${port}`;
+}
+
+/** One connection: a stranger until its login. */
+class Guest {
+  #login: Login | null = null;
+  readonly #connection: Connection;
+  readonly #options: SshDoorOptions & { readonly limits: SshLimits };
+  readonly #ended = new AbortController();
+  #attempts = 0;
+  #channels = 0;
+
+  constructor(
+    connection: Connection,
+    clientAddress: string,
+    options: SshDoorOptions & { readonly limits: SshLimits },
+  ) {
+    this.#connection = connection;
+    this.#options = options;
+    const { clock, limits, log, boxes } = options;
+    connection.on("authentication", (context) => {
+      const result = attempt(context, boxes.known, clock.nowMs());
+      if (result.kind === "asked") return context.accept();
+      if (result.kind === "in") {
+        this.#login = result.login;
+        log.info({ userId: result.login.userId, as: context.username }, "ssh login");
+        this.#serve({
+          ...{ connection, boxes, clientAddress, login: result.login },
+          ...{ userName: context.username, ended: this.#ended.signal },
+        });
+        return context.accept();
+      }
+      this.#attempts += 1;
+      if (context.method !== "none") log.info({ why: result.why }, "ssh login refused");
+      if (this.#attempts >= limits.attempts) return connection.end();
+      context.reject(["publickey"]);
+    });
+  }
+
+  /** Something changed at the control plane: who may no longer be here is sent away. */
+  recheck(): void {
+    if (this.#login && !this.#login.isStillGood(this.#options.boxes.known)) this.#connection.end();
+  }
+
+  end(): void {
+    this.#ended.abort();
+  }
+
+  #serve(context: ProgramContext): void {
+    const { connection } = context;
+    connection.on("session", (accept, reject) => {
+      if (this.#channels >= this.#options.limits.channels) return reject();
+      const session = accept();
+      this.#channels += 1;
+      session.on("close", () => {
+        this.#channels -= 1;
+      });
+      serveSession(session, context);
+    });
+    serveForwards(connection, context);
+  }
+}

@@ -1,0 +1,121 @@
+// Forwarded ports of an SSH connection: -L, -D and -J come as `tcpip`, -R as a request to listen in the box.
+
+import type { Duplex } from "node:stream";
+import type { Connection, TcpipBindInfo, TcpipRequestInfo } from "ssh2";
+import { Problem } from "#contract/errors.ts";
+import type { FeedBox } from "#contract/gateway-feed.ts";
+import { breakOff } from "#lib/splice.ts";
+import { type BoxListener, listenInBox } from "./exec-listen.ts";
+import { boxOf } from "./ssh-boxes.ts";
+import type { ProgramContext } from "./ssh-program.ts";
+
+const EXEC_PORT = 1;
+const BOX_ADDRESS = "10.0.2.15";
+const MAX_LISTENERS = 32;
+
+/**
+ * Where a forwarded connection goes. A name that ends in .berth, or a box's id, is that box (`ssh -J`); else it is
+ * seen from the box that the connection is of; else, as in `ssh -J gateway web`, it is a box's name.
+ */
+export function targetOf(
+  { destIP: host, destPort: port }: Pick<TcpipRequestInfo, "destIP" | "destPort">,
+  { login, boxes, userName }: Pick<ProgramContext, "login" | "boxes" | "userName">,
+): { box: FeedBox; port: number } {
+  const { known } = boxes;
+  const here = login.find(known, userName.split("+")[0] ?? "");
+  const isBox = host.endsWith(".berth") || host.startsWith("box_");
+  if (isBox || !here) return { box: boxOf(login, known, host), port };
+  if (!isLoopback(host) && host !== here.name)
+    throw new Problem(
+      "forbidden",
+      `${host} cannot be reached through ${here.name}: forward to localhost, or to NAME.berth`,
+    );
+  return { box: here, port };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host === BOX_ADDRESS || /^127\./.test(host);
+}
+
+export function serveForwards(connection: Connection, context: ProgramContext): void {
+  const listeners = new Map<string, BoxListener>();
+  connection.on("tcpip", (accept, reject, info) => {
+    openTarget(info, context).then(
+      (stream) => {
+        const channel = accept();
+        if (channel) join(channel, stream);
+        else breakOff(stream);
+      },
+      () => reject(),
+    );
+  });
+  connection.on("request", (accept, reject, name, info) => {
+    if (name === "tcpip-forward")
+      listen(connection, info as TcpipBindInfo, context, listeners).then(
+        (port) => accept?.(port),
+        () => reject?.(),
+      );
+    else if (name === "cancel-tcpip-forward") {
+      const key = keyOf(info as TcpipBindInfo);
+      listeners.get(key)?.close();
+      listeners.delete(key);
+      accept?.();
+    } else reject?.();
+  });
+  connection.on("close", () => {
+    for (const listener of listeners.values()) listener.close();
+  });
+}
+
+async function openTarget(info: TcpipRequestInfo, context: ProgramContext): Promise<Duplex> {
+  const { login, boxes, ended } = context;
+  const { box, port } = targetOf(info, context);
+  return boxes.open(login, box, { port }, { signal: ended });
+}
+
+/** Resolves with the port that the box chose or was asked for. */
+async function listen(
+  connection: Connection,
+  info: TcpipBindInfo,
+  { login, boxes, userName, ended }: ProgramContext,
+  listeners: Map<string, BoxListener>,
+): Promise<number> {
+  if (listeners.size >= MAX_LISTENERS) throw new Problem("too_many_streams", "too many listeners");
+  const box = boxOf(login, boxes.known, userName.split("+")[0] ?? "");
+  const open = () => boxes.open(login, box, { port: EXEC_PORT }, { signal: ended });
+  // As sshd without GatewayPorts: only the box itself reaches it.
+  const tcp = `127.0.0.1:${info.bindPort}`;
+  let port = info.bindPort;
+  const listener = await listenInBox(await open(), { tcp }, open, (stream, peer) => {
+    const [address = "", from = "0"] = splitPeer(peer);
+    connection.forwardOut(info.bindAddr, port, address, Number(from), (error, channel) => {
+      if (error) breakOff(stream);
+      else join(channel, stream);
+    });
+  });
+  port = Number(splitPeer(listener.address)[1] ?? info.bindPort);
+  listeners.set(keyOf({ ...info, bindPort: port }), listener);
+  return port;
+}
+
+function splitPeer(address: string): [string, string] {
+  const at = address.lastIndexOf(":");
+  return [address.slice(0, at), address.slice(at + 1)];
+}
+
+function keyOf({ bindAddr, bindPort }: TcpipBindInfo): string {
+  return `${bindAddr} ${bindPort}`;
+}
+
+/** A channel of ssh2 and a stream into a box: each end of one ends that direction of the other. */
+export function join(channel: Duplex, stream: Duplex): void {
+  channel.on("error", () => {});
+  stream.on("error", () => {});
+  channel.on("close", () => {
+    // A client that only said that it will not write any more still reads.
+    if (!stream.writableEnded) breakOff(stream);
+  });
+  stream.on("close", () => channel.end());
+  channel.pipe(stream);
+  stream.pipe(channel);
+}

@@ -1,0 +1,112 @@
+// Who is at the SSH door: the holder of a registered key, or of a certificate of Berth's user authority. Checked once
+// per connection, and again whenever the control plane says that something changed.
+
+import { createHash } from "node:crypto";
+import type { AuthContext, PublicKeyAuthContext } from "ssh2";
+import ssh2 from "ssh2";
+import type { FeedBox } from "#contract/gateway-feed.ts";
+import { SshKeyError } from "#trust/ssh-certificates.ts";
+import {
+  checkUserCertificate,
+  USER_CERTIFICATE_TYPE,
+  type UserCertificate,
+} from "#trust/ssh-user-certificates.ts";
+import type { Known } from "./known.ts";
+
+export interface Login {
+  readonly userId: string;
+  /** The registered key, or what the certificate was got by. */
+  readonly credentialId: string;
+  /** False: its streams end. */
+  isStillGood(known: Known): boolean;
+  /** The box of that name or id, when this login may enter it. */
+  find(known: Known, name: string): FeedBox | null;
+}
+
+/** Written by the API into each certificate: USER@BOX#CREDENTIAL. */
+const KEY_ID = /^([a-z0-9_]+)@([a-z0-9_]+)#([a-z0-9_]+)$/;
+
+export type Attempt =
+  | { readonly kind: "asked" }
+  | { readonly kind: "in"; readonly login: Login }
+  | { readonly kind: "refused"; readonly why: string };
+
+/** `asked`: the client wants to know whether the key would do, and has not signed yet. */
+export function attempt(context: AuthContext, known: Known, nowMs: number): Attempt {
+  if (context.method !== "publickey")
+    return { kind: "refused", why: `${context.method} is not taken here` };
+  const { key, signature } = context;
+  try {
+    const { login, verifies } =
+      key.algo === USER_CERTIFICATE_TYPE
+        ? byCertificate(key.data, known, nowMs)
+        : byKey(context, known);
+    if (!signature) return { kind: "asked" };
+    return verifies(context) ? { kind: "in", login } : { kind: "refused", why: "not signed" };
+  } catch (error) {
+    if (!(error instanceof SshKeyError)) throw error;
+    return { kind: "refused", why: error.message };
+  }
+}
+
+interface Candidate {
+  readonly login: Login;
+  readonly verifies: (context: PublicKeyAuthContext) => boolean;
+}
+
+function byKey({ key }: PublicKeyAuthContext, known: Known): Candidate {
+  const fingerprint = fingerprintOf(key.data);
+  const registered = known.key(fingerprint);
+  if (!registered || known.isRevoked(registered.keyId))
+    throw new SshKeyError(`the key ${fingerprint} is not registered`);
+  const { keyId, userId, orgId, isAdmin } = registered;
+  return {
+    login: {
+      userId,
+      credentialId: keyId,
+      isStillGood: (now) => now.key(fingerprint)?.keyId === keyId && !now.isRevoked(keyId),
+      find: (now, name) => {
+        const box = now.findBox(orgId, name);
+        return box && (isAdmin || box.ownerId === userId) ? box : null;
+      },
+    },
+    verifies: (context) => signedBy(context),
+  };
+}
+
+function byCertificate(blob: Buffer, known: Known, nowMs: number): Candidate {
+  const certificate = checkUserCertificate(blob, { userCa: known.settings.sshUserCa, nowMs });
+  const [, userId, boxId, credentialId] = KEY_ID.exec(certificate.keyId) ?? [];
+  if (!userId || !boxId || !credentialId || !certificate.principals.includes(boxId))
+    throw new SshKeyError("the certificate is not for a box");
+  if (known.isRevoked(credentialId)) throw new SshKeyError("the certificate was revoked");
+  return {
+    login: {
+      userId,
+      credentialId,
+      isStillGood: (now) => !now.isRevoked(credentialId),
+      find: (now, name) => {
+        const box = now.box(boxId);
+        return box && (name === box.boxId || name === box.name) ? box : null;
+      },
+    },
+    verifies: ({ blob: signed, signature }) => holds(certificate, signed, signature),
+  };
+}
+
+function holds(certificate: UserCertificate, signed?: Buffer, signature?: Buffer): boolean {
+  return signed !== undefined && signature !== undefined && certificate.verifies(signed, signature);
+}
+
+function signedBy({ key, blob, signature, hashAlgo }: PublicKeyAuthContext): boolean {
+  const parsed = ssh2.utils.parseKey(key.data);
+  if (parsed instanceof Error || !blob || !signature) return false;
+  const one = Array.isArray(parsed) ? parsed[0] : parsed;
+  return one?.verify(blob, signature, hashAlgo) === true;
+}
+
+/** As `ssh-keygen -lf` prints it. */
+function fingerprintOf(blob: Buffer): string {
+  const digest = createHash("sha256").update(blob).digest("base64");
+  return `SHA256:${digest.replace(/=+$/, "")}`;
+}

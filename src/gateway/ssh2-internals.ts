@@ -1,0 +1,83 @@
+// What the SSH door needs of ssh2 that it has no public name for. ssh2 is pinned to an exact version, and
+// ssh-door.test.ts runs each of these against OpenSSH.
+
+import type { Connection, ServerChannel } from "ssh2";
+import ssh2 from "ssh2";
+
+const PLAIN = "ssh-ed25519";
+const CERTIFICATE = "ssh-ed25519-cert-v01@openssh.com";
+const MAX_WINDOW_BYTES = 2 * 1024 * 1024;
+const PACKET_BYTES = 32 * 1024;
+
+/** The part of a parsed key that ssh2's server uses. */
+interface HostKey {
+  readonly type: string;
+  getPublicSSH(): Buffer;
+  sign(data: Buffer, algorithm?: string): Buffer | Error;
+}
+
+interface Internals {
+  readonly _protocol: {
+    _hostKeys: Record<string, HostKey>;
+    readonly _kex: { negotiated: { serverHostKey: string } };
+    openssh_authAgent(channel: number, windowBytes: number, packetBytes: number): void;
+  };
+  readonly _chanMgr: { add(opened: OpenedChannel): number };
+}
+
+type OpenedChannel = ((error: Error | undefined, channel: ServerChannel) => void) & {
+  type?: string;
+};
+
+export interface HostKeys {
+  /** For the server's options. */
+  readonly hostKeys: { key: never }[];
+  /** To be called with each new connection. */
+  bind(connection: Connection): void;
+}
+
+/**
+ * A host key that is shown with its certificate, and plainly to clients that know no certificates. ssh2 takes a key
+ * that was parsed already, so one is made whose public bytes are the certificate. Its signatures must carry
+ * the plain key's algorithm, where ssh2 writes the negotiated one: hence a key per connection.
+ */
+export function hostKeysWithCertificate(
+  privateKeyOpenssh: string,
+  certificateLine: string,
+): HostKeys {
+  const parsed = ssh2.utils.parseKey(privateKeyOpenssh) as unknown as HostKey | Error;
+  if (parsed instanceof Error) throw parsed;
+  const blob = Buffer.from(certificateLine.split(" ")[1] ?? "", "base64");
+  const certified = Object.create(parsed, {
+    type: { value: CERTIFICATE },
+    getPublicSSH: { value: () => blob },
+  }) as HostKey;
+  return {
+    hostKeys: [{ key: certified as never }, { key: parsed as never }],
+    bind: (connection) => {
+      const { _protocol: protocol } = connection as unknown as Internals;
+      const bound = Object.create(certified, {
+        sign: {
+          value: (data: Buffer) => {
+            const kex = protocol._kex;
+            kex.negotiated = { ...kex.negotiated, serverHostKey: PLAIN };
+            return parsed.sign(data);
+          },
+        },
+      }) as HostKey;
+      protocol._hostKeys = { ...protocol._hostKeys, [CERTIFICATE]: bound };
+    },
+  };
+}
+
+/** A channel to the agent of the user's ssh. */
+export function openAgentChannel(connection: Connection): Promise<ServerChannel> {
+  const { _protocol: protocol, _chanMgr: channels } = connection as unknown as Internals;
+  return new Promise((resolve, reject) => {
+    const opened: OpenedChannel = (error, channel) => (error ? reject(error) : resolve(channel));
+    opened.type = "auth-agent@openssh.com";
+    const id = channels.add(opened);
+    if (id === -1) return reject(new Error("the connection has no channel left"));
+    protocol.openssh_authAgent(id, MAX_WINDOW_BYTES, PACKET_BYTES);
+  });
+}
