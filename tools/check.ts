@@ -20,6 +20,7 @@ const tsc = join(root, "node_modules/typescript7/bin/tsc");
 const results = [
   run("types", [process.execPath, tsc, "-p", "tsconfig.json"]),
   run("types of the domain without Node", [process.execPath, tsc, "-p", "tsconfig.pure.json"]),
+  run("types of the web app", [process.execPath, tsc, "-p", "tsconfig.web.json"]),
   run("style", ["node_modules/.bin/biome", "check", "--max-diagnostics=50", "."]),
 ];
 const problems = checkWalls(root);

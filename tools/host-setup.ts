@@ -6,6 +6,11 @@ import { installPackages, missingPackages, type Needed, PACKAGES } from "#main/p
 const FOR_TESTS: readonly Needed[] = [
   { package: "openssh-server", proof: "sshd", why: "certificates are tried against a real sshd" },
   { package: "rsync", proof: "rsync", why: "is tried through the gateway" },
+  {
+    package: "chromium",
+    proof: "/usr/bin/chromium",
+    why: "the web app is tried in a real browser",
+  },
   { package: "git", proof: "git", why: "is tried through the gateway" },
 ];
 

@@ -7,6 +7,8 @@ import { spawn, spawnSync } from "node:child_process";
 import { globSync, mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
+import { run } from "#lib/run.ts";
+import { buildWebApp, isWebAppCurrent } from "#main/web-app.ts";
 import { setUpHost } from "./host-setup.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -88,6 +90,10 @@ const chosen = globSync(["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.te
 mkdirSync(join(root, ".berth/test-logs"), { recursive: true });
 
 await setUpHost();
+if (!(await isWebAppCurrent())) {
+  console.log("building the web app");
+  await buildWebApp(run);
+}
 let failed = 0;
 let passed = 0;
 if (wanted.length === 0) {

@@ -5,6 +5,7 @@ import { CliError, EXIT } from "#cli/exit.ts";
 import { Progress } from "#cli/progress.ts";
 import type { Session } from "#cli/session.ts";
 import { paint, type Terminal } from "#cli/terminal.ts";
+import { run } from "#lib/run.ts";
 import { ensureCredentials } from "./admin-token.ts";
 import { type Config, printAddress, VARIABLES, type VariableName } from "./config.ts";
 import { buildImage, createFirstBox, ensureDefaultTemplate, waitUntilUp } from "./first-box.ts";
@@ -14,6 +15,7 @@ import { readLiving } from "./process-record.ts";
 import { type Installed, readInstalled, writeSettings } from "./settings.ts";
 import { stopProcesses } from "./stop.ts";
 import { spawnDetached } from "./supervisor.ts";
+import { buildWebApp, isWebAppCurrent } from "./web-app.ts";
 
 const SUPERVISOR_CHECK_MS = 1000;
 
@@ -34,6 +36,7 @@ export async function up(session: Session, options: UpOptions): Promise<void> {
   else {
     await prepareMachine(installed, terminal);
     await writeSettings(installed);
+    await withProgress(terminal, ensureWebApp);
     // Before the node starts: it finds out how to run boxes by booting a guest from it.
     if (config.driver === "qemu")
       await withProgress(terminal, (progress) => buildImage(config, progress));
@@ -58,6 +61,14 @@ async function bringUp(session: Session, installed: Installed, firstBox: boolean
   await ensureDefaultTemplate(session);
   const box = firstBox ? await createFirstBox(session) : null;
   await printGreeting(session, installed, box);
+}
+
+async function ensureWebApp(progress: Progress): Promise<void> {
+  if (await isWebAppCurrent()) return;
+  const line = progress.line("web app");
+  line.update("building: it is missing, or its sources have changed");
+  await buildWebApp(run);
+  line.done("built");
 }
 
 async function withProgress(

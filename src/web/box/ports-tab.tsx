@@ -1,0 +1,243 @@
+// The ports of a box: what listens, at which address it is previewed, and for whom.
+
+import { ActionIcon, Button, Group, Menu, NumberInput, Select, Tooltip } from "@mantine/core";
+import {
+  IconExternalLink,
+  IconLink,
+  IconPlugConnectedX,
+  IconWorld,
+  IconX,
+} from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import type { Box } from "#sdk/client.ts";
+import { berth, queries } from "../data/berth.ts";
+import { useSystem } from "../data/me.ts";
+import type { Preview } from "../data/types.ts";
+import { confirm } from "../parts/confirm.tsx";
+import { Empty, Failed } from "../parts/empty.tsx";
+import { attempt, notifyDone } from "../parts/notify.ts";
+import { Card, Copyable } from "../parts/page.tsx";
+import css from "../parts/parts.module.css";
+import boxCss from "./box.module.css";
+import { narrows, type PortRow, portRows, VISIBILITY_WORDS, type Visibility } from "./port-rows.ts";
+import { ShareLinks } from "./share-links.tsx";
+
+const refresh = () => queries.invalidateQueries({ queryKey: ["previews"] });
+
+export function PortsTab({ box }: { readonly box: Box }) {
+  const previews = useQuery({
+    queryKey: ["previews", box.id],
+    queryFn: () => berth.previews.list({ box: box.id, limit: 200 }),
+  });
+  const { data: system } = useSystem();
+  const rows = portRows(box.ports, previews.data?.items ?? []);
+  const [sharedId, setSharedId] = useState<string | null>(null);
+  const shared = previews.data?.items.find((preview) => preview.id === sharedId) ?? null;
+  if (previews.error)
+    return <Failed error={previews.error} retry={() => void previews.refetch()} />;
+  return (
+    <>
+      <Card title="Ports" actions={<OpenOther box={box} />}>
+        {rows.length === 0 ? (
+          <Empty icon={<IconWorld size={34} stroke={1.4} />} title="Nothing listens">
+            {box.phase === "running"
+              ? "Start a server in the box: its port appears here by itself, whatever address it listens on."
+              : `${box.name} is ${box.phase}. Its ports appear when it runs.`}
+          </Empty>
+        ) : (
+          <table className={css.table}>
+            <thead>
+              <tr>
+                <th>Port</th>
+                <th>Program</th>
+                <th>Preview</th>
+                <th>Who may see it</th>
+                <th aria-label="Actions" />
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((row) => (
+                <PortLine key={row.port} box={box} row={row} share={setSharedId} />
+              ))}
+            </tbody>
+          </table>
+        )}
+      </Card>
+      {system?.previewOrigin === null ? (
+        <p className={css.dim}>
+          Reduced mode: previews share the gateway's own host name, because no preview domain is
+          set. Set BERTH_PREVIEW_ORIGIN to give each its own origin.
+        </p>
+      ) : null}
+      <ShareLinks preview={shared} close={() => setSharedId(null)} />
+    </>
+  );
+}
+
+interface LineProps {
+  readonly box: Box;
+  readonly row: PortRow;
+  readonly share: (previewId: string) => void;
+}
+
+function PortLine({ box, row, share }: LineProps) {
+  const { preview } = row;
+  return (
+    <tr>
+      <td className={boxCss.port}>{row.port}</td>
+      <td className={row.isListening ? "" : css.dim}>
+        {row.isListening ? (row.program ?? "unknown") : "nothing listens now"}
+        {row.isLoopback ? <span className={css.dim}> · loopback</span> : null}
+      </td>
+      <td style={{ maxWidth: 320 }}>
+        {preview ? (
+          <Copyable text={preview.url} label="Copy the address" />
+        ) : (
+          <OpenOne box={box} port={row.port} />
+        )}
+      </td>
+      <td>{preview ? <VisibilityChoice preview={preview} /> : null}</td>
+      <td className={css.nowrap}>
+        {preview ? <PreviewActions preview={preview} share={share} /> : null}
+      </td>
+    </tr>
+  );
+}
+
+async function openPreview(box: Box, port: number): Promise<void> {
+  const isOpen = await attempt("The preview was not opened", () =>
+    berth.previews.open(box.id, { port }),
+  );
+  if (isOpen) notifyDone(`Port ${port} has an address now, for you alone`);
+  await refresh();
+}
+
+function OpenOne({ box, port }: { readonly box: Box; readonly port: number }) {
+  return (
+    <Button size="compact-xs" variant="default" onClick={() => void openPreview(box, port)}>
+      Open preview
+    </Button>
+  );
+}
+
+/** For a port that nothing listens on yet. */
+function OpenOther({ box }: { readonly box: Box }) {
+  const [port, setPort] = useState<number | string>("");
+  return (
+    <Group gap={6} wrap="nowrap">
+      <NumberInput
+        size="xs"
+        w={96}
+        hideControls
+        placeholder="Other port"
+        aria-label="Other port"
+        min={2}
+        max={65_535}
+        value={port}
+        onChange={setPort}
+      />
+      <Button
+        variant="default"
+        disabled={!Number(port)}
+        onClick={() => void openPreview(box, Number(port)).then(() => setPort(""))}
+      >
+        Open
+      </Button>
+    </Group>
+  );
+}
+
+function VisibilityChoice({ preview }: { readonly preview: Preview }) {
+  const { data: org } = useQuery({ queryKey: ["org"], queryFn: () => berth.org.get() });
+  const change = async (visibility: Visibility) => {
+    if (visibility === preview.visibility) return;
+    if (narrows(preview.visibility, visibility)) {
+      const text = "It moves to a new address; the old one and every link to it stop working.";
+      const title = `Only ${VISIBILITY_WORDS[visibility].toLowerCase()}?`;
+      if (!(await confirm({ title, text, yes: "Narrow it" }))) return;
+    } else if (visibility === "public") {
+      const text = `Anybody who knows ${preview.url} can then use what listens there, without logging in.`;
+      if (!(await confirm({ title: "Open it to everybody?", text, yes: "Make it public" }))) return;
+    }
+    await attempt("This was not changed", () => berth.previews.update(preview.id, { visibility }));
+    await refresh();
+  };
+  const cap = org?.maxVisibility ?? "public";
+  return (
+    <Select
+      size="xs"
+      w={130}
+      allowDeselect={false}
+      aria-label={`Who may see port ${preview.port}`}
+      value={preview.visibility}
+      data={(["private", "org", "public"] as const).map((value) => ({
+        value,
+        label: VISIBILITY_WORDS[value],
+        disabled: narrows(value, cap),
+      }))}
+      onChange={(value) => void change(value as Visibility)}
+    />
+  );
+}
+
+function PreviewActions({
+  preview,
+  share,
+}: {
+  readonly preview: Preview;
+  readonly share: (previewId: string) => void;
+}) {
+  const close = async () => {
+    const text = "Its address stops working and is never used again. What listens goes on.";
+    if (
+      !(await confirm({
+        title: `Close the preview of port ${preview.port}?`,
+        text,
+        yes: "Close it",
+      }))
+    )
+      return;
+    await attempt("The preview was not closed", () => berth.previews.close(preview.id));
+    await refresh();
+  };
+  return (
+    <Group gap={2} wrap="nowrap" justify="flex-end">
+      <Tooltip label="Open in a new tab">
+        <ActionIcon
+          component="a"
+          href={preview.url}
+          target="_blank"
+          rel="noopener noreferrer"
+          aria-label={`Open port ${preview.port} in a new tab`}
+        >
+          <IconExternalLink size={16} />
+        </ActionIcon>
+      </Tooltip>
+      <Menu position="bottom-end" width={220} shadow="md">
+        <Menu.Target>
+          <ActionIcon aria-label={`More for port ${preview.port}`}>
+            <IconLink size={16} />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item leftSection={<IconLink size={15} />} onClick={() => share(preview.id)}>
+            Links that expire…
+          </Menu.Item>
+          <Menu.Item
+            color="red"
+            leftSection={<IconPlugConnectedX size={15} />}
+            onClick={() => void close()}
+          >
+            Close the preview
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      <Tooltip label="Close the preview">
+        <ActionIcon aria-label={`Close port ${preview.port}`} onClick={() => void close()}>
+          <IconX size={16} />
+        </ActionIcon>
+      </Tooltip>
+    </Group>
+  );
+}

@@ -1,0 +1,60 @@
+// Everything that can be asked of one box now.
+
+import { ActionIcon, Menu } from "@mantine/core";
+import {
+  IconBookmark,
+  IconDots,
+  IconGitFork,
+  IconPlayerPause,
+  IconPlayerPlay,
+  IconPlayerStop,
+  IconPower,
+  IconRefresh,
+  IconTrash,
+} from "@tabler/icons-react";
+import type { Box } from "#sdk/client.ts";
+import { ACTION_WORDS, type Action, possibleActions } from "./actions.ts";
+import { doAction } from "./do-action.ts";
+
+const ICONS = {
+  resume: IconPlayerPlay,
+  start: IconPower,
+  pause: IconPlayerPause,
+  stop: IconPlayerStop,
+  restart: IconRefresh,
+  fork: IconGitFork,
+  checkpoint: IconBookmark,
+  delete: IconTrash,
+} as const;
+
+export function actionIcon(action: Action) {
+  return ICONS[action];
+}
+
+export function ActionMenu({ box }: { readonly box: Box }) {
+  const possible = possibleActions(box);
+  return (
+    <Menu position="bottom-end" width={190} shadow="md" withinPortal>
+      <Menu.Target>
+        <ActionIcon aria-label={`Actions for ${box.name}`} disabled={possible.length === 0}>
+          <IconDots size={16} />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {possible.map((action) => {
+          const Icon = ICONS[action];
+          return (
+            <Menu.Item
+              key={action}
+              color={action === "delete" ? "red" : undefined}
+              leftSection={<Icon size={15} stroke={1.7} />}
+              onClick={() => void doAction(action, [box])}
+            >
+              {ACTION_WORDS[action].label}
+            </Menu.Item>
+          );
+        })}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

@@ -1,0 +1,41 @@
+// The one client of the API, by the SDK, with the cookie of this origin; and the cache of what was read.
+
+import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
+import { ApiError } from "#sdk/api-error.ts";
+import { createClient } from "#sdk/client.ts";
+
+export const berth = createClient({ url: window.location.origin });
+
+const loggedOut = new Set<() => void>();
+
+/** Called when an answer says that nobody is logged in any more. */
+export function onLoggedOut(listener: () => void): () => void {
+  loggedOut.add(listener);
+  return () => loggedOut.delete(listener);
+}
+
+export function isLoggedOut(error: unknown): boolean {
+  return error instanceof ApiError && (error.code === "unauthenticated" || error.status === 401);
+}
+
+export function noteError(error: unknown): void {
+  if (isLoggedOut(error)) for (const listener of loggedOut) listener();
+}
+
+/** What to show a person of an error. */
+export function wordsOf(error: unknown): string {
+  if (error instanceof ApiError) {
+    const fields = error.fields.map((field) => `${field.path}: ${field.message}`);
+    return [error.detail, ...fields].join("\n");
+  }
+  return error instanceof Error ? error.message : String(error);
+}
+
+const STALE_MS = 30_000;
+
+export const queries = new QueryClient({
+  queryCache: new QueryCache({ onError: noteError }),
+  mutationCache: new MutationCache({ onError: noteError }),
+  // The SDK has tried again already; events say when something is out of date.
+  defaultOptions: { queries: { retry: false, staleTime: STALE_MS, refetchOnWindowFocus: true } },
+});

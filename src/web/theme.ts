@@ -1,0 +1,65 @@
+// What Mantine's components look like here: a calm blue-grey, one accent, small and dense.
+
+import { createTheme, type MantineColorsTuple } from "@mantine/core";
+
+const tide: MantineColorsTuple = [
+  "#e5f7fa",
+  "#cbecf2",
+  "#9bdae6",
+  "#66c6d8",
+  "#3cb4cb",
+  "#1fa5bf",
+  "#1493ad",
+  "#0b7f98",
+  "#086a80",
+  "#045567",
+];
+
+const gray: MantineColorsTuple = [
+  "#f8f9fb",
+  "#f1f3f6",
+  "#e6e9ee",
+  "#d8dde5",
+  "#c3cad5",
+  "#a3acba",
+  "#747e8e",
+  "#566070",
+  "#373f4c",
+  "#1c222b",
+];
+
+const dark: MantineColorsTuple = [
+  "#e4e7ed",
+  "#b8bfcb",
+  "#949dad",
+  "#667082",
+  "#2c3340",
+  "#222834",
+  "#191e27",
+  "#11151c",
+  "#0d1016",
+  "#090b10",
+];
+
+export const theme = createTheme({
+  primaryColor: "tide",
+  primaryShade: { light: 7, dark: 7 },
+  colors: { tide, gray, dark },
+  fontFamily: '"Inter Variable", system-ui, sans-serif',
+  fontFamilyMonospace: '"JetBrains Mono Variable", ui-monospace, monospace',
+  headings: { fontFamily: '"Inter Variable", system-ui, sans-serif', fontWeight: "600" },
+  defaultRadius: "md",
+  cursorType: "pointer",
+  fontSizes: { xs: "12px", sm: "13px", md: "14px", lg: "16px", xl: "19px" },
+  radius: { xs: "3px", sm: "5px", md: "7px", lg: "10px", xl: "14px" },
+  components: {
+    Button: { defaultProps: { size: "xs" } },
+    TextInput: { defaultProps: { size: "sm" } },
+    PasswordInput: { defaultProps: { size: "sm" } },
+    Select: { defaultProps: { size: "sm" } },
+    Textarea: { defaultProps: { size: "sm" } },
+    Tooltip: { defaultProps: { openDelay: 400, withArrow: false } },
+    Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
+    ActionIcon: { defaultProps: { variant: "subtle", color: "gray", size: "md" } },
+  },
+});
