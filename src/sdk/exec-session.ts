@@ -27,7 +27,13 @@ export interface ByteChannel {
 
 export type SessionStatus =
   | { readonly kind: "connecting"; readonly attempt: number }
-  | { readonly kind: "attached"; readonly isTerminal: boolean; readonly size: TerminalSize }
+  | {
+      readonly kind: "attached";
+      readonly isTerminal: boolean;
+      readonly size: TerminalSize;
+      /** So much of the output that follows is older than this connection. */
+      readonly replayBytes: number;
+    }
   /** The connection is lost; the next try is in `retryMs`. The program goes on. */
   | { readonly kind: "waiting"; readonly retryMs: number; readonly error: Error }
   | { readonly kind: "exited"; readonly exitCode: number }
@@ -253,7 +259,9 @@ export class LastingSession {
     const isOurs = this.#options.mode === "write" && frame.isTerminal;
     if (isOurs && size && (size.rows !== frame.rows || size.cols !== frame.cols))
       this.#send({ kind: "resize", ...size });
-    this.#say({ kind: "attached", isTerminal: frame.isTerminal, size: { ...frame } });
+    const { isTerminal, rows, cols } = frame;
+    const replayBytes = frame.end - frame.from;
+    this.#say({ kind: "attached", isTerminal, size: { rows, cols }, replayBytes });
     this.#flush();
   }
 
