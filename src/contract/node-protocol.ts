@@ -118,6 +118,8 @@ export const assignmentsSchema = z.object({
   snapshots: z.array(keptSnapshotSchema),
   /** Gateways to keep a connection to. */
   gateways: z.array(z.object({ url: z.string() })),
+  /** Base images that boxes, snapshots or template versions need, on whatever node. */
+  images: z.array(z.string()).optional(),
 });
 export type Assignments = z.infer<typeof assignmentsSchema>;
 

@@ -3,13 +3,17 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureBaseImage, findBaseImage } from "#images/build.ts";
+import { collectImages, writeNeeds } from "#images/collect.ts";
 import { BASES, baseImageDigest } from "#images/recipe.ts";
 import type { AgentOptions } from "#node/agent.ts";
 import type { RoleContext } from "./role.ts";
 
 type ImageContext = Pick<RoleContext, "run" | "log" | "clock" | "failpoints"> & {
-  readonly config: Pick<RoleContext["config"], "imageCacheDir">;
+  readonly config: Pick<RoleContext["config"], "imageCacheDir" | "stateDir">;
 };
+
+/** An image that nobody has needed for so long is removed. */
+const GRACE_MS = 7 * 86_400_000;
 
 /**
  * Those of the cache, which may be of an older Berth whose boxes are still here, and those that this version
@@ -23,6 +27,7 @@ export function nodeImages({
   failpoints,
 }: ImageContext): AgentOptions["images"] {
   const cacheDir = config.imageCacheDir;
+  const user = { cacheDir, stateDir: config.stateDir };
   return {
     list: async () => {
       const names = await readdir(cacheDir).catch(() => []);
@@ -49,6 +54,12 @@ export function nodeImages({
         `base image ${digest} is not in ${cacheDir}, and this version of Berth builds another one: put that folder back from a backup or another node, or build a new version of the template for new boxes`,
       );
     },
+    collect: async (needed) => {
+      const built = await Promise.all(BASES.map((base) => baseImageDigest(base)));
+      await writeNeeds(user, needed());
+      const isNeeded = (digest: string) => built.includes(digest) || needed().has(digest);
+      await collectImages(cacheDir, { graceMs: GRACE_MS, clock, log, isNeeded });
+    },
   };
 }
 
@@ -57,5 +68,6 @@ export function noImages(): AgentOptions["images"] {
   return {
     list: () => Promise.all(BASES.map((base) => baseImageDigest(base))),
     ensure: async () => {},
+    collect: async () => {},
   };
 }

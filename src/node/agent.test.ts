@@ -59,6 +59,8 @@ class Desk implements NodeTransport {
 }
 
 interface Scene {
+  /** What was needed, each time that images were collected. */
+  readonly collected: string[][];
   readonly desk: Desk;
   readonly host: FakeHost;
   readonly store: MemoryStore;
@@ -76,6 +78,7 @@ async function scene(t: TestContext): Promise<Scene> {
   const desk = new Desk();
   const store = new MemoryStore();
   const failpoints = new Failpoints();
+  const collected: string[][] = [];
   const ended = new AbortController();
   // What a slow host still has to do when the test is over is not waited for.
   const hostClock: Clock = {
@@ -93,7 +96,11 @@ async function scene(t: TestContext): Promise<Scene> {
         upload: (input, { onProgress }) => upload(input, { store, failpoints, onProgress }),
         fetch: (input, { onProgress }) => fetchFiles(input, { store, failpoints, onProgress }),
       },
-      images: { list: async () => ["sha256:0"], ensure: async () => {} },
+      images: {
+        list: async () => ["sha256:0"],
+        ensure: async () => {},
+        collect: async (needed) => void collected.push([...needed()].sort()),
+      },
       clock: systemClock,
       log: silentLog,
       failpoints,
@@ -103,6 +110,7 @@ async function scene(t: TestContext): Promise<Scene> {
     return agent;
   };
   const made: Scene = {
+    collected,
     desk,
     host,
     store,
@@ -308,6 +316,23 @@ test("what waits is not said to be done: for its source, or for the next try", a
   host.faults.clear();
   desk.want({ boxes: [assignment({ boxId: second, generation: 10 })] });
   await until("done", () => desk.heard.get(second)?.observedGeneration === 10);
+});
+
+test("images of boxes, snapshots, and the control plane's list are needed; nothing is known before it spoke", async (t) => {
+  const { desk, agent, collected, until } = await scene(t);
+  desk.want({ boxes: [assignment()] });
+  await until("ready", () => desk.heard.get(BOX)?.state === "ready");
+  await agent.sweep();
+  assert.deepEqual(collected, [], "an older control plane does not say what it needs");
+  const restSnapshot = { snapshotId: PAUSE, kind: "pause", withMemory: true } as const;
+  const paused = assignment({ desired: "paused", generation: 2, restSnapshot });
+  desk.want({ boxes: [paused], snapshots: [kept(PAUSE)] });
+  await until("durable", () => Boolean(desk.snapshots.get(PAUSE)?.manifestKey));
+  const other = assignment({ boxId: `box_${ID.replace(/.$/, "a")}`, imageDigest: "sha256:1" });
+  desk.want({ boxes: [other], images: ["sha256:2"] });
+  await until("placed", () => desk.heard.get(other.boxId)?.state === "ready");
+  await agent.sweep();
+  assert.deepEqual(collected.at(-1), ["sha256:0", "sha256:1", "sha256:2"]);
 });
 
 test("a build runs once, and starts over when it was interrupted", async (t) => {

@@ -202,6 +202,15 @@ export class Agent {
 
   async sweep(): Promise<void> {
     await this.#options.driver.sweep();
+    // A control plane that does not say what it needs is taken to need everything.
+    if (this.#assignments?.images) await this.#options.images.collect(() => this.#neededImages());
+  }
+
+  #neededImages(): ReadonlySet<string> {
+    const { boxes = [], images = [] } = this.#assignments ?? {};
+    const assigned = boxes.map(({ imageDigest }) => imageDigest);
+    const local = this.#keeper.list().map(({ imageDigest }) => imageDigest);
+    return new Set([...assigned, ...local, ...images]);
   }
 
   /** Ends everything that this object does. Boxes run on. */

@@ -28,6 +28,8 @@ export interface Images {
   list(): Promise<string[]>;
   /** Builds the image when it is not here. */
   ensure(digest: string, onProgress: (message: string) => void): Promise<void>;
+  /** Removes those that nobody has needed for long; `needed` is asked again in the moment of a removal. */
+  collect(needed: () => ReadonlySet<string>): Promise<void>;
 }
 
 export interface LoopPorts {

@@ -58,6 +58,7 @@ export async function readAssignments(
     boxes: await readBoxAssignments(db, nodeId, context),
     snapshots: await readKeptSnapshots(db, nodeId),
     gateways: context.gateways.map((url) => ({ url })),
+    images: await readNeededImages(db),
   };
 }
 
@@ -182,4 +183,14 @@ async function readKeptSnapshots(db: Db, nodeId: NodeId): Promise<KeptSnapshot[]
       or (s.state in ('local', 'durable') and s.id in (select source_snapshot_id from running))
     order by s.id`.execute(db.query);
   return rows;
+}
+
+async function readNeededImages(db: Db): Promise<string[]> {
+  const { rows } = await sql<{ digest: string }>`
+    select image_digest as digest from boxes where deleted_at is null
+    union select image_digest from snapshots where state not in ('failed', 'deleted')
+    union select v.image_digest from template_versions v join templates t on t.id = v.template_id
+      where t.deleted_at is null
+    order by 1`.execute(db.query);
+  return rows.map((row) => row.digest);
 }

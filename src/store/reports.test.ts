@@ -9,7 +9,7 @@ import { systemClock } from "#lib/clock.ts";
 import { placeBoxes } from "#scheduler/place-boxes.ts";
 import { testDatabase } from "#test/harness/database.ts";
 import { PaperNode } from "#test/harness/paper-node.ts";
-import { PaperWorld } from "#test/harness/world.ts";
+import { IMAGE, PaperWorld } from "#test/harness/world.ts";
 import { readAssignments, readRevision } from "./assignments.ts";
 import { setDesired } from "./box-intent.ts";
 import { createBox, getBox } from "./boxes.ts";
@@ -104,7 +104,8 @@ test("assignments carry identity, intent and snapshots; each change raises the r
   };
   await world.turn();
   await risen("placed");
-  const { boxes, gateways, snapshots } = await read();
+  const { boxes, gateways, images, snapshots } = await read();
+  assert.deepEqual(images, [IMAGE]);
   assert.deepEqual(gateways, [{ url: "https://g" }]);
   assert.equal(boxes.length, 1);
   assert.deepEqual(boxes[0]?.identity.env, { LANG: "C.UTF-8", A: "1" });
@@ -167,4 +168,25 @@ test("what a node says of an older epoch of a box is not taken for the new one's
   }
   await world.node.report([{ ...stale, epoch: told.epoch }]);
   assert.equal((await getBox(db, world.admin, "one")).phase, "running");
+});
+
+test("nodes hear which images are needed: of boxes, snapshots, and versions of templates that are there", async (t) => {
+  const { db } = await testDatabase(t);
+  const world = await PaperWorld.make(db);
+  const needed = async () =>
+    (await readAssignments(db, world.node.id, { sshUserCa: "", gateways: [] })).images;
+  await createBox(db, world.admin, box("one"));
+  await world.settle();
+  const rename = (table: "boxes" | "snapshots" | "template_versions", digest: string) =>
+    sql`update ${sql.table(table)} set image_digest = ${digest}`.execute(db.query);
+  await rename("boxes", "b");
+  await rename("snapshots", "s");
+  await rename("template_versions", "v");
+  assert.deepEqual(await needed(), ["b", "s", "v"]);
+  await sql`update templates set deleted_at = now()`.execute(db.query);
+  assert.deepEqual(await needed(), ["b", "s"]);
+  await sql`update snapshots set state = 'deleted'`.execute(db.query);
+  await setDesired(db, world.admin, "one", "delete");
+  await world.settle();
+  assert.deepEqual(await needed(), []);
 });

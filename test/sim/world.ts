@@ -302,7 +302,7 @@ export class World {
         upload: (input, { onProgress }) => upload(input, { store, failpoints, onProgress }),
         fetch: (input, { onProgress }) => fetchFiles(input, { store, failpoints, onProgress }),
       },
-      images: { list: async () => [IMAGE], ensure: async () => {} },
+      images: { list: async () => [IMAGE], ensure: async () => {}, collect: async () => {} },
       clock,
       log: silentLog,
       failpoints,
