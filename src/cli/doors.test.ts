@@ -261,12 +261,12 @@ test("berth logs shows the console", async () => {
   assert.deepEqual([ran.code, ran.stdout.toString()], [0, doors.driver.consoleText], ran.stderr);
 });
 
-test("berth port-forward serves a port of the box on loopback", async () => {
+test("berth port forward serves a port of the box on loopback", async () => {
   const server = createServer((socket) => socket.pipe(socket));
   servers.push(server);
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   doors.driver.ports.set(8080, (server.address() as { port: number }).port);
-  const child = start([...selfCommand(), "port-forward", "web", ":8080"]);
+  const child = start([...selfCommand(), "port", "forward", "web", ":8080"]);
   const ended = new Promise((done) => child.on("close", done));
   try {
     const line = await new Promise<string>((done) =>

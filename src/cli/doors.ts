@@ -1,8 +1,10 @@
 // The commands that enter boxes. Their code is loaded when they are used: `berth ssh --stdio` starts often.
 
 import { type Command, Option } from "commander";
-import { CliError, EXIT } from "./exit.ts";
-import { collectPair, withExamples } from "./options.ts";
+import { addSessionCommands } from "./exec-sessions.ts";
+import { addOpenCommand } from "./open.ts";
+import { collectPair, parseDurationMs, withExamples } from "./options.ts";
+import { addPortCommands } from "./ports.ts";
 import type { Session } from "./session.ts";
 
 export function addDoorCommands(program: Command, session: Session): void {
@@ -10,7 +12,9 @@ export function addDoorCommands(program: Command, session: Session): void {
   addSshConfig(program, session);
   addExec(program, session);
   addLogs(program, session);
-  addPortForward(program, session);
+  addSessionCommands(program, session);
+  addPortCommands(program, session);
+  addOpenCommand(program, session);
 }
 
 function addSsh(program: Command, session: Session): void {
@@ -69,6 +73,16 @@ function addExec(program: Command, session: Session): void {
     )
     .option("-t, --tty", "give the program a terminal (default: when this is one)")
     .option("-T, --no-tty", "give it none")
+    .option(
+      "--timeout <duration>",
+      "end it after this long, such as 90s; exit code 124",
+      parseDurationMs,
+    )
+    .option(
+      "-s, --session <name>",
+      "let it outlive this command and lost connections, under this name",
+    )
+    .option("-d, --detach", "start it as a session, print its name, and return")
     .passThroughOptions()
     .action(async (box: string, argv: string[], options: Record<string, unknown>) => {
       const { exec } = await import("./exec.ts");
@@ -77,12 +91,16 @@ function addExec(program: Command, session: Session): void {
         cwd: options.workdir as string | undefined,
         env: options.env as Record<string, string> | undefined,
         tty: options.tty as boolean | undefined,
+        timeoutMs: options.timeout as number | undefined,
+        sessionId: options.session as string | undefined,
+        detach: options.detach === true,
       });
     });
   withExamples(command, [
     "berth exec web -- npm test",
     "berth exec web -- sh -c 'cd app && git status'",
     "tar c src | berth exec web -- tar x",
+    "berth exec --detach --session build web -- make -j4",
   ]);
 }
 
@@ -97,18 +115,4 @@ function addLogs(program: Command, session: Session): void {
       await logs(session, box, { follow: options.follow === true });
     });
   withExamples(command, ["berth logs web", "berth logs web --follow"]);
-}
-
-function addPortForward(program: Command, session: Session): void {
-  const command = program
-    .command("port-forward")
-    .summary("reach ports of a box on 127.0.0.1, until Ctrl-C")
-    .argument("<box>", "id or name")
-    .argument("<ports...>", "LOCAL:REMOTE, or one port for both")
-    .action(async (box: string, ports: string[]) => {
-      const { parseForward, portForward } = await import("./port-forward.ts");
-      if (ports.length === 0) throw new CliError("no port was given.", { exitCode: EXIT.usage });
-      await portForward(session, box, ports.map(parseForward));
-    });
-  withExamples(command, ["berth port-forward web 8080", "berth port-forward web 3000:80 :5432"]);
 }

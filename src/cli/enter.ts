@@ -3,8 +3,8 @@
 
 import type { Duplex } from "node:stream";
 import { ApiError } from "#sdk/api-error.ts";
-import type { Box, Ticket } from "#sdk/client.ts";
-import type { StreamOptions } from "#sdk/stream.ts";
+import type { Box } from "#sdk/client.ts";
+import type { StreamDoor } from "#sdk/stream.ts";
 import { CliError } from "./exit.ts";
 import type { Session } from "./session.ts";
 import { happening, waitForBoxes } from "./waiting.ts";
@@ -13,8 +13,8 @@ const WAKE_TIMEOUT_MS = 15 * 60_000;
 /** The gateway hears of a box that came up within this. */
 const SETTLE_MS = 20_000;
 const RETRY_MS = 100;
-/** What passes by itself when the box has just come up. */
-const PASSING = new Set(["box_not_here", "box_moved", "node_away", "port_closed"]);
+/** What passes by itself when the box has just come up, or at another gateway. */
+const PASSING = new Set(["box_not_here", "box_moved", "node_away", "port_closed", "unreachable"]);
 
 /** Brings the box to running, with its progress on stderr; says nothing when it runs. */
 export async function wake(session: Session, ref: string): Promise<Box> {
@@ -35,29 +35,37 @@ export async function wake(session: Session, ref: string): Promise<Box> {
   return running;
 }
 
-/** Opens one door of a box that was woken. */
+/**
+ * Opens one door of a box that was woken. A gateway that does not answer is passed over for the next; `first` says
+ * which to begin with, for whoever was let down by one just now.
+ */
 export async function openDoor(
   session: Session,
   box: Pick<Box, "id">,
-  door: StreamOptions["door"],
+  door: StreamDoor,
+  first = 0,
 ): Promise<Duplex> {
   const { clock, interrupted } = session.terminal;
   const client = await session.client();
   const { openStream } = await import("#sdk/stream.ts");
   const deadlineMs = clock.monotonicMs() + SETTLE_MS;
-  const ports = "port" in door ? [door.port] : [];
-  for (;;) {
-    const ticket = await client.access.ticket(box.id, { ports }, { signal: interrupted });
+  for (let turn = first; ; turn += 1) {
+    const ticket = await client.access.ticket(box.id, scopeOf(door), { signal: interrupted });
+    const { ticket: text, boxId, gatewayUrls } = ticket;
+    const gatewayUrl = gatewayUrls[turn % gatewayUrls.length] ?? ticket.gatewayUrl;
     try {
-      return await openStream({ ...addressOf(ticket), door, signal: interrupted });
+      return await openStream({ gatewayUrl, ticket: text, boxId, door, signal: interrupted });
     } catch (error) {
       const isPassing = error instanceof ApiError && PASSING.has(error.code);
       if (!isPassing || clock.monotonicMs() > deadlineMs) throw error;
-      await clock.sleep(RETRY_MS, interrupted);
+      const isLastOfRound = (turn - first + 1) % Math.max(1, gatewayUrls.length) === 0;
+      if (isLastOfRound) await clock.sleep(RETRY_MS, interrupted);
     }
   }
 }
 
-export function addressOf({ gatewayUrl, ticket, boxId }: Ticket) {
-  return { gatewayUrl, ticket, boxId };
+/** A ticket that opens that door and no other. */
+function scopeOf(door: StreamDoor) {
+  if ("session" in door) return { session: { id: door.session, mode: door.mode } };
+  return { ports: "port" in door ? [door.port] : [] };
 }

@@ -1,20 +1,27 @@
 // `berth exec`: a program in a box, with its input, output, terminal, signals and exit code passed through.
 
+import { randomBytes } from "node:crypto";
 import type { ExecSession } from "#sdk/exec.ts";
+import type { SessionStart } from "#sdk/exec-session.ts";
 import { openDoor, wake } from "./enter.ts";
-import { CliError, ExitWith } from "./exit.ts";
+import { CliError, EXIT, ExitWith } from "./exit.ts";
+import { Keyboard, onSignals, terminalSize } from "./passing.ts";
 import type { Session } from "./session.ts";
 
 export interface ExecCommandOptions {
-  readonly user?: string;
-  readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
+  readonly user?: string | undefined;
+  readonly cwd?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /** Undefined: when this is a terminal on both sides. */
-  readonly tty?: boolean;
+  readonly tty?: boolean | undefined;
+  readonly timeoutMs?: number | undefined;
+  /** Id of an exec session: the program outlives this command. */
+  readonly sessionId?: string | undefined;
+  /** Start it and return. */
+  readonly detach?: boolean;
 }
 
-const SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGQUIT: 3 } as const;
-const DEFAULT_SIZE = { rows: 24, cols: 80 };
+const SESSION_ID = /^[a-z0-9][a-z0-9-]{0,63}$/;
 
 export async function exec(
   session: Session,
@@ -23,18 +30,19 @@ export async function exec(
   options: ExecCommandOptions,
 ): Promise<never> {
   const { stdin, stdout, stderr } = process;
+  const hasTty = options.tty ?? (!options.detach && stdin.isTTY === true && stdout.isTTY === true);
+  const term = session.terminal.env.TERM;
+  const start = {
+    ...{ argv, user: options.user, cwd: options.cwd, timeoutMs: options.timeoutMs },
+    env: { ...(hasTty && term ? { TERM: term } : {}), ...options.env },
+    pty: hasTty ? terminalSize() : undefined,
+  };
+  if (options.sessionId !== undefined || options.detach)
+    return execLasting(session, ref, start, options);
   const box = await wake(session, ref);
   const { EXEC_PORT, ExecError, execOverStream } = await import("#sdk/exec.ts");
   const stream = await openDoor(session, box, { port: EXEC_PORT });
-  const hasTty = options.tty ?? (stdin.isTTY === true && stdout.isTTY === true);
-  const term = session.terminal.env.TERM;
-  const program = execOverStream(stream, {
-    argv,
-    user: options.user,
-    cwd: options.cwd,
-    env: { ...(hasTty && term ? { TERM: term } : {}), ...options.env },
-    pty: hasTty ? sizeOf() : undefined,
-  });
+  const program = execOverStream(stream, start);
   const undo = passThrough(session, program, hasTty);
   try {
     const [exitCode] = await Promise.all([
@@ -59,35 +67,37 @@ export async function exec(
   }
 }
 
-function sizeOf() {
-  const { rows = DEFAULT_SIZE.rows, columns: cols = DEFAULT_SIZE.cols } = process.stdout;
-  return { rows, cols };
+async function execLasting(
+  session: Session,
+  ref: string,
+  start: SessionStart,
+  { sessionId = `run-${randomBytes(4).toString("hex")}`, detach }: ExecCommandOptions,
+): Promise<never> {
+  if (!SESSION_ID.test(sessionId))
+    throw new CliError(`'${sessionId}' cannot be the name of a session.`, {
+      exitCode: EXIT.usage,
+      next: "Use small letters, digits and hyphens, 64 at most.",
+    });
+  const box = await wake(session, ref);
+  const { attach, startDetached } = await import("./lasting-exec.ts");
+  if (!detach) return attach(session, box, { sessionId, start });
+  await startDetached(session, box, { sessionId, start });
+  session.terminal.out(`${sessionId}\n`);
+  throw new ExitWith(EXIT.ok);
 }
 
 /** Input, signals and the window's size go to the program; returns what takes all of it back. */
 function passThrough(session: Session, program: ExecSession, hasTty: boolean): () => void {
-  const { stdin, stdout } = process;
+  const { stdin } = process;
   stdin.pipe(program.stdin);
   program.stdin.on("error", () => {}); // The program has ended and reads no more.
-  const undo: (() => void)[] = [() => stdin.unpipe(program.stdin)];
-  if (hasTty && stdin.isTTY) {
-    stdin.setRawMode(true);
-    undo.push(() => stdin.setRawMode(false));
-  }
-  const resize = () => {
-    const { rows, cols } = sizeOf();
-    program.resize(rows, cols);
-  };
-  if (hasTty) stdout.on("resize", resize);
-  undo.push(() => stdout.off("resize", resize));
-  for (const [name, number] of Object.entries(SIGNALS)) {
-    const pass = () => program.signal(number);
-    process.on(name, pass);
-    undo.push(() => process.off(name, pass));
-  }
-  if (session.terminal.interrupted.aborted) program.signal(SIGNALS.SIGINT);
+  const keyboard = new Keyboard();
+  if (hasTty) keyboard.toTerminal((rows, cols) => program.resize(rows, cols));
+  const stopSignals = onSignals(session, (number) => program.signal(number));
   return () => {
-    for (const step of undo) step();
+    stdin.unpipe(program.stdin);
+    keyboard.restore();
+    stopSignals();
   };
 }
 

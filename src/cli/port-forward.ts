@@ -1,4 +1,4 @@
-// `berth port-forward`: ports of a box on this machine's loopback. A connection to a paused box wakes it.
+// `berth port forward`: ports of a box on this machine's loopback. A connection to a paused box wakes it.
 
 import { createServer, type Socket } from "node:net";
 import { splice } from "#lib/splice.ts";
@@ -69,7 +69,7 @@ function listen(session: Session, box: Target, forward: Forward): Promise<() => 
     server.on("error", (cause: NodeJS.ErrnoException) =>
       reject(
         new CliError(`port ${forward.local} of this machine cannot be used (${cause.code}).`, {
-          next: `Choose another: \`berth port-forward ${box.name} :${forward.remote}\` takes a free one.`,
+          next: `Choose another: \`berth port forward ${box.name} :${forward.remote}\` takes a free one.`,
           cause,
         }),
       ),

@@ -6,9 +6,11 @@ import { addCheckpointCommands } from "./checkpoints.ts";
 import { addCompletionCommands } from "./completion.ts";
 import { addDoorCommands } from "./doors.ts";
 import { addEventCommands } from "./events.ts";
+import { addKeyCommands } from "./keys.ts";
 import { addNodeCommands } from "./nodes.ts";
 import type { Session } from "./session.ts";
 import { addTemplateCommands } from "./templates.ts";
+import { addTokenCommands } from "./tokens.ts";
 
 export function createProgram(session: Session): Command {
   const { terminal } = session;
@@ -36,6 +38,9 @@ export function createProgram(session: Session): Command {
   program.commandsGroup("Templates and nodes:");
   addTemplateCommands(program, session);
   addNodeCommands(program, session);
+  program.commandsGroup("You:");
+  addKeyCommands(program, session);
+  addTokenCommands(program, session);
   program.commandsGroup("This command:");
   addCompletionCommands(program, session);
   program.addHelpText(

@@ -10,12 +10,14 @@ export interface ExecOptions {
   /** Program and arguments, not a shell string. */
   readonly argv: readonly string[];
   /** Linux user: dev (the default) or root. */
-  readonly user?: string;
+  readonly user?: string | undefined;
   /** Default: the user's home directory. */
-  readonly cwd?: string;
-  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
   /** Gives the program a terminal of this size; its output is then all on stdout. */
-  readonly pty?: { readonly rows: number; readonly cols: number };
+  readonly pty?: { readonly rows: number; readonly cols: number } | undefined;
+  /** Then the program is ended, and its exit code is 124. */
+  readonly timeoutMs?: number | undefined;
 }
 
 export interface ExecSession {
@@ -102,6 +104,6 @@ export function execOverStream(stream: Duplex, options: ExecOptions): ExecSessio
   };
 }
 
-function startOf({ argv, user = "dev", cwd, env, pty }: ExecOptions) {
-  return { kind: "start" as const, argv, user, cwd, env, pty };
+function startOf({ argv, user = "dev", cwd, env, pty, timeoutMs }: ExecOptions) {
+  return { kind: "start" as const, argv, user, cwd, env, pty, timeoutMs };
 }

@@ -10,13 +10,18 @@ import { errorOfResponse, unreachable } from "./api-error.ts";
 
 export { StreamBroken } from "#wire/socket-stream.ts";
 
+/** A TCP port inside the box, the last bytes of its console, or one exec session. */
+export type StreamDoor =
+  | { readonly port: number }
+  | { readonly console: true }
+  | { readonly session: string; readonly mode: "read" | "write" };
+
 export interface StreamOptions {
   /** As `access.ticket` answers it. */
   readonly gatewayUrl: string;
   readonly ticket: string;
   readonly boxId: string;
-  /** A TCP port inside the box, or the last bytes of its console. */
-  readonly door: { readonly port: number } | { readonly console: true };
+  readonly door: StreamDoor;
   readonly signal?: AbortSignal;
 }
 
@@ -75,7 +80,11 @@ function streamUrl({ gatewayUrl, boxId, door }: StreamOptions): URL {
   if (!url.pathname.endsWith(STREAM_PATH)) url.pathname = url.pathname.replace(/\/*$/, STREAM_PATH);
   url.searchParams.set("box", boxId);
   if ("console" in door) url.searchParams.set("console", "1");
-  else url.searchParams.set("port", String(door.port));
+  else if ("port" in door) url.searchParams.set("port", String(door.port));
+  else {
+    url.searchParams.set("session", door.session);
+    url.searchParams.set("mode", door.mode);
+  }
   return url;
 }
 
