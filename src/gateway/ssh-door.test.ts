@@ -107,14 +107,15 @@ async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Promise<Rig
   const ports = new Map<number, number>();
   const woken: string[] = [];
   const hostKey = makeHostKey();
+  const certificate = signHostCertificate(hostAuthority, {
+    ...{ publicKeyLine: hostKey.publicKeyLine, keyId: "gateway", principals: ["gw.berth"] },
+    ...{ notBeforeMs: Date.now() - MINUTE_MS, notAfterMs: Date.now() + 60 * MINUTE_MS },
+  });
   const door = await openSshDoor({
     ...{ host: HOST, port: 0, clock: systemClock, log: silentLog, limits },
     hostKey: {
       privateKeyOpenssh: hostKey.privateKeyOpenssh,
-      certificateLine: signHostCertificate(hostAuthority, {
-        ...{ publicKeyLine: hostKey.publicKeyLine, keyId: "gateway", principals: ["gw.berth"] },
-        ...{ notBeforeMs: Date.now() - MINUTE_MS, notAfterMs: Date.now() + 60 * MINUTE_MS },
-      }),
+      certificateLine: () => certificate,
     },
     boxes: {
       known,

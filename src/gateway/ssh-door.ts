@@ -12,11 +12,17 @@ import { attempt, type Login } from "./ssh-login.ts";
 import { type ProgramContext, serveSession } from "./ssh-program.ts";
 import { hostKeysWithCertificate } from "./ssh2-internals.ts";
 
+export interface SshHostKey {
+  /** Content of an OpenSSH private key file. */
+  readonly privateKeyOpenssh: string;
+  /** The line of its certificate; asked at each handshake, because it is renewed. */
+  readonly certificateLine: () => string;
+}
+
 export interface SshDoorOptions {
   readonly host: string;
   readonly port: number;
-  /** An OpenSSH private key file's content, and the line of its certificate. */
-  readonly hostKey: { readonly privateKeyOpenssh: string; readonly certificateLine: string };
+  readonly hostKey: SshHostKey;
   readonly boxes: SshBoxes;
   readonly clock: Clock;
   readonly log: Log;

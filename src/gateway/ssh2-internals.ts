@@ -43,14 +43,13 @@ export interface HostKeys {
  */
 export function hostKeysWithCertificate(
   privateKeyOpenssh: string,
-  certificateLine: string,
+  certificateLine: () => string,
 ): HostKeys {
   const parsed = ssh2.utils.parseKey(privateKeyOpenssh) as unknown as HostKey | Error;
   if (parsed instanceof Error) throw parsed;
-  const blob = Buffer.from(certificateLine.split(" ")[1] ?? "", "base64");
   const certified = Object.create(parsed, {
     type: { value: CERTIFICATE },
-    getPublicSSH: { value: () => blob },
+    getPublicSSH: { value: () => Buffer.from(certificateLine().split(" ")[1] ?? "", "base64") },
   }) as HostKey;
   return {
     hostKeys: [{ key: certified as never }, { key: parsed as never }],
