@@ -57,7 +57,8 @@ export function Frame() {
   useEffect(() => (isIn ? followWhileVisible() : undefined), [isIn]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: closes when the page changes
   useEffect(() => setOpen(false), [pathname]);
-  useHotkeys([["mod+K", () => setPaletteOpen(true)]], []);
+  // Not in a terminal: there Ctrl-K belongs to the shell.
+  useHotkeys([["mod+K", () => setPaletteOpen(true)]]);
   if (system.error && !isLoggedOut(system.error))
     return <Failed error={system.error} retry={() => void system.refetch()} />;
   if (!isIn) return <div className={css.blank} />;

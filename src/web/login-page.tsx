@@ -1,6 +1,6 @@
 // Logging in, with a token for now. The server answers with a cookie that no script can read; the token is not kept.
 
-import { Alert, Button, Paper, PasswordInput } from "@mantine/core";
+import { Button, Paper, PasswordInput } from "@mantine/core";
 import { useState } from "react";
 import { berth, wordsOf } from "./data/berth.ts";
 import css from "./login.module.css";
@@ -59,10 +59,10 @@ export function LoginPage() {
           Log in
         </Button>
       </Paper>
-      <Alert className={css.hint} variant="transparent" color="gray">
+      <p className={css.hint}>
         <code>./berth up</code> keeps the first token in <code>credentials.json</code> in its state
         directory; <code>berth token create</code> makes more.
-      </Alert>
+      </p>
     </main>
   );
 }

@@ -59,7 +59,13 @@ export const theme = createTheme({
     Select: { defaultProps: { size: "sm" } },
     Textarea: { defaultProps: { size: "sm" } },
     Tooltip: { defaultProps: { openDelay: 400, withArrow: false } },
-    Modal: { defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 } } },
-    ActionIcon: { defaultProps: { variant: "subtle", color: "gray", size: "md" } },
+    Modal: {
+      defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 } },
+      styles: { title: { fontWeight: 600, fontSize: 15 } },
+    },
+    ActionIcon: {
+      defaultProps: { variant: "subtle", color: "gray", size: "md" },
+      vars: () => ({ root: { "--ai-color": "var(--text-dim)" } }),
+    },
   },
 });

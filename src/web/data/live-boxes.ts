@@ -22,7 +22,7 @@ export interface LiveOptions {
 const MAX_EVENTS = 500;
 const PAGE = 200;
 const RETRY_MS = 2000;
-/** With more than this to read, the whole list is less. */
+/** With more than this being read, the whole list is less. */
 const MANY_BOXES = 12;
 
 export class LiveBoxes {
@@ -31,7 +31,10 @@ export class LiveBoxes {
   #state: LiveState = { boxes: new Map(), isLoaded: false, link: "connecting", events: [] };
   #cursor: string | null = null;
   #stop = new AbortController();
+  /** Ids of boxes, or `all`. */
   readonly #reading = new Set<string>();
+  /** Lists that were read. */
+  #lists = 0;
   readonly #dirty = new Set<string>();
 
   constructor(options: LiveOptions) {
@@ -104,8 +107,9 @@ export class LiveBoxes {
 
   #look(boxId: string, signal: AbortSignal): void {
     this.#dirty.add(boxId);
-    if (!this.#state.isLoaded) return; // The list that is being read may be older: see #readAll.
-    if (this.#dirty.size > MANY_BOXES) void this.#readAll(signal);
+    // The list that is being read may be older than this: #readAll looks again at its end.
+    if (!this.#state.isLoaded || this.#reading.has("all")) return;
+    if (this.#reading.size >= MANY_BOXES) void this.#readAll(signal);
     else if (!this.#reading.has(boxId)) void this.#read(boxId, signal);
   }
 
@@ -113,11 +117,14 @@ export class LiveBoxes {
     this.#reading.add(boxId);
     try {
       while (this.#dirty.delete(boxId)) {
+        const lists = this.#lists;
         const box = await this.#options.client.boxes.get(boxId, { signal }).catch((error) => {
           if ((error as { code?: string }).code === "not_found") return null;
           throw error;
         });
-        if (box) this.put(box);
+        // A whole list has come meanwhile; this answer may be older.
+        if (lists !== this.#lists) this.#dirty.add(boxId);
+        else if (box) this.put(box);
         else this.#remove(boxId);
       }
     } catch (error) {
@@ -142,6 +149,7 @@ export class LiveBoxes {
         for (const box of page.items) boxes.set(box.id, box);
         cursor = page.nextCursor;
       } while (cursor);
+      this.#lists += 1;
       this.#set({ boxes, isLoaded: true });
     } catch (error) {
       if (!signal.aborted) this.#options.onError(error);
@@ -154,6 +162,7 @@ export class LiveBoxes {
       return void this.#readAll(signal);
     }
     // What changed while the list was read.
+    if (this.#dirty.size > MANY_BOXES) return void this.#readAll(signal);
     for (const boxId of [...this.#dirty])
       if (!this.#reading.has(boxId)) void this.#read(boxId, signal);
   }

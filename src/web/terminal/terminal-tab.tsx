@@ -112,7 +112,7 @@ function NoTerminal({ box, add }: { readonly box: Box; readonly add: () => void 
         A session lives in the box: it goes on when you close this page, lose the network, or pause
         the box.
         <div style={{ marginTop: 14 }}>
-          <Button onClick={add} disabled={box.phase === "deleting"}>
+          <Button autoFocus onClick={add} disabled={box.phase === "deleting"}>
             New terminal
           </Button>
         </div>

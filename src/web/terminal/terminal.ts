@@ -65,6 +65,7 @@ export class BoxTerminal {
     this.#term.loadAddon(this.#fit);
     this.#term.loadAddon(new WebLinksAddon((_event, uri) => void openLink(uri)));
     refuseReports(this.#term);
+    this.#term.attachCustomKeyEventHandler((event) => !this.#copies(event));
     this.#term.onTitleChange((title) => options.onTitle(cleanTitle(title)));
     this.session = new LastingSession({
       ...{ session: options.session, mode: options.mode, start: options.start, isRetryable },
@@ -107,6 +108,15 @@ export class BoxTerminal {
   dispose(): void {
     this.session.close();
     this.#term.dispose();
+  }
+
+  /** Ctrl-Shift-C, as in other terminals; Ctrl-C stays the program's. */
+  #copies(event: KeyboardEvent): boolean {
+    const isCopy = event.ctrlKey && event.shiftKey && event.code === "KeyC";
+    if (!isCopy || !this.#term.hasSelection()) return false;
+    event.preventDefault();
+    if (event.type === "keydown") void navigator.clipboard.writeText(this.#term.getSelection());
+    return true;
   }
 
   #typed(data: Uint8Array): void {

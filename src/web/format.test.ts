@@ -1,0 +1,38 @@
+// Values as people read them.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ago, bytes, count, memory, milliseconds, span, until } from "./format.ts";
+
+const NOW_MS = Date.parse("2026-11-27T12:00:00Z");
+
+test("spans name their largest unit", () => {
+  assert.deepEqual([0, 59_999, 60_000, 3_599_999, 3_600_000, 86_400_000 * 3, -5].map(span), [
+    "0s",
+    "59s",
+    "1m",
+    "59m",
+    "1h",
+    "3d",
+    "0s",
+  ]);
+});
+
+test("times are told from now, and a clock that is ahead does no harm", () => {
+  assert.equal(ago("2026-11-27T11:58:00Z", NOW_MS), "2m ago");
+  assert.equal(ago("2026-11-27T12:00:03Z", NOW_MS), "now");
+  assert.equal(until("2026-11-28T12:00:00Z", NOW_MS), "in 1d");
+  assert.equal(until("2026-11-27T11:59:59Z", NOW_MS), "expired");
+});
+
+test("sizes", () => {
+  assert.deepEqual([512, 2048, 1536].map(memory), ["512 MiB", "2 GiB", "1.5 GiB"]);
+  assert.deepEqual([0, 1023, 1536, 150 * 1024 ** 2].map(bytes), [
+    "0 B",
+    "1023 B",
+    "1.5 KiB",
+    "150 MiB",
+  ]);
+  assert.deepEqual([12.4, 1500, 61_000].map(milliseconds), ["12 ms", "1.5 s", "61 s"]);
+  assert.deepEqual([count(1, "box", "boxes"), count(0, "key")], ["1 box", "0 keys"]);
+});
