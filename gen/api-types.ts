@@ -106,6 +106,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/boxes/{box}/previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Open a preview of a port
+         * @description The one that is open already, when there is one. Only for the box's owner.
+         */
+        post: operations["previews.open"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/boxes/{box}/restart": {
         parameters: {
             query?: never;
@@ -353,6 +373,103 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/org": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show my organization */
+        get: operations["org.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change the rules of my organization */
+        patch: operations["org.update"];
+        trace?: never;
+    };
+    "/v1/previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List open previews */
+        get: operations["previews.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/previews/{preview}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Close a preview
+         * @description Its address is never used again.
+         */
+        delete: operations["previews.close"];
+        options?: never;
+        head?: never;
+        /**
+         * Change who may see a preview
+         * @description Narrowing it also ends its links and moves it to a new address.
+         */
+        patch: operations["previews.update"];
+        trace?: never;
+    };
+    "/v1/previews/{preview}/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the links of a preview */
+        get: operations["previews.listLinks"];
+        put?: never;
+        /** Make a link that opens a preview for a while */
+        post: operations["previews.createLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/previews/{preview}/links/{link}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take a link back
+         * @description Whoever came in by it is out within seconds.
+         */
+        delete: operations["previews.deleteLink"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/snapshots": {
         parameters: {
             query?: never;
@@ -386,6 +503,47 @@ export interface paths {
          * @description Refused while a box or a template needs it.
          */
         delete: operations["snapshots.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ssh-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List my SSH keys */
+        get: operations["keys.list"];
+        put?: never;
+        /**
+         * Register an SSH key
+         * @description Registering the same key again changes nothing.
+         */
+        post: operations["keys.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/ssh-keys/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Forget an SSH key
+         * @description What it has open at a gateway ends within seconds.
+         */
+        delete: operations["keys.delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -524,6 +682,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List my API tokens */
+        get: operations["tokens.list"];
+        put?: never;
+        /** Make an API token */
+        post: operations["tokens.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an API token
+         * @description Ends the web sessions and the streams that were opened with it.
+         */
+        delete: operations["tokens.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/volumes": {
         parameters: {
             query?: never;
@@ -573,6 +769,27 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/web-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Log a browser in
+         * @description Sets a cookie for 12 hours that stands for the token in the body.
+         */
+        post: operations["webSessions.create"];
+        /** Log a browser out */
+        delete: operations["webSessions.delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -652,6 +869,16 @@ export interface components {
                 /** @description Why it is where it is, or why it is nowhere yet. */
                 summary: string;
             } | null;
+            /** @description What listens in the box now. Empty while it does not run. */
+            ports: {
+                /** @description Listens on the box's loopback only; that is no hindrance. */
+                isLoopback: boolean;
+                port: number;
+                /** @description Where it is previewed; null: it is not. */
+                previewUrl: string | null;
+                /** @description What listens, as far as the guest can tell. */
+                program: string | null;
+            }[];
             /** @description Why it is in this phase, in words. */
             reason: string | null;
             /** @description What the guest renewed of its identity when this epoch came up. */
@@ -748,22 +975,96 @@ export interface components {
             /** @description What to call it; shown in lists. */
             name?: string;
         };
+        CreatedPreviewLink: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            expiresAt: string;
+            /** @description An id: lnk_ and 20 characters. */
+            id: string;
+            /** @description An id: usr_ and 20 characters. */
+            owner: string;
+            /** @description Opens the preview for whoever has it. Shown only here. */
+            url: string;
+        };
+        CreatedToken: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description Null: never. */
+            expiresAt: string | null;
+            /** @description An id: tok_ and 20 characters. */
+            id: string;
+            /** @description This request came with it, or with a session got by it. */
+            isCurrent: boolean;
+            /** @description To the minute; null: not yet. */
+            lastUsedAt: string | null;
+            name: string;
+            /** @description The token itself. Shown only here. */
+            token: string;
+        };
         CreateJoinToken: {
             /** @description Only a node of this name may use it. */
             name?: string;
             /** @default 60 */
             ttlMinutes?: number;
         };
+        CreatePreviewLink: {
+            /** @default 86400000 */
+            expiresInMs?: number;
+        };
         CreateSshCertificate: {
+            /** @description The user's public key, as in id_ed25519.pub. */
+            publicKey: string & (unknown & unknown);
+        };
+        CreateSshKey: {
+            /** @description What to call it; shown in lists. */
+            name: string;
             /** @description The user's public key, as in id_ed25519.pub. */
             publicKey: string & (unknown & unknown);
         };
         CreateTicket: {
             /**
+             * @description For a page of the dashboard: lasts 30 s, works once, and only from there.
+             * @default false
+             */
+            forBrowser?: boolean;
+            /**
              * @description TCP ports in the box that it opens; 22 is SSH, 1 runs programs.
              * @default any
              */
             ports?: "any" | number[];
+            /** @description Opens this exec session and nothing else: no port, no console. */
+            session?: {
+                id: string;
+                /**
+                 * @default write
+                 * @enum {string}
+                 */
+                mode?: "read" | "write";
+            };
+        };
+        CreateToken: {
+            /** @description Without it the token lasts until it is deleted. */
+            expiresInMs?: number;
+            /** @description What it is for; shown in lists. */
+            name: string;
+        };
+        CreateWebSession: {
+            /** @description An API token. */
+            token: string;
+        };
+        EndedWebSession: {
+            /** @description False: the request came with a token, not a session. */
+            ended: boolean;
         };
         Event: {
             /**
@@ -851,6 +1152,14 @@ export interface components {
             /** @description Null on the last page. */
             nextCursor: string | null;
         };
+        OpenPreview: {
+            port: number;
+            /**
+             * @description Without it: private, or as it is when the preview is open already.
+             * @enum {string}
+             */
+            visibility?: "private" | "org" | "public";
+        };
         Operation: {
             /**
              * Format: date-time
@@ -880,10 +1189,69 @@ export interface components {
              */
             state: "running" | "succeeded" | "failed" | "superseded";
         };
+        Org: {
+            /** @description An id: org_ and 20 characters. */
+            id: string;
+            /**
+             * @description No preview may be open to more people than this; links need `public`.
+             * @enum {string}
+             */
+            maxVisibility: "private" | "org" | "public";
+            name: string;
+        };
+        Preview: {
+            box: {
+                /** @description An id: box_ and 20 characters. */
+                id: string;
+                name: string;
+            };
+            closedAt: string | null;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description An id: prv_ and 20 characters. */
+            id: string;
+            port: number;
+            /** @description Its own origin. Changes when its visibility is narrowed. */
+            url: string;
+            /**
+             * @description `private`: the box's owner. `org`: the organization. `public`: everybody.
+             * @enum {string}
+             */
+            visibility: "private" | "org" | "public";
+        };
+        PreviewLink: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            expiresAt: string;
+            /** @description An id: lnk_ and 20 characters. */
+            id: string;
+            /** @description An id: usr_ and 20 characters. */
+            owner: string;
+        };
+        PreviewLinkPage: {
+            items: components["schemas"]["PreviewLink"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        PreviewPage: {
+            items: components["schemas"]["Preview"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
         /** @description An error (RFC 9457 problem+json). */
         Problem: {
             /** @enum {string} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "idempotency_key_reused" | "internal" | "unavailable" | "ticket_invalid" | "ticket_expired" | "box_not_here" | "box_moved" | "too_many_streams" | "port_closed" | "node_away" | "join_token_invalid" | "node_unknown" | "resync_needed";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "cross_site" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "preview_gone" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "unknown_host" | "idempotency_key_reused" | "internal" | "unavailable" | "ticket_invalid" | "ticket_expired" | "revoked" | "box_not_here" | "box_moved" | "too_many_streams" | "port_closed" | "node_away" | "join_token_invalid" | "node_unknown" | "resync_needed";
             /** @description What happened this time, and what to do next. */
             detail: string;
             /** @description The fields that are not valid. */
@@ -975,18 +1343,46 @@ export interface components {
             /** @description Unix user to enter as. */
             user: string;
         };
+        SshKey: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description SHA256:…, as `ssh-keygen -l` prints it. */
+            fingerprint: string;
+            /** @description An id: key_ and 20 characters. */
+            id: string;
+            name: string;
+            publicKey: string;
+            /** @description `ssh-ed25519`, … */
+            type: string;
+        };
+        SshKeyPage: {
+            items: components["schemas"]["SshKey"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
         System: {
             /** @description How many boxes are in each phase. */
             boxes: {
                 [key: string]: number;
             };
+            /** @description Where browsers reach the web app. */
+            dashboardUrl: string;
             gatewayUrl: string;
+            /** @description Every gateway that answers, best first. */
+            gatewayUrls: string[];
             nodes: {
                 reachable: number;
                 total: number;
             };
             /** @description What an operator should know, such as emulation. */
             notices: string[];
+            /** @description Origins of previews, with `*` for their first part; null: reduced mode. */
+            previewOrigin: string | null;
+            /** @description HOST:PORT of a gateway's SSH door; null: none. */
+            sshAddress: string | null;
             /**
              * Format: date-time
              * @description ISO 8601 in UTC.
@@ -1163,14 +1559,51 @@ export interface components {
              * @description ISO 8601 in UTC.
              */
             expiresAt: string;
-            /** @description WebSocket address of the stream door. */
+            /** @description Where the gateway is; the first of `gatewayUrls`. */
             gatewayUrl: string;
+            /** @description Every gateway that answers, best first: when one does not, take the next. */
+            gatewayUrls: string[];
             /** @description Bearer token for the gateway; lasts minutes. */
             ticket: string;
+        };
+        Token: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description Null: never. */
+            expiresAt: string | null;
+            /** @description An id: tok_ and 20 characters. */
+            id: string;
+            /** @description This request came with it, or with a session got by it. */
+            isCurrent: boolean;
+            /** @description To the minute; null: not yet. */
+            lastUsedAt: string | null;
+            name: string;
+        };
+        TokenPage: {
+            items: components["schemas"]["Token"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
         };
         UpdateNode: {
             /** @description False keeps new boxes away; running ones stay. */
             schedulable: boolean;
+        };
+        UpdateOrg: {
+            /**
+             * @description Previews that are wider are narrowed to it at once, and stay so.
+             * @enum {string}
+             */
+            maxVisibility: "private" | "org" | "public";
+        };
+        UpdatePreview: {
+            /**
+             * @description `private`: the box's owner. `org`: the organization. `public`: everybody.
+             * @enum {string}
+             */
+            visibility: "private" | "org" | "public";
         };
         Volume: {
             box: {
@@ -1198,6 +1631,23 @@ export interface components {
             /** @description The goal cannot be reached without a change of intent. */
             hopeless: boolean;
             reached: boolean;
+        };
+        WebSession: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            expiresAt: string;
+            /** @description An id: web_ and 20 characters. */
+            id: string;
+            user: {
+                /** @description An id: usr_ and 20 characters. */
+                id: string;
+                isAdmin: boolean;
+                name: string;
+                /** @description An id: org_ and 20 characters. */
+                org: string;
+            };
         };
     };
     responses: never;
@@ -1451,6 +1901,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BoxAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "previews.open": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OpenPreview"];
+            };
+        };
+        responses: {
+            /** @description Open a preview of a port */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
                 };
             };
             /** @description A problem. */
@@ -1996,6 +2485,294 @@ export interface operations {
             };
         };
     };
+    "org.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show my organization */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Org"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "org.update": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateOrg"];
+            };
+        };
+        responses: {
+            /** @description Change the rules of my organization */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Org"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "previews.list": {
+        parameters: {
+            query?: {
+                /** @description Id or name of the box. */
+                box?: string;
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List open previews */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "previews.close": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the preview. */
+                preview: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Close a preview */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "previews.update": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the preview. */
+                preview: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdatePreview"];
+            };
+        };
+        responses: {
+            /** @description Change who may see a preview */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "previews.listLinks": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id or name of the preview. */
+                preview: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the links of a preview */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewLinkPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "previews.createLink": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the preview. */
+                preview: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreatePreviewLink"];
+            };
+        };
+        responses: {
+            /** @description Make a link that opens a preview for a while */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedPreviewLink"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "previews.deleteLink": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the link. */
+                link: string;
+                /** @description Id or name of the preview. */
+                preview: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Take a link back */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewLink"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "snapshots.list": {
         parameters: {
             query?: {
@@ -2087,6 +2864,111 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SnapshotAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "keys.list": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List my SSH keys */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SshKeyPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "keys.create": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateSshKey"];
+            };
+        };
+        responses: {
+            /** @description Register an SSH key */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SshKey"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "keys.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the key. */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Forget an SSH key */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SshKey"];
                 };
             };
             /** @description A problem. */
@@ -2401,6 +3283,108 @@ export interface operations {
             };
         };
     };
+    "tokens.list": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List my API tokens */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tokens.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateToken"];
+            };
+        };
+        responses: {
+            /** @description Make an API token */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedToken"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "tokens.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the token. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoke an API token */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "volumes.list": {
         parameters: {
             query?: {
@@ -2490,6 +3474,68 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["Event"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "webSessions.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateWebSession"];
+            };
+        };
+        responses: {
+            /** @description Log a browser in */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebSession"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "webSessions.delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Log a browser out */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndedWebSession"];
                 };
             };
             /** @description A problem. */

@@ -55,6 +55,7 @@ create table boxes (
   phase_since timestamp with time zone not null default now(),
   created_at timestamp with time zone not null default now(),
   deleted_at timestamp with time zone,
+  observed_ports jsonb,
   constraint boxes_desired_check CHECK ((desired = ANY (ARRAY['running'::text, 'paused'::text, 'stopped'::text, 'deleted'::text]))),
   constraint boxes_kind_check CHECK ((kind = ANY (ARRAY['user'::text, 'builder'::text]))),
   constraint boxes_node_id_fkey FOREIGN KEY (node_id) REFERENCES nodes(id),
@@ -79,6 +80,16 @@ create table events (
   message text not null,
   data jsonb not null default '{}'::jsonb,
   constraint events_pkey PRIMARY KEY (id)
+);
+
+create table gateways (
+  name text not null,
+  client_url text not null,
+  node_url text not null,
+  ssh_address text,
+  feed text,
+  seen_at timestamp with time zone not null default now(),
+  constraint gateways_pkey PRIMARY KEY (name)
 );
 
 create table idempotency_keys (
@@ -171,7 +182,59 @@ create table orgs (
   id text not null,
   name text not null,
   created_at timestamp with time zone not null default now(),
+  max_visibility text not null default 'public'::text,
+  constraint orgs_max_visibility_check CHECK ((max_visibility = ANY (ARRAY['private'::text, 'org'::text, 'public'::text]))),
   constraint orgs_pkey PRIMARY KEY (id)
+);
+
+create table preview_labels (
+  label text not null,
+  preview_id text not null,
+  ended_at timestamp with time zone,
+  constraint preview_labels_preview_id_fkey FOREIGN KEY (preview_id) REFERENCES previews(id),
+  constraint preview_labels_pkey PRIMARY KEY (label)
+);
+
+create table preview_links (
+  id text not null,
+  org_id text not null,
+  owner_id text not null,
+  preview_id text not null,
+  serial integer not null,
+  created_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone not null,
+  revoked_at timestamp with time zone,
+  constraint preview_links_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint preview_links_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id),
+  constraint preview_links_preview_id_fkey FOREIGN KEY (preview_id) REFERENCES previews(id),
+  constraint preview_links_pkey PRIMARY KEY (id)
+);
+
+create table previews (
+  id text not null,
+  org_id text not null,
+  owner_id text not null,
+  box_id text not null,
+  port integer not null,
+  label text not null,
+  visibility text not null,
+  serial integer not null default 1,
+  created_at timestamp with time zone not null default now(),
+  closed_at timestamp with time zone,
+  constraint previews_port_check CHECK (((port >= 2) AND (port <= 65535))),
+  constraint previews_visibility_check CHECK ((visibility = ANY (ARRAY['private'::text, 'org'::text, 'public'::text]))),
+  constraint previews_box_id_fkey FOREIGN KEY (box_id) REFERENCES boxes(id),
+  constraint previews_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint previews_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id),
+  constraint previews_pkey PRIMARY KEY (id),
+  constraint previews_label_key UNIQUE (label)
+);
+
+create table revocations (
+  credential_id text not null,
+  until timestamp with time zone not null,
+  created_at timestamp with time zone not null default now(),
+  constraint revocations_pkey PRIMARY KEY (credential_id)
 );
 
 create table snapshot_copies (
@@ -213,6 +276,20 @@ create table snapshots (
   constraint snapshots_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id),
   constraint snapshots_replaced_by_id_fkey FOREIGN KEY (replaced_by_id) REFERENCES snapshots(id),
   constraint snapshots_pkey PRIMARY KEY (id)
+);
+
+create table ssh_keys (
+  id text not null,
+  org_id text not null,
+  user_id text not null,
+  name text not null,
+  public_key text not null,
+  fingerprint text not null,
+  created_at timestamp with time zone not null default now(),
+  revoked_at timestamp with time zone,
+  constraint ssh_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint ssh_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
+  constraint ssh_keys_pkey PRIMARY KEY (id)
 );
 
 create table template_versions (
@@ -263,6 +340,7 @@ create table tokens (
   created_at timestamp with time zone not null default now(),
   expires_at timestamp with time zone,
   revoked_at timestamp with time zone,
+  last_used_at timestamp with time zone,
   constraint tokens_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
   constraint tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint tokens_pkey PRIMARY KEY (id),
@@ -296,9 +374,26 @@ create table volumes (
   constraint volumes_pkey PRIMARY KEY (id)
 );
 
+create table web_sessions (
+  id text not null,
+  hash text not null,
+  org_id text not null,
+  user_id text not null,
+  token_id text not null,
+  created_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone not null,
+  revoked_at timestamp with time zone,
+  constraint web_sessions_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint web_sessions_token_id_fkey FOREIGN KEY (token_id) REFERENCES tokens(id),
+  constraint web_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
+  constraint web_sessions_pkey PRIMARY KEY (id),
+  constraint web_sessions_hash_key UNIQUE (hash)
+);
+
 CREATE UNIQUE INDEX boxes_name ON public.boxes USING btree (org_id, name) WHERE (deleted_at IS NULL);
 CREATE INDEX boxes_node ON public.boxes USING btree (node_id) WHERE reserved;
 CREATE INDEX boxes_org ON public.boxes USING btree (org_id, id) WHERE (deleted_at IS NULL);
+CREATE INDEX boxes_owner ON public.boxes USING btree (owner_id) WHERE reserved;
 CREATE INDEX boxes_rest ON public.boxes USING btree (rest_snapshot_id) WHERE (deleted_at IS NULL);
 CREATE INDEX boxes_restore ON public.boxes USING btree (restore_snapshot_id) WHERE (deleted_at IS NULL);
 CREATE INDEX boxes_source ON public.boxes USING btree (source_snapshot_id) WHERE (deleted_at IS NULL);
@@ -311,11 +406,22 @@ CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (create
 CREATE UNIQUE INDEX nodes_name ON public.nodes USING btree (name) WHERE (status <> 'removed'::text);
 CREATE INDEX operations_open ON public.operations USING btree (subject_id) WHERE (state = 'running'::text);
 CREATE INDEX operations_org ON public.operations USING btree (org_id, id);
+CREATE INDEX preview_labels_ended ON public.preview_labels USING btree (ended_at) WHERE (ended_at IS NOT NULL);
+CREATE INDEX preview_labels_preview ON public.preview_labels USING btree (preview_id) WHERE (ended_at IS NULL);
+CREATE INDEX preview_links_preview ON public.preview_links USING btree (preview_id, id) WHERE (revoked_at IS NULL);
+CREATE INDEX previews_org ON public.previews USING btree (org_id, id) WHERE (closed_at IS NULL);
+CREATE UNIQUE INDEX previews_port ON public.previews USING btree (box_id, port) WHERE (closed_at IS NULL);
+CREATE INDEX revocations_until ON public.revocations USING btree (until);
 CREATE INDEX snapshot_copies_node ON public.snapshot_copies USING btree (node_id);
 CREATE INDEX snapshots_box ON public.snapshots USING btree (box_id);
 CREATE INDEX snapshots_org ON public.snapshots USING btree (org_id, id) WHERE (state <> 'deleted'::text);
 CREATE INDEX snapshots_parent ON public.snapshots USING btree (parent_id) WHERE (state = ANY (ARRAY['requested'::text, 'local'::text]));
+CREATE UNIQUE INDEX ssh_keys_fingerprint ON public.ssh_keys USING btree (fingerprint) WHERE (revoked_at IS NULL);
+CREATE INDEX ssh_keys_user ON public.ssh_keys USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX template_versions_building ON public.template_versions USING btree (id) WHERE (state = 'building'::text);
 CREATE UNIQUE INDEX templates_name ON public.templates USING btree (org_id, name) WHERE (deleted_at IS NULL);
+CREATE INDEX tokens_user ON public.tokens USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX volumes_box ON public.volumes USING btree (box_id);
 CREATE INDEX volumes_org ON public.volumes USING btree (org_id, id) WHERE (deleted_at IS NULL);
+CREATE INDEX web_sessions_age ON public.web_sessions USING btree (expires_at);
+CREATE INDEX web_sessions_token ON public.web_sessions USING btree (token_id) WHERE (revoked_at IS NULL);

@@ -2,6 +2,7 @@
 
 import { Problem } from "#contract/errors.ts";
 import { getBox } from "#store/boxes.ts";
+import { listGateways } from "#store/gateways.ts";
 import { knownHostsLine, SshKeyError, signUserCertificate } from "#trust/ssh-certificates.ts";
 import type { ApiContext } from "./context.ts";
 import type { Handlers } from "./route.ts";
@@ -11,6 +12,8 @@ const SSH_LIFETIME_MS = 5 * 60_000;
 /** For clocks in a box that are behind. */
 const SSH_BACKDATE_MS = 60_000;
 const BOX_USER = "dev";
+/** From the page's request to its socket; then the ticket is used up. */
+const BROWSER_TICKET_MS = 30_000;
 /** What the host certificates of boxes are issued for: NAME.berth and ID.berth. */
 const HOST_PATTERN = "*.berth";
 
@@ -20,7 +23,7 @@ export function accessHandlers(
   const { db, clock } = context;
   const knownHosts = knownHostsLine(context.sshHostAuthority.publicKeyLine, HOST_PATTERN);
   return {
-    "access.ticket": async ({ subject, params, body }) => {
+    "access.ticket": async ({ subject, credential, params, body }) => {
       const box = await getBox(db, subject, params.box);
       refuseDeleted(box);
       const { ticket, expiresAtMs } = await context.signTicket(
@@ -30,23 +33,26 @@ export function accessHandlers(
           boxId: box.id,
           // Whichever placement is current: a resume on another node does not end a login.
           epoch: null,
-          ports: body.ports,
-          kinds: ["port", "console"],
-          session: null,
-          credentialId: subject.userId,
-          origin: null,
+          ports: body.session ? [] : body.ports,
+          kinds: body.session ? ["session"] : ["port", "console"],
+          session: body.session ?? null,
+          credentialId: credential.credentialId,
+          origin: body.forBrowser ? context.dashboardOrigin : null,
         },
         clock.nowMs(),
+        body.forBrowser ? BROWSER_TICKET_MS : undefined,
       );
+      const gatewayUrls = await gatewayUrlsOf(context);
       return {
         ticket,
-        gatewayUrl: context.gatewayUrl,
+        gatewayUrl: gatewayUrls[0] ?? context.gatewayUrl,
+        gatewayUrls,
         boxId: box.id,
         epoch: box.epoch,
         expiresAt: new Date(expiresAtMs).toISOString(),
       };
     },
-    "access.sshCertificate": async ({ subject, params, body }) => {
+    "access.sshCertificate": async ({ subject, credential, params, body }) => {
       const box = await getBox(db, subject, params.box);
       refuseDeleted(box);
       const nowMs = clock.nowMs();
@@ -55,7 +61,8 @@ export function accessHandlers(
         return {
           certificate: signUserCertificate(context.sshUserAuthority, {
             publicKeyLine: body.publicKey,
-            keyId: `${subject.userId}@${box.id}`,
+            // Read by the gateway's SSH door: who it is, and what ends the session when it is revoked.
+            keyId: `${subject.userId}@${box.id}#${credential.credentialId}`,
             principals: [box.id],
             notBeforeMs: nowMs - SSH_BACKDATE_MS,
             notAfterMs,
@@ -78,6 +85,14 @@ export function accessHandlers(
       userCa: context.sshUserAuthority.publicKeyLine,
     }),
   };
+}
+
+/** Those that answer. When none does, clients try all that were known: we may be what does not hear them. */
+export async function gatewayUrlsOf({ db, gatewayUrl }: ApiContext): Promise<string[]> {
+  const known = await listGateways(db);
+  const live = known.filter((one) => one.isLive);
+  const urls = (live.length > 0 ? live : known).map((one) => one.clientUrl);
+  return urls.length > 0 ? [...new Set(urls)] : [gatewayUrl];
 }
 
 function refuseDeleted(box: { readonly name: string; readonly desired: string }): void {

@@ -10,19 +10,21 @@ import {
   validatorCompiler,
 } from "fastify-type-provider-zod";
 import { ERRORS, Problem } from "#contract/errors.ts";
-import type { Subject } from "#domain/permission.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import type { Metrics } from "#lib/metrics.ts";
+import type { Identified } from "#store/tokens.ts";
+import type { CredentialRules } from "./credentials.ts";
 import type { RequestSchemas } from "./fields.ts";
 import { documentOf } from "./openapi.ts";
+import { isKnownHost } from "./origin.ts";
 import { problemBody, problemHeaders, toProblem } from "./problem.ts";
 import { makeRequestId } from "./request-id.ts";
 import { type Handlers, type RouteContext, registerRoutes } from "./route.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
-    subject?: Subject;
+    credential?: Identified;
     startedMs?: number;
   }
 }
@@ -33,9 +35,8 @@ const STALL_MS = 30_000;
 /** The header and body of a request must be here by then: a slow sender holds no socket for ever. */
 const REQUEST_TIMEOUT_MS = 30_000;
 
-export interface AppOptions {
+export interface AppOptions extends CredentialRules {
   readonly handlers: Handlers;
-  readonly authenticate: (token: string) => Promise<Subject | null>;
   /** True for an error that says that the database cannot be reached now. */
   readonly isUnavailable: (error: unknown) => boolean;
   /** Resolves when the database answers. */
@@ -44,6 +45,8 @@ export interface AppOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly version: string;
+  /** Names that requests may ask for, besides the dashboard's, localhost and addresses. */
+  readonly hosts?: readonly string[];
   /** Aborted at close: ends streams and waits. */
   readonly closing: AbortSignal;
   readonly heartbeatMs?: number;
@@ -51,6 +54,8 @@ export interface AppOptions {
 }
 
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const { hostname } = new URL(options.dashboardOrigin);
+  const knownHosts = new Set([hostname, ...(options.hosts ?? [])]);
   const app = fastify({
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
@@ -66,6 +71,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.setSerializerCompiler(serializerCompiler);
   acceptJson(app);
   countRequests(app, options);
+  app.addHook("onRequest", async (request) => {
+    const { host } = request.headers;
+    // Probes of an operator's machinery come by whatever name they like, and learn nothing.
+    if (isKnownHost(host, knownHosts) || PROBES.has(request.url)) return;
+    throw new Problem("unknown_host", `This server is not '${String(host).slice(0, 200)}'.`);
+  });
   app.setNotFoundHandler((request, reply) => {
     const { pathname } = new URL(request.url, "http://any");
     const problem = new Problem(
@@ -94,6 +105,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
   const context: RouteContext = {
     authenticate: options.authenticate,
+    dashboardOrigin: options.dashboardOrigin,
     closing: options.closing,
     stream: {
       clock: options.clock,
@@ -107,6 +119,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(async (scope) => registerOperatorRoutes(scope, options));
   return app;
 }
+
+const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
 /** What needs no token, because it says nothing of anybody's data. */
 async function registerOperatorRoutes(app: FastifyInstance, options: AppOptions): Promise<void> {

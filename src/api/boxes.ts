@@ -1,6 +1,7 @@
 // Boxes: create, read, change what is wanted, fork, wait.
 
 import type { RouteNamed } from "#contract/routes.ts";
+import type { PreviewPlace } from "#domain/preview.ts";
 import { type Intent, setDesired } from "#store/box-intent.ts";
 import { type AcceptedBox, createBoxOnce, getBox, listBoxes } from "#store/boxes.ts";
 import { forkBox } from "#store/forks.ts";
@@ -17,8 +18,8 @@ type IntentCall = Pick<
   "subject" | "params" | "ifMatch" | "mutation"
 >;
 
-export function shapeAccepted({ box, operation }: AcceptedBox) {
-  return { box: shapeBox(box), operation: shapeOperation(operation) };
+export function shapeAccepted({ box, operation }: AcceptedBox, place: PreviewPlace) {
+  return { box: shapeBox(box, place), operation: shapeOperation(operation) };
 }
 
 export function boxHandlers(
@@ -29,6 +30,7 @@ export function boxHandlers(
     answerOnce(db, call.subject, call.mutation, async (tx) =>
       shapeAccepted(
         await setDesired(tx, call.subject, call.params.box, verb, { ifGeneration: call.ifMatch }),
+        context,
       ),
     );
   return {
@@ -45,7 +47,7 @@ export function boxHandlers(
           region: body.region ?? null,
           labels: body.labels,
         },
-        shapeAccepted,
+        (accepted) => shapeAccepted(accepted, context),
       ),
     "boxes.list": async ({ subject, query }) => {
       const scope = ["boxes", query.template ?? null];
@@ -54,9 +56,16 @@ export function boxHandlers(
         limit: query.limit + 1,
         template: query.template,
       });
-      return pageFrom(rows, query.limit, scope, (box) => box.id, shapeBox);
+      return pageFrom(
+        rows,
+        query.limit,
+        scope,
+        (box) => box.id,
+        (box) => shapeBox(box, context),
+      );
     },
-    "boxes.get": async ({ subject, params }) => shapeBox(await getBox(db, subject, params.box)),
+    "boxes.get": async ({ subject, params }) =>
+      shapeBox(await getBox(db, subject, params.box), context),
     "boxes.start": intent("start"),
     "boxes.stop": intent("stop"),
     "boxes.pause": intent("pause"),
@@ -69,7 +78,7 @@ export function boxHandlers(
           count: body.count,
           names: body.names ?? null,
         });
-        return { forks: forks.map(shapeAccepted) };
+        return { forks: forks.map((fork) => shapeAccepted(fork, context)) };
       }),
     "boxes.wait": (call) => wait(context, call),
   };
@@ -89,7 +98,11 @@ async function wait(context: ApiContext, call: Call<RouteNamed<"boxes.wait">>) {
       clock,
       signal: call.signal,
     });
-    return { reached: verdict === "reached", hopeless: verdict === "hopeless", box: shapeBox(box) };
+    return {
+      reached: verdict === "reached",
+      hopeless: verdict === "hopeless",
+      box: shapeBox(box, context),
+    };
   } finally {
     listening.close();
   }

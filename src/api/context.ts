@@ -4,6 +4,7 @@ import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import type { Metrics } from "#lib/metrics.ts";
 import type { Database } from "#store/db.ts";
+import type { PreviewSigner } from "#trust/preview-tokens.ts";
 import type { SshAuthority } from "#trust/ssh-certificates.ts";
 import type { TicketSigner } from "#trust/tickets.ts";
 import type { EventHub } from "./event-hub.ts";
@@ -18,8 +19,13 @@ export interface ApiContext {
   readonly signTicket: TicketSigner;
   readonly sshUserAuthority: SshAuthority;
   readonly sshHostAuthority: SshAuthority;
-  /** Where clients reach the gateway. */
+  readonly signPreview: PreviewSigner;
+  /** Where clients reach a gateway, as long as none has made itself known. */
   readonly gatewayUrl: string;
+  /** Where browsers reach the dashboard and this API: `https://berth.example.com`. */
+  readonly dashboardOrigin: string;
+  /** Origin of previews, with `*` for PORT-LABEL; null: reduced mode. */
+  readonly previewOrigin: string | null;
   /** The image digest of a template's `base`; null when there is no such base. */
   readonly resolveBase: (base: string) => Promise<string | null>;
 }

@@ -38,6 +38,17 @@ const BODIES: Partial<Record<string, object>> = {
   "nodes.update": { schedulable: false },
   "nodes.createJoinToken": { name: "n1", ttlMinutes: 5 },
   "access.ticket": { ports: [22] },
+  "keys.create": {
+    name: "laptop",
+    publicKey:
+      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMyUpRdbYbWt2crMMlMhJvVe8b7cgyLJQBiPNWrkVmBW me",
+  },
+  "tokens.create": { name: "ci", expiresInMs: 3_600_000 },
+  "webSessions.create": { token: "berth_none" },
+  "previews.open": { port: 3000, visibility: "org" },
+  "previews.update": { visibility: "private" },
+  "previews.createLink": { expiresInMs: 3_600_000 },
+  "org.update": { maxVisibility: "public" },
   "access.sshCertificate": { publicKey: "ssh-ed25519 AAAA me" },
 };
 

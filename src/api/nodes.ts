@@ -2,6 +2,7 @@
 
 import type { Node } from "#contract/nodes.ts";
 import { countBoxes } from "#store/boxes.ts";
+import { listGateways } from "#store/gateways.ts";
 import {
   createJoinToken,
   getNode,
@@ -11,6 +12,7 @@ import {
   setSchedulable,
 } from "#store/nodes.ts";
 import { hashToken, makeToken } from "#trust/token-hash.ts";
+import { gatewayUrlsOf } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 import { pageFrom, textPosition } from "./cursor.ts";
 import type { Handlers } from "./route.ts";
@@ -70,20 +72,32 @@ export function nodeHandlers(
     },
     "system.get": async ({ subject }) => {
       const nodes = await listNodes(db, { after: null, limit: MAX_NODES });
+      const gatewayUrls = await gatewayUrlsOf(context);
       return {
         version: context.version,
         time: new Date(context.clock.nowMs()).toISOString(),
         user: { id: subject.userId, org: subject.orgId, isAdmin: subject.isAdmin },
-        gatewayUrl: context.gatewayUrl,
+        gatewayUrl: gatewayUrls[0] ?? context.gatewayUrl,
+        gatewayUrls,
+        sshAddress: (await listGateways(db)).find((one) => one.sshAddress)?.sshAddress ?? null,
+        dashboardUrl: context.dashboardOrigin,
+        previewOrigin: context.previewOrigin,
         nodes: {
           total: nodes.length,
           reachable: nodes.filter((node) => node.status === "ready").length,
         },
         boxes: await countBoxes(db, subject),
-        notices: noticesOf(nodes),
+        notices: [...noticesOf(nodes), ...previewNotices(context)],
       };
     },
   };
+}
+
+function previewNotices({ previewOrigin, gatewayUrl }: ApiContext): string[] {
+  if (previewOrigin !== null) return [];
+  return [
+    `Previews are in reduced mode (BERTH_PREVIEW_ORIGIN is none): they share the origin ${gatewayUrl}, so their pages run sandboxed, without cookies or storage. Give them a domain of their own.`,
+  ];
 }
 
 /** What an operator should know although nothing is broken. */

@@ -8,12 +8,17 @@ import type { BodyOf, ParamsOf, QueryOf, ResponseOf, Route } from "#contract/rou
 import { ROUTES, type RouteName, type RouteNamed } from "#contract/routes.ts";
 import { can, type Subject } from "#domain/permission.ts";
 import type { Mutation } from "#store/idempotency.ts";
+import type { Identified } from "#store/tokens.ts";
+import { type CredentialRules, identify, identifyToken } from "./credentials.ts";
 import { mutationOf } from "./mutation.ts";
+import { senderOf } from "./origin.ts";
 import { type SseMessage, sendStream } from "./sse.ts";
 
 /** What a handler is given: checked, permitted, and whose it is. */
 export interface Call<R extends Route> {
   readonly subject: Subject;
+  /** The token or web session that the request came with. */
+  readonly credential: Identified;
   readonly params: ParamsOf<R>;
   readonly query: QueryOf<R>;
   readonly body: BodyOf<R>;
@@ -22,6 +27,8 @@ export interface Call<R extends Route> {
   /** Idempotency-Key with the hash of the request; null without a key. */
   readonly mutation: Mutation | null;
   readonly lastEventId: string | null;
+  /** Adds a Set-Cookie to the answer. */
+  readonly setCookie: (cookie: string) => void;
   /** Aborts when the client goes away or the server closes. */
   readonly signal: AbortSignal;
 }
@@ -33,8 +40,7 @@ export type Handler<R extends Route> = (
 export type Handlers = { readonly [Name in RouteName]: Handler<RouteNamed<Name>> };
 type AnyHandler = (call: Call<Route>) => Promise<unknown> | AsyncIterable<SseMessage>;
 
-export interface RouteContext {
-  readonly authenticate: (token: string) => Promise<Subject | null>;
+export interface RouteContext extends CredentialRules {
   readonly closing: AbortSignal;
   readonly stream: Parameters<typeof sendStream>[2];
 }
@@ -62,14 +68,30 @@ function register(
     url: PREFIX + route.path.replaceAll(/\{(\w+)\}/g, ":$1"),
     schema: fastifySchema(route),
     onRequest: async (request) => {
-      const subject = await authenticate(request, context);
-      if (!can(subject, route.permission))
-        throw new Problem("forbidden", `This needs the permission ${route.permission}.`);
-      request.subject = subject;
+      if (route.login) return refuseOtherSite(request, context);
+      const needsProof = route.method !== "GET" || route.stream === true;
+      admit(request, route, await identify(request, context, needsProof));
     },
     preValidation: async (request) => refuseStrayBody(route, request),
+    preHandler: async (request) => {
+      if (!route.login) return;
+      const { token } = request.body as { token: string };
+      admit(request, route, await identifyToken(token, context.authenticate));
+    },
     handler: async (request, reply) => answer(route, handler, context, request, reply),
   });
+}
+
+function admit(request: FastifyRequest, route: Route, credential: Identified): void {
+  if (!can(credential.subject, route.permission))
+    throw new Problem("forbidden", `This needs the permission ${route.permission}.`);
+  request.credential = credential;
+}
+
+/** Nobody's page logs a person in as somebody else. */
+function refuseOtherSite(request: FastifyRequest, { dashboardOrigin }: CredentialRules): void {
+  if (senderOf(request.headers, dashboardOrigin) === "other")
+    throw new Problem("cross_site", "Logging in works from the dashboard only.");
 }
 
 async function answer(
@@ -81,14 +103,17 @@ async function answer(
 ): Promise<FastifyReply> {
   const gone = new AbortController();
   reply.raw.once("close", () => gone.abort());
+  const credential = request.credential as Identified;
   const call: Call<Route> = {
-    subject: request.subject as Subject,
+    subject: credential.subject,
+    credential,
     params: request.params as Call<Route>["params"],
     query: request.query as Call<Route>["query"],
     body: request.body as Call<Route>["body"],
     ifMatch: route.ifMatch ? parseIfMatch(request.headers["if-match"]) : null,
     mutation: route.idempotencyKey ? mutationOf(route, request) : null,
     lastEventId: lastOf(request.headers["last-event-id"]),
+    setCookie: (cookie) => void reply.header("set-cookie", cookie),
     signal: AbortSignal.any([gone.signal, context.closing]),
   };
   const result = handler(call);
@@ -97,14 +122,6 @@ async function answer(
   const generation = generationOf(body);
   if (generation !== null) reply.header("etag", `"${generation}"`);
   return reply.status(route.status).send(body);
-}
-
-async function authenticate(request: FastifyRequest, context: RouteContext): Promise<Subject> {
-  const token = /^Bearer +([^\s]{1,200})$/i.exec(request.headers.authorization ?? "")?.[1];
-  if (!token) throw new Problem("unauthenticated", "The request has no bearer token.");
-  const subject = await context.authenticate(token);
-  if (!subject) throw new Problem("unauthenticated", "The token is unknown, expired or revoked.");
-  return subject;
 }
 
 function refuseStrayBody(route: Route, request: FastifyRequest): void {

@@ -3,10 +3,10 @@
 import type { ServerResponse } from "node:http";
 import type { FastifyInstance } from "fastify";
 import type { Clock } from "#lib/clock.ts";
-import { tokenSubject } from "#store/access.ts";
 import { isUnavailable } from "#store/db.ts";
 import type { Wakes } from "#store/listen.ts";
 import { readDatabaseTime } from "#store/placements.ts";
+import { identifySession, identifyToken } from "#store/tokens.ts";
 import { hashToken, looksLikeToken } from "#trust/token-hash.ts";
 import { accessHandlers } from "./access.ts";
 import { buildApp } from "./app.ts";
@@ -14,12 +14,14 @@ import { boxHandlers } from "./boxes.ts";
 import type { ApiContext } from "./context.ts";
 import { EventHub } from "./event-hub.ts";
 import { eventHandlers } from "./events.ts";
+import { keyHandlers, tokenHandlers, webSessionHandlers } from "./keys.ts";
 import { type NodeApiContext, registerNodeRoutes } from "./node-protocol.ts";
 import { buildNodeServer, type ServerTls } from "./node-server.ts";
 import { nodeHandlers } from "./nodes.ts";
+import { orgHandlers, previewHandlers } from "./previews.ts";
 import { snapshotHandlers, volumeHandlers } from "./snapshots.ts";
 import { templateHandlers } from "./templates.ts";
-import { cachedSubjects } from "./token-cache.ts";
+import { cachedIdentities } from "./token-cache.ts";
 
 export interface ListenAddress {
   readonly host: string;
@@ -38,6 +40,8 @@ export interface ApiServer {
 
 export interface ApiOptions extends Omit<ApiContext, "hub"> {
   readonly wakes: Wakes;
+  /** Names that it is asked for by, besides the dashboard's, localhost and addresses. */
+  readonly hosts?: readonly string[];
   readonly heartbeatMs?: number;
   readonly stallMs?: number;
 }
@@ -47,7 +51,8 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
   const closing = new AbortController();
   const { db, wakes, clock, log, metrics, version } = options;
   const hub = new EventHub({ db, wakes, clock, log });
-  const subjectOf = cachedSubjects(clock, (hash) => tokenSubject(db, hash));
+  const tokenOf = cachedIdentities(clock, (hash) => identifyToken(db, hash));
+  const sessionOf = cachedIdentities(clock, (hash) => identifySession(db, hash));
   const context = { ...options, hub };
   const app = await buildApp({
     handlers: {
@@ -58,8 +63,18 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
       ...nodeHandlers(context),
       ...eventHandlers(context),
       ...accessHandlers(context),
+      ...keyHandlers(context),
+      ...tokenHandlers(context),
+      ...webSessionHandlers(context),
+      ...previewHandlers(context),
+      ...orgHandlers(context),
     },
-    authenticate: async (token) => (looksLikeToken(token) ? subjectOf(hashToken(token)) : null),
+    authenticate: async ({ kind, secret }) => {
+      if (!looksLikeToken(secret)) return null;
+      return (kind === "token" ? tokenOf : sessionOf)(hashToken(secret));
+    },
+    dashboardOrigin: options.dashboardOrigin,
+    hosts: options.hosts,
     isUnavailable,
     ready: async () => void (await readDatabaseTime(db)),
     clock,

@@ -2,10 +2,11 @@
 
 import type { Box } from "#contract/boxes.ts";
 import type { Operation } from "#contract/operations.ts";
+import { type PreviewPlace, previewUrl } from "#domain/preview.ts";
 import type { BoxView } from "#store/box-view.ts";
 import type { OperationView } from "#store/operations.ts";
 
-export function shapeBox(box: BoxView): Box {
+export function shapeBox(box: BoxView, place: PreviewPlace): Box {
   return {
     id: box.id,
     name: box.name,
@@ -40,6 +41,10 @@ export function shapeBox(box: BoxView): Box {
       at: timeOf(box.renewal.at),
     },
     started: box.started && { how: box.started.how, phasesMs: box.started.phases },
+    ports: box.ports.map(({ port, isLoopback, program, label }) => ({
+      ...{ port, isLoopback, program },
+      previewUrl: label === null ? null : previewUrl(place, port, label),
+    })),
     source: { forkedFrom: box.forkedFrom, snapshotId: box.source?.snapshotId ?? null },
     placement: box.placement && {
       summary: box.placement.summary,

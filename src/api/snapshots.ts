@@ -54,6 +54,7 @@ export function snapshotHandlers(
           await restoreCheckpoint(tx, subject, params.box, body.snapshot, {
             ifGeneration: ifMatch,
           }),
+          context,
         ),
       ),
     "snapshots.list": async ({ subject, query }) => {

@@ -3,15 +3,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Clock, systemClock } from "#lib/clock.ts";
-import { ADMIN } from "#test/harness/front-door.ts";
-import { cachedSubjects } from "./token-cache.ts";
+import { ADMIN_TOKEN as ADMIN } from "#test/harness/front-door.ts";
+import { cachedIdentities } from "./token-cache.ts";
 
 test("a token is looked up once a moment, a revoked one is refused after it, an unknown one never kept", async () => {
   let nowMs = 0;
   let loads = 0;
   const tokens = new Set(["a"]);
   const clock: Clock = { ...systemClock, monotonicMs: () => nowMs };
-  const subjectOf = cachedSubjects(clock, async (hash) => {
+  const subjectOf = cachedIdentities(clock, async (hash) => {
     loads += 1;
     return tokens.has(hash) ? ADMIN : null;
   });

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Failpoints } from "#lib/failpoint.ts";
 import { silentLog } from "#lib/log.ts";
-import { tokenSubject } from "#store/access.ts";
 import { isUnavailable, openDatabase } from "#store/db.ts";
+import { identifyToken } from "#store/tokens.ts";
 import { frontDoor } from "#test/harness/front-door.ts";
 
 test("Postgres down: 503, retryable, with Retry-After; the process itself is healthy", async (t) => {
@@ -19,8 +19,8 @@ test("Postgres down: 503, retryable, with Retry-After; the process itself is hea
     {},
     {
       isUnavailable,
-      authenticate: (token) => tokenSubject(db, token),
-      ready: async () => void (await tokenSubject(db, "x")),
+      authenticate: ({ secret }) => identifyToken(db, secret),
+      ready: async () => void (await identifyToken(db, "x")),
     },
   );
   for (const url of ["/v1/boxes", "/v1/boxes/web", "/readyz"]) {

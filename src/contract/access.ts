@@ -2,6 +2,14 @@
 
 import { z } from "zod";
 import { idSchema, line, timeSchema } from "./fields.ts";
+import { SESSION_ID, SESSION_MODES } from "./gateway-protocol.ts";
+
+export const publicKeyField = line(16_384)
+  .regex(
+    /^(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+(?: .*)?$/,
+    "must be an OpenSSH public key line",
+  )
+  .describe("The user's public key, as in id_ed25519.pub.");
 
 export const createTicketSchema = z
   .strictObject({
@@ -9,13 +17,27 @@ export const createTicketSchema = z
       .union([z.literal("any"), z.array(z.number().int().min(1).max(65_535)).max(64)])
       .default("any")
       .describe("TCP ports in the box that it opens; 22 is SSH, 1 runs programs."),
+    session: z
+      .strictObject({
+        id: z.string().regex(SESSION_ID, "must be the id of an exec session"),
+        mode: z.enum(SESSION_MODES).default("write"),
+      })
+      .optional()
+      .describe("Opens this exec session and nothing else: no port, no console."),
+    forBrowser: z
+      .boolean()
+      .default(false)
+      .describe("For a page of the dashboard: lasts 30 s, works once, and only from there."),
   })
   .meta({ id: "CreateTicket" });
 
 export const ticketSchema = z
   .object({
     ticket: z.string().describe("Bearer token for the gateway; lasts minutes."),
-    gatewayUrl: z.string().describe("WebSocket address of the stream door."),
+    gatewayUrl: z.string().describe("Where the gateway is; the first of `gatewayUrls`."),
+    gatewayUrls: z
+      .array(z.string())
+      .describe("Every gateway that answers, best first: when one does not, take the next."),
     boxId: idSchema("box"),
     epoch: z.number().int(),
     expiresAt: timeSchema,
@@ -24,12 +46,7 @@ export const ticketSchema = z
 
 export const createSshCertificateSchema = z
   .strictObject({
-    publicKey: line(16_384)
-      .regex(
-        /^(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+(?: .*)?$/,
-        "must be an OpenSSH public key line",
-      )
-      .describe("The user's public key, as in id_ed25519.pub."),
+    publicKey: publicKeyField,
   })
   .meta({ id: "CreateSshCertificate" });
 

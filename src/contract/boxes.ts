@@ -90,6 +90,18 @@ export const boxSchema = z
       })
       .nullable()
       .describe("How this epoch came up, with milliseconds by phase."),
+    ports: z
+      .array(
+        z.object({
+          port: z.number().int(),
+          isLoopback: z
+            .boolean()
+            .describe("Listens on the box's loopback only; that is no hindrance."),
+          program: z.string().nullable().describe("What listens, as far as the guest can tell."),
+          previewUrl: z.string().nullable().describe("Where it is previewed; null: it is not."),
+        }),
+      )
+      .describe("What listens in the box now. Empty while it does not run."),
     source: z.object({
       forkedFrom: z.object({ id: idSchema("box"), name: z.string().nullable() }).nullable(),
       snapshotId: idSchema("snap").nullable(),

@@ -90,7 +90,7 @@ export const ERRORS = {
     status: 410,
     title: "The preview is not at this address any more",
     retryable: false,
-    next: "Ask whoever gave you the address for the new one; `berth port list` shows it.",
+    next: "Ask for its new address: GET /v1/previews lists those that are open.",
   },
   generation_mismatch: {
     status: 412,

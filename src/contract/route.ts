@@ -23,6 +23,8 @@ export interface Route {
   readonly ifMatch?: boolean;
   /** Answers with server-sent events; `response` is the data of one. */
   readonly stream?: boolean;
+  /** Its body brings the token, instead of a header: this is how browsers log in. */
+  readonly login?: boolean;
 }
 
 /** Keeps the exact type of each part. */

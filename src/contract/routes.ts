@@ -2,13 +2,7 @@
 // types, the SDK's methods, and the proof that none lacks a permission.
 
 import { z } from "zod";
-import {
-  createSshCertificateSchema,
-  createTicketSchema,
-  sshAuthoritySchema,
-  sshCertificateSchema,
-  ticketSchema,
-} from "./access.ts";
+import { ACCESS_ROUTES } from "./access-routes.ts";
 import {
   boxAcceptedSchema,
   boxPage,
@@ -421,39 +415,6 @@ const operations = [
   }),
 ] as const;
 
-const access = [
-  route({
-    name: "access.ticket",
-    method: "POST",
-    path: "/boxes/{box}/tickets",
-    permission: "box.enter",
-    summary: "Get a ticket for streams into a box",
-    params: boxParams,
-    body: createTicketSchema,
-    status: 201,
-    response: ticketSchema,
-  }),
-  route({
-    name: "access.sshCertificate",
-    method: "POST",
-    path: "/boxes/{box}/ssh-certificates",
-    permission: "box.enter",
-    summary: "Sign an SSH key for a box",
-    description: "The certificate lasts minutes: long enough to log in, and a session outlives it.",
-    params: boxParams,
-    body: createSshCertificateSchema,
-    status: 201,
-    response: sshCertificateSchema,
-  }),
-  read({
-    name: "access.sshAuthority",
-    path: "/ssh/authority",
-    permission: "system.read",
-    summary: "Show the SSH certificate authorities",
-    response: sshAuthoritySchema,
-  }),
-] as const;
-
 const system = [
   read({
     name: "system.get",
@@ -473,7 +434,7 @@ export const ROUTES = [
   ...nodes,
   ...events,
   ...operations,
-  ...access,
+  ...ACCESS_ROUTES,
   ...system,
 ] as const;
 

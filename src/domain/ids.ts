@@ -12,6 +12,9 @@ export type SnapshotId = Id<"snap">;
 export type VolumeId = Id<"vol">;
 export type NodeId = Id<"node">;
 export type OperationId = Id<"op">;
+export type SshKeyId = Id<"key">;
+export type PreviewId = Id<"prv">;
+export type PreviewLinkId = Id<"lnk">;
 
 export const ID_PREFIX = {
   org: "org",
@@ -24,6 +27,10 @@ export const ID_PREFIX = {
   node: "node",
   operation: "op",
   token: "tok",
+  sshKey: "key",
+  preview: "prv",
+  previewLink: "lnk",
+  webSession: "web",
 } as const;
 
 /** What every id looks like: a prefix and 20 characters of base 32 (100 bits). */

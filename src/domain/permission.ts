@@ -25,11 +25,17 @@ export const PERMISSIONS = [
   "event.read",
   "operation.read",
   "system.read",
+  "key.manage",
+  "token.manage",
+  "preview.read",
+  "preview.share",
+  "org.read",
+  "org.manage",
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
-/** What only an administrator may do, because it concerns every organization. */
-const ADMIN_ONLY: ReadonlySet<Permission> = new Set(["node.manage"]);
+/** What only an administrator may do, because it concerns every member, or every organization. */
+const ADMIN_ONLY: ReadonlySet<Permission> = new Set(["node.manage", "org.manage"]);
 
 export function can(subject: Subject, permission: Permission): boolean {
   return subject.isAdmin || !ADMIN_ONLY.has(permission);

@@ -2,6 +2,9 @@
 // catalogue (contract/errors.ts), into a status; the detail tells this time's facts.
 
 export type RefusalCode =
+  | "forbidden"
+  | "revoked"
+  | "preview_gone"
   | "not_found"
   | "name_taken"
   | "not_now"

@@ -25,6 +25,13 @@ export interface Config {
   readonly gatewayUrl: string;
   /** Where nodes reach the gateway's node door. */
   readonly gatewayNodeUrl: string;
+  /** Where browsers reach the web app and the user API: an origin. */
+  readonly dashboardUrl: string;
+  /** Origin of previews, with `*` for what names one; null: reduced mode. */
+  readonly previewOrigin: string | null;
+  readonly sshListen: Address;
+  /** HOST:PORT under which clients reach the SSH door. */
+  readonly sshAddress: string;
   readonly joinToken: string | null;
   /** Certificate of the control plane's authority, to know it by when joining. */
   readonly caFile: string;
@@ -81,6 +88,20 @@ export const VARIABLES = {
     about: "Where nodes reach the gateway; the node API tells them.",
     default: "https://ADDRESS of BERTH_GATEWAY_NODE_LISTEN",
   },
+  BERTH_DASHBOARD_URL: {
+    about: "Where browsers reach the web app, as an origin. Its cookie counts only there.",
+    default: "http://localhost:PORT of BERTH_API_LISTEN",
+  },
+  BERTH_PREVIEW_ORIGIN: {
+    about:
+      "Origins of port previews, on a domain apart from the dashboard's, with `*` for their first part: `https://*.preview.example.com`. `none`: reduced mode, for those with one host name.",
+    default: "http://*.localhost:PORT of BERTH_GATEWAY_LISTEN",
+  },
+  BERTH_SSH_LISTEN: { about: "Address of the gateway's SSH door.", default: "127.0.0.1:7322" },
+  BERTH_SSH_ADDRESS: {
+    about: "HOST:PORT under which clients reach the SSH door; the API tells them.",
+    default: "(BERTH_SSH_LISTEN)",
+  },
   BERTH_JOIN_TOKEN: {
     about: "One-time token that a node or gateway needs at its first start.",
     default: "(none)",
@@ -123,6 +144,8 @@ export function readConfig(
   const get = (name: VariableName): string => given(name) ?? VARIABLES[name].default;
   const address = (name: VariableName) => parseAddress(name, get(name));
   const stateDir = parsePath("BERTH_STATE_DIR", get("BERTH_STATE_DIR"));
+  const apiListen = address("BERTH_API_LISTEN");
+  const sshListen = address("BERTH_SSH_LISTEN");
   const nodeApiListen = address("BERTH_NODE_API_LISTEN");
   const gatewayListen = address("BERTH_GATEWAY_LISTEN");
   const gatewayNodeListen = address("BERTH_GATEWAY_NODE_LISTEN");
@@ -133,13 +156,21 @@ export function readConfig(
     imageCacheDir: parsePath("BERTH_IMAGE_CACHE", get("BERTH_IMAGE_CACHE")),
     databaseUrl: parseDatabaseUrl(environment.DATABASE_URL),
     driver: oneOf("BERTH_DRIVER", get("BERTH_DRIVER"), ["qemu", "fake"]),
-    apiListen: address("BERTH_API_LISTEN"),
+    apiListen,
     nodeApiListen,
     gatewayListen,
     gatewayNodeListen,
     nodeApiUrl: url("BERTH_NODE_API_URL", "https", nodeApiListen),
     gatewayUrl: url("BERTH_GATEWAY_URL", "http", gatewayListen),
     gatewayNodeUrl: url("BERTH_GATEWAY_NODE_URL", "https", gatewayNodeListen),
+    ...parseOrigins(
+      given("BERTH_DASHBOARD_URL") ?? `http://localhost:${apiListen.port}`,
+      given("BERTH_PREVIEW_ORIGIN") ?? `http://*.localhost:${gatewayListen.port}`,
+    ),
+    sshListen,
+    sshAddress: printAddress(
+      parseAddress("BERTH_SSH_ADDRESS", given("BERTH_SSH_ADDRESS") ?? printAddress(sshListen)),
+    ),
     joinToken: given("BERTH_JOIN_TOKEN"),
     caFile: parsePath("BERTH_CA_FILE", given("BERTH_CA_FILE") ?? `${stateDir}/ca/ca.pem`),
     nodeName: given("BERTH_NODE_NAME") ?? hostname(),
@@ -163,6 +194,10 @@ export function environmentOf(config: Config): Record<string, string> {
     BERTH_NODE_API_URL: config.nodeApiUrl,
     BERTH_GATEWAY_URL: config.gatewayUrl,
     BERTH_GATEWAY_NODE_URL: config.gatewayNodeUrl,
+    BERTH_DASHBOARD_URL: config.dashboardUrl,
+    BERTH_PREVIEW_ORIGIN: config.previewOrigin ?? "none",
+    BERTH_SSH_LISTEN: printAddress(config.sshListen),
+    BERTH_SSH_ADDRESS: config.sshAddress,
     BERTH_CA_FILE: config.caFile,
     BERTH_NODE_NAME: config.nodeName,
     BERTH_REGION: config.region,
@@ -218,6 +253,39 @@ function parseAddress(name: string, value: string): Address {
 function parseUrl(name: string, value: string): string {
   if (!URL.canParse(value)) throw new ConfigError(`${name} is '${value}': write a full URL`);
   return value.replace(/\/+$/, "");
+}
+
+/** Previews run anybody's pages: on the dashboard's own domain they could set its cookies. */
+function parseOrigins(
+  dashboardUrl: string,
+  pattern: string,
+): Pick<Config, "dashboardUrl" | "previewOrigin"> {
+  const dashboard = URL.canParse(dashboardUrl) ? new URL(dashboardUrl) : null;
+  if (!dashboard || !isOrigin(dashboardUrl, dashboard))
+    throw new ConfigError(
+      `BERTH_DASHBOARD_URL is '${dashboardUrl}': write an origin, for example https://berth.example.com`,
+    );
+  if (pattern === "none") return { dashboardUrl: dashboard.origin, previewOrigin: null };
+  const sample = pattern.replace("*", "x");
+  const preview = URL.canParse(sample) ? new URL(sample) : null;
+  if (!preview || !isOrigin(sample, preview) || !/^https?:\/\/\*\.[^*]+$/.test(pattern))
+    throw new ConfigError(
+      `BERTH_PREVIEW_ORIGIN is '${pattern}': write https://*.preview.example.com, or none`,
+    );
+  const domain = preview.hostname.slice("x.".length);
+  const isShared =
+    dashboard.hostname.endsWith(`.${domain}`) ||
+    (dashboard.hostname === domain && domain !== "localhost");
+  if (isShared)
+    throw new ConfigError(
+      `BERTH_PREVIEW_ORIGIN is '${pattern}', which the dashboard's ${dashboard.hostname} belongs to: give previews a domain of their own`,
+    );
+  return { dashboardUrl: dashboard.origin, previewOrigin: pattern.toLowerCase() };
+}
+
+function isOrigin(text: string, url: URL): boolean {
+  const isWeb = url.protocol === "http:" || url.protocol === "https:";
+  return isWeb && url.origin === text.replace(/\/$/, "").toLowerCase();
 }
 
 function parsePath(name: string, value: string): string {

@@ -11,6 +11,7 @@ import { addToken, ensureAdmin, loadOrCreateAuthority } from "#store/access.ts";
 import { type Database, isUnavailable, openDatabase } from "#store/db.ts";
 import { Wakes } from "#store/listen.ts";
 import { migrate } from "#store/migrate.ts";
+import { previewSigner } from "#trust/preview-tokens.ts";
 import {
   loadSshAuthority,
   makeSshAuthorityKey,
@@ -64,7 +65,11 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
     ...ssh,
     version: await ownVersion(),
     signTicket: ticketSigner(keys.ticketKeyPem),
+    signPreview: previewSigner(keys.ticketKeyPem),
     gatewayUrl: config.gatewayUrl,
+    dashboardOrigin: config.dashboardUrl,
+    hosts: [config.apiListen.host.toLowerCase()],
+    previewOrigin: config.previewOrigin,
     resolveBase: async (base) => (BASES.includes(base) ? await baseImageDigest(base) : null),
   });
   const tls = await keys.authority.makeServerCertificate({

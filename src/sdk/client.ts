@@ -85,6 +85,11 @@ export function createClient(options: ClientOptions) {
         answer(api.GET("/v1/operations/{operation}", { ...call, params: { path: { operation } } })),
     },
     access: accessOf(api),
+    keys: keysOf(api),
+    tokens: tokensOf(api),
+    webSessions: webSessionsOf(api),
+    previews: previewsOf(api),
+    org: orgOf(api),
     system: {
       get: (call: CallOptions = {}) => answer(api.GET("/v1/system", { ...call })),
     },
@@ -272,6 +277,115 @@ function accessOf(api: Api) {
         api.POST("/v1/boxes/{box}/ssh-certificates", { ...call, body, params: { path: { box } } }),
       ),
     sshAuthority: (call: CallOptions = {}) => answer(api.GET("/v1/ssh/authority", { ...call })),
+  };
+}
+
+function keysOf(api: Api) {
+  return {
+    create: (body: Schemas["CreateSshKey"], call: MutationOptions = {}) =>
+      answer(
+        api.POST("/v1/ssh-keys", { body, signal: call.signal, params: { header: keyed(call) } }),
+      ),
+    list: (query: QueryOf<"keys.list"> = {}, call: CallOptions = {}) =>
+      answer(api.GET("/v1/ssh-keys", { ...call, params: { query } })),
+    delete: (key: string, call: MutationOptions = {}) =>
+      answer(
+        api.DELETE("/v1/ssh-keys/{key}", {
+          signal: call.signal,
+          params: { path: { key }, header: keyed(call) },
+        }),
+      ),
+  };
+}
+
+function tokensOf(api: Api) {
+  return {
+    /** Not safe to repeat: the token is in this answer and nowhere else. */
+    create: (body: Schemas["CreateToken"], call: CallOptions = {}) =>
+      answer(api.POST("/v1/tokens", { ...call, body })),
+    list: (query: QueryOf<"tokens.list"> = {}, call: CallOptions = {}) =>
+      answer(api.GET("/v1/tokens", { ...call, params: { query } })),
+    delete: (token: string, call: MutationOptions = {}) =>
+      answer(
+        api.DELETE("/v1/tokens/{token}", {
+          signal: call.signal,
+          params: { path: { token }, header: keyed(call) },
+        }),
+      ),
+  };
+}
+
+/** For browsers: a cookie that no script reads takes the token's place. */
+function webSessionsOf(api: Api) {
+  return {
+    create: (body: Schemas["CreateWebSession"], call: CallOptions = {}) =>
+      answer(api.POST("/v1/web-session", { ...call, body })),
+    delete: (call: CallOptions = {}) => answer(api.DELETE("/v1/web-session", { ...call })),
+  };
+}
+
+function previewsOf(api: Api) {
+  return {
+    open: (box: string, body: Schemas["OpenPreview"], call: MutationOptions = {}) =>
+      answer(
+        api.POST("/v1/boxes/{box}/previews", {
+          body,
+          signal: call.signal,
+          params: { path: { box }, header: keyed(call) },
+        }),
+      ),
+    list: (query: QueryOf<"previews.list"> = {}, call: CallOptions = {}) =>
+      answer(api.GET("/v1/previews", { ...call, params: { query } })),
+    update: (preview: string, body: Schemas["UpdatePreview"], call: MutationOptions = {}) =>
+      answer(
+        api.PATCH("/v1/previews/{preview}", {
+          body,
+          signal: call.signal,
+          params: { path: { preview }, header: keyed(call) },
+        }),
+      ),
+    close: (preview: string, call: MutationOptions = {}) =>
+      answer(
+        api.DELETE("/v1/previews/{preview}", {
+          signal: call.signal,
+          params: { path: { preview }, header: keyed(call) },
+        }),
+      ),
+    createLink: (
+      preview: string,
+      body: Schemas["CreatePreviewLink"] = {},
+      call: MutationOptions = {},
+    ) =>
+      answer(
+        api.POST("/v1/previews/{preview}/links", {
+          body,
+          signal: call.signal,
+          params: { path: { preview }, header: keyed(call) },
+        }),
+      ),
+    listLinks: (
+      preview: string,
+      query: QueryOf<"previews.listLinks"> = {},
+      call: CallOptions = {},
+    ) =>
+      answer(
+        api.GET("/v1/previews/{preview}/links", { ...call, params: { path: { preview }, query } }),
+      ),
+    deleteLink: (preview: string, link: string, call: MutationOptions = {}) =>
+      answer(
+        api.DELETE("/v1/previews/{preview}/links/{link}", {
+          signal: call.signal,
+          params: { path: { preview, link }, header: keyed(call) },
+        }),
+      ),
+  };
+}
+
+function orgOf(api: Api) {
+  return {
+    get: (call: CallOptions = {}) => answer(api.GET("/v1/org", { ...call })),
+    update: (body: Schemas["UpdateOrg"], call: MutationOptions = {}) =>
+      answer(api.PATCH("/v1/org", { body, signal: call.signal, params: { header: keyed(call) } })),
   };
 }
 

@@ -62,16 +62,6 @@ export async function addToken(
     .execute();
 }
 
-/** Whose token it is; null when it is unknown, expired or revoked. */
-export async function tokenSubject(db: Db, hash: string): Promise<Subject | null> {
-  const { rows } = await sql<Subject>`
-    select u.id as "userId", u.org_id as "orgId", u.is_admin as "isAdmin"
-    from tokens t join users u on u.id = t.user_id
-    where t.hash = ${hash} and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())
-  `.execute(db.query);
-  return rows[0] ?? null;
-}
-
 /** The material kept under a name; made by the first who asks. All who ask get the same. */
 export async function loadOrCreateAuthority(
   db: Db,

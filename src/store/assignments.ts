@@ -85,6 +85,7 @@ interface AssignmentRow {
   rest_id: string | null;
   rest_kind: SnapshotKind | null;
   rest_with_memory: boolean | null;
+  owner_keys: string[];
   wanted: { snapshotId: string; kind: SnapshotKind; withMemory: boolean }[];
 }
 
@@ -97,6 +98,8 @@ async function readBoxAssignments(
     select b.id, b.name, b.epoch, b.generation, b.desired, b.boot_serial, b.spec, b.image_digest,
       b.template_version_id, b.machine_id, b.env, b.kind, b.forked_from_id, b.source_snapshot_id,
       b.source_with_memory, b.started is not null as ran_here, v.env as version_env, v.hooks, v.build,
+      coalesce((select jsonb_agg(k.public_key order by k.id) from ssh_keys k
+        where k.user_id = b.owner_id and k.revoked_at is null), '[]') as owner_keys,
       r.id as rest_id, r.kind as rest_kind, r.with_memory as rest_with_memory,
       coalesce((select jsonb_agg(jsonb_build_object('snapshotId', w.id, 'kind', w.kind,
           'withMemory', w.with_memory) order by w.created_at, w.id)
@@ -154,6 +157,7 @@ function toAssignment(row: AssignmentRow, context: AssignmentContext): Assignmen
       onResume: row.hooks.onResume,
       onFork: row.forked_from_id === null ? null : row.hooks.onFork,
     },
+    sshAuthorizedKeys: row.owner_keys,
   };
 }
 

@@ -1,6 +1,7 @@
 // What a user wants of a box changes here: one transaction writes the intent, its event and its operation.
 // Nothing here touches a node; what is wanted reaches it as an assignment.
 
+import { sql } from "kysely";
 import type { OperationKind } from "#domain/operation.ts";
 import type { Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
@@ -10,6 +11,7 @@ import { type BoxRow, viewOf } from "./box-view.ts";
 import { type AcceptedBox, lockBoxRow } from "./boxes.ts";
 import { type Db, transact } from "./db.ts";
 import { getOperation, insertOperation } from "./operations.ts";
+import { closePreviews } from "./preview-changes.ts";
 import { finishDeletion } from "./settle.ts";
 import { requestSnapshot } from "./snapshot-requests.ts";
 import { TOPICS } from "./wake.ts";
@@ -47,6 +49,8 @@ export async function setDesired(
       await writeIntent(tx, row, intent, generation);
       if (intent === "delete" && !row.reserved) await finishDeletion(tx, row, told);
       told.topics.add(row.reserved ? TOPICS.settle : TOPICS.schedule);
+      if (intent === "delete")
+        told.events.push(...(await closePreviews(tx, sql`box_id = ${row.id}`, subject)));
       told.events.push({
         orgId: row.org_id,
         kind: `box.${intent}`,

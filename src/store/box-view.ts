@@ -2,7 +2,14 @@
 
 import { type RawBuilder, sql } from "kysely";
 import type { Assignment, BoxReport } from "#contract/node-protocol.ts";
-import type { BoxSpec, DesiredState, HostState, Notice, SnapshotKind } from "#domain/box.ts";
+import type {
+  BoxSpec,
+  DesiredState,
+  HostState,
+  ListeningPort,
+  Notice,
+  SnapshotKind,
+} from "#domain/box.ts";
 import type {
   BoxId,
   NodeId,
@@ -16,6 +23,11 @@ import { type BoxFacts, type PhaseView, phaseOf, type SnapshotState } from "#dom
 import type { PlacementExplanation } from "#domain/placement.ts";
 import type { Db } from "./db.ts";
 import type { Failure, NodeStatus } from "./schema.ts";
+
+export interface BoxPort extends ListeningPort {
+  /** Null: it is not previewed. */
+  readonly label: string | null;
+}
 
 export interface BoxView extends PhaseView {
   readonly id: BoxId;
@@ -59,6 +71,8 @@ export interface BoxView extends PhaseView {
   readonly renewal: BoxReport["renewal"];
   readonly started: BoxReport["started"];
   readonly build: BoxReport["build"];
+  /** What listens in it, and where that is previewed. */
+  readonly ports: readonly BoxPort[];
   readonly placement: PlacementExplanation | null;
   /** When its newest state was taken that survives the loss of the node. */
   readonly lastSafeAt: Date | null;
@@ -114,6 +128,8 @@ export interface BoxRow {
   renewal: BoxReport["renewal"];
   started: BoxReport["started"];
   build: BoxReport["build"];
+  observed_ports: readonly ListeningPort[] | null;
+  previews: readonly { readonly port: number; readonly label: string }[];
   failure: Failure | null;
   placement: PlacementExplanation | null;
   phase: PhaseView["phase"];
@@ -134,7 +150,10 @@ const BOX_COLUMNS = sql`
   r.with_memory as rest_with_memory, r.progress as rest_progress, r.error as rest_error,
   b.forked_from_id, p.name as forked_from_name,
   b.observed_state, b.observed_generation, b.observed_boot_serial, b.observed_up, b.activity, b.fault,
-  b.node_notices, b.notices, b.renewal, b.started, b.build, b.failure, b.placement,
+  b.node_notices, b.notices, b.renewal, b.started, b.build, b.observed_ports,
+  coalesce((select jsonb_agg(jsonb_build_object('port', w.port, 'label', w.label)) from previews w
+    where w.box_id = b.id and w.closed_at is null), '[]') as previews,
+  b.failure, b.placement,
   b.phase, b.phase_reason, b.phase_since, b.created_at, b.deleted_at,
   (select max(d.taken_at) from snapshots d where d.box_id = b.id and d.state = 'durable') as last_safe_at`;
 
@@ -192,6 +211,13 @@ function factsOf(row: BoxRow): BoxFacts {
   };
 }
 
+function portsOf({ observed_ports, previews, reserved }: BoxRow): BoxPort[] {
+  return (reserved ? (observed_ports ?? []) : []).map((one) => ({
+    ...one,
+    label: previews.find(({ port }) => port === one.port)?.label ?? null,
+  }));
+}
+
 export function viewOf(row: BoxRow): BoxView {
   return {
     ...phaseOf(factsOf(row)),
@@ -242,6 +268,7 @@ export function viewOf(row: BoxRow): BoxView {
     renewal: row.renewal,
     started: row.started,
     build: row.build,
+    ports: portsOf(row),
     placement: row.placement,
     lastSafeAt: row.last_safe_at,
     createdAt: row.created_at,

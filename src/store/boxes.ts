@@ -188,6 +188,7 @@ function draftBox(subject: Subject, wanted: NewBox): DraftedBox {
     ...{ forked_from_id: forkedFrom?.id ?? null, forked_from_name: forkedFrom?.name ?? null },
     ...{ observed_state: null, observed_generation: -1, observed_boot_serial: null },
     ...{ observed_up: false, activity: null, fault: null, node_notices: [], notices: [] },
+    ...{ observed_ports: null, previews: [] },
     ...{ renewal: null, started: null, build: null, failure: null, placement: null },
     ...{ phase: "creating", phase_reason: null, phase_since: at, last_safe_at: null },
     ...{ created_at: at, deleted_at: null },

@@ -11,7 +11,18 @@ export interface NewEvent {
   /** Null: of the installation, shown to administrators. */
   readonly orgId: OrgId | null;
   readonly kind: string;
-  readonly subjectKind: "box" | "snapshot" | "template" | "template_version" | "node";
+  readonly subjectKind:
+    | "box"
+    | "snapshot"
+    | "template"
+    | "template_version"
+    | "node"
+    | "ssh_key"
+    | "token"
+    | "web_session"
+    | "preview"
+    | "preview_link"
+    | "org";
   readonly subjectId: string;
   readonly boxId?: BoxId | null;
   /** Who caused it; null for Berth itself. */

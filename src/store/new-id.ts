@@ -11,3 +11,8 @@ export function newId<T extends string>(kind: keyof typeof ID_PREFIX): T {
 export function newMachineId(): string {
   return randomBytes(16).toString("hex");
 }
+
+/** First part of a preview's host name: 100 random bits in base 32. */
+export function newLabel(): string {
+  return newId("preview").slice(ID_PREFIX.preview.length + 1);
+}

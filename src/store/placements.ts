@@ -163,7 +163,7 @@ export async function writePlacements(
   const placed = await sql<{ id: BoxId }>`
     update boxes b set node_id = c.node_id, epoch = b.epoch + 1, reserved = true,
       rest_snapshot_id = null, placement = c.placement, place_tried_at = null,
-      observed_state = null, observed_generation = -1, observed_boot_serial = null, observed_up = false,
+      observed_state = null, observed_ports = null, observed_generation = -1, observed_boot_serial = null, observed_up = false,
       observed_at = null, activity = null, fault = null, node_notices = '[]', renewal = null,
       started = null, build = null
     from ${chosen} where b.id = c.id and b.generation = c.generation and c.node_id is not null

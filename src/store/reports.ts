@@ -40,7 +40,7 @@ export async function recordReport(
     const changed = new Set<BoxId>();
     for (const row of rows) {
       const heard = report.boxes.find((b) => b.boxId === row.id && b.epoch === row.epoch);
-      if (heard ? await observe(tx, row, heard) : await observeGone(tx, row, report))
+      if (heard ? await observe(tx, row, heard, told) : await observeGone(tx, row, report))
         changed.add(row.id);
     }
     // A rest snapshot may have been completed although its box reports nothing new.
@@ -115,7 +115,7 @@ async function lockReportedBoxes(tx: Db, node: LockedNode, report: Report): Prom
   return selectBoxRows(tx, sql`b.id = any(${ids}::text[]) order by b.id`);
 }
 
-async function observe(tx: Db, row: BoxRow, heard: BoxReport): Promise<boolean> {
+async function observe(tx: Db, row: BoxRow, heard: BoxReport, told: Told): Promise<boolean> {
   const next = {
     observed_state: heard.state,
     observed_generation: Math.max(row.observed_generation, heard.observedGeneration),
@@ -128,6 +128,8 @@ async function observe(tx: Db, row: BoxRow, heard: BoxReport): Promise<boolean> 
     renewal: heard.renewal ?? row.renewal,
     started: heard.started ?? row.started,
     build: heard.build ?? row.build,
+    // Null while it was not asked: what was known holds until then.
+    observed_ports: heard.state === "ready" ? (heard.ports ?? row.observed_ports) : null,
   };
   const before = JSON.stringify(comparable(row));
   if (before === JSON.stringify(comparable(next))) return false;
@@ -137,10 +139,30 @@ async function observe(tx: Db, row: BoxRow, heard: BoxReport): Promise<boolean> 
       observed_up = ${next.observed_up}, activity = ${next.activity},
       fault = ${jsonOrNull(next.fault)}::jsonb, node_notices = ${JSON.stringify(next.node_notices)}::jsonb,
       renewal = ${jsonOrNull(next.renewal)}::jsonb, started = ${jsonOrNull(next.started)}::jsonb,
-      build = ${jsonOrNull(next.build)}::jsonb
+      build = ${jsonOrNull(next.build)}::jsonb, observed_ports = ${jsonOrNull(next.observed_ports)}::jsonb
     where id = ${row.id} and epoch = ${row.epoch}`.execute(tx.query);
+  tellPorts(row, next.observed_ports, told);
   if (heard.build && row.kind === "builder") await recordBuild(tx, row, heard.build);
   return true;
+}
+
+/** For whoever shows them live. At rest nothing listens, and the phase tells that. */
+function tellPorts(row: BoxRow, ports: BoxRow["observed_ports"], told: Told): void {
+  if (!ports || JSON.stringify(sorted(ports)) === JSON.stringify(sorted(row.observed_ports)))
+    return;
+  const listed = ports.map(({ port }) => port);
+  told.events.push({
+    orgId: row.org_id,
+    kind: "box.ports",
+    subjectKind: "box",
+    subjectId: row.id,
+    boxId: row.id,
+    message:
+      listed.length > 0
+        ? `${row.name} listens on ${listed.join(", ")}`
+        : `nothing listens in ${row.name}`,
+    data: { ports: listed },
+  });
 }
 
 /** The same fields in the same order, from a row or from a report; jsonb does not keep the order of keys. */
@@ -155,6 +177,7 @@ function comparable(facts: {
   renewal: unknown;
   started: unknown;
   build: unknown;
+  observed_ports: unknown;
 }): unknown {
   return [
     facts.observed_state,
@@ -163,6 +186,7 @@ function comparable(facts: {
     facts.observed_up,
     facts.activity,
     ...[facts.fault, facts.node_notices, facts.renewal, facts.started, facts.build].map(sorted),
+    sorted(facts.observed_ports),
   ];
 }
 

@@ -3,13 +3,25 @@
 
 import type { ColumnType, Generated } from "kysely";
 import type { Assignment, BoxReport, Report } from "#contract/node-protocol.ts";
-import type { BoxSpec, DesiredState, HostState, Notice, Phase, SnapshotKind } from "#domain/box.ts";
+import type {
+  BoxSpec,
+  DesiredState,
+  HostState,
+  ListeningPort,
+  Notice,
+  Phase,
+  SnapshotKind,
+  Visibility,
+} from "#domain/box.ts";
 import type {
   BoxId,
   NodeId,
   OperationId,
   OrgId,
+  PreviewId,
+  PreviewLinkId,
   SnapshotId,
+  SshKeyId,
   TemplateId,
   TemplateVersionId,
   UserId,
@@ -37,6 +49,7 @@ interface Org {
   id: OrgId;
   name: string;
   created_at: Time;
+  max_visibility: Generated<Visibility>;
 }
 
 interface User {
@@ -56,6 +69,74 @@ interface Token {
   created_at: Time;
   expires_at: TimeOrNull;
   revoked_at: TimeOrNull;
+  last_used_at: TimeOrNull;
+}
+
+interface WebSession {
+  id: string;
+  hash: string;
+  org_id: OrgId;
+  user_id: UserId;
+  token_id: string;
+  created_at: Time;
+  expires_at: Date;
+  revoked_at: TimeOrNull;
+}
+
+interface SshKey {
+  id: SshKeyId;
+  org_id: OrgId;
+  user_id: UserId;
+  name: string;
+  public_key: string;
+  fingerprint: string;
+  created_at: Time;
+  revoked_at: TimeOrNull;
+}
+
+interface Preview {
+  id: PreviewId;
+  org_id: OrgId;
+  owner_id: UserId;
+  box_id: BoxId;
+  port: number;
+  label: string;
+  visibility: Visibility;
+  serial: Generated<number>;
+  created_at: Time;
+  closed_at: TimeOrNull;
+}
+
+interface PreviewLabel {
+  label: string;
+  preview_id: PreviewId;
+  ended_at: TimeOrNull;
+}
+
+interface PreviewLink {
+  id: PreviewLinkId;
+  org_id: OrgId;
+  owner_id: UserId;
+  preview_id: PreviewId;
+  serial: number;
+  created_at: Time;
+  expires_at: Date;
+  revoked_at: TimeOrNull;
+}
+
+interface Revocation {
+  credential_id: string;
+  until: Date;
+  created_at: Time;
+}
+
+interface Gateway {
+  name: string;
+  client_url: string;
+  node_url: string;
+  ssh_address: OrNull<string>;
+  feed: OrNull<string>;
+  seen_at: Time;
 }
 
 interface Authority {
@@ -214,6 +295,7 @@ interface Box {
   renewal: JsonOrNull<NonNullable<BoxReport["renewal"]>>;
   started: JsonOrNull<NonNullable<BoxReport["started"]>>;
   build: JsonOrNull<NonNullable<BoxReport["build"]>>;
+  observed_ports: JsonOrNull<ListeningPort[]>;
   notices: JsonDefault<Notice[]>;
   failure: JsonOrNull<Failure>;
   phase: Phase;
@@ -277,6 +359,13 @@ export interface Tables {
   orgs: Org;
   users: User;
   tokens: Token;
+  web_sessions: WebSession;
+  ssh_keys: SshKey;
+  previews: Preview;
+  preview_labels: PreviewLabel;
+  preview_links: PreviewLink;
+  revocations: Revocation;
+  gateways: Gateway;
   authorities: Authority;
   leases: Lease;
   nodes: NodeRow;

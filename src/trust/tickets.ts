@@ -57,12 +57,17 @@ export function ticketPublicKey(privateKeyPem: string): string {
 export type TicketSigner = (
   ticket: Omit<Ticket, "ticketId">,
   nowMs: number,
+  /** Default: TICKET_LIFETIME_MS. */
+  lifetimeMs?: number,
 ) => Promise<{ ticket: string; expiresAtMs: number }>;
 
 /** Loads the private key once; the result mints tickets. */
-export function ticketSigner(privateKeyPem: string, lifetimeMs = TICKET_LIFETIME_MS): TicketSigner {
+export function ticketSigner(
+  privateKeyPem: string,
+  defaultLifetimeMs = TICKET_LIFETIME_MS,
+): TicketSigner {
   const sign = claimsSigner(privateKeyPem, AUDIENCE);
-  return async (ticket, nowMs) => {
+  return async (ticket, nowMs, lifetimeMs = defaultLifetimeMs) => {
     const { userId, orgId, boxId, epoch, ports, kinds, session, credentialId, origin } = ticket;
     const { text, expiresAtMs } = await sign(
       {

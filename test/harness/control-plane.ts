@@ -10,6 +10,7 @@ import { Metrics } from "#lib/metrics.ts";
 import { createClient } from "#sdk/client.ts";
 import { addToken, createUser, ensureAdmin } from "#store/access.ts";
 import { Wakes } from "#store/listen.ts";
+import { previewSigner } from "#trust/preview-tokens.ts";
 import { loadSshAuthority, makeSshAuthorityKey } from "#trust/ssh-certificates.ts";
 import { makeTicketKey, ticketSigner } from "#trust/tickets.ts";
 import { hashToken, makeToken } from "#trust/token-hash.ts";
@@ -45,10 +46,19 @@ export interface ControlPlane extends TestDatabase {
 }
 
 const DAY_MS = 86_400_000;
+/** Where browsers would reach this API. */
+export const DASHBOARD = "https://berth.test";
+const PREVIEWS = "https://*.preview.test";
 
 export async function controlPlane(
   scope: Parameters<typeof testDatabase>[0],
-  options: { readonly log?: Log; readonly clock?: Clock; readonly heartbeatMs?: number } = {},
+  options: {
+    readonly log?: Log;
+    readonly clock?: Clock;
+    readonly heartbeatMs?: number;
+    /** Null: reduced mode. */
+    readonly previewOrigin?: string | null;
+  } = {},
 ): Promise<ControlPlane> {
   // Hooks run in the order of their registration: what uses the database is closed before it.
   let close = async () => {};
@@ -85,7 +95,10 @@ export async function controlPlane(
       metrics: replicaMetrics,
       version: "test",
       signTicket: ticketSigner(ticketKey.privateKeyPem),
+      signPreview: previewSigner(ticketKey.privateKeyPem),
       gatewayUrl: "http://127.0.0.1:7302",
+      dashboardOrigin: DASHBOARD,
+      previewOrigin: "previewOrigin" in options ? (options.previewOrigin ?? null) : PREVIEWS,
       resolveBase: async (base) => (base === "debian-12" ? `sha256:${"a".repeat(64)}` : null),
       heartbeatMs: options.heartbeatMs,
     });

@@ -8,15 +8,30 @@ import type { Subject } from "#domain/permission.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { Metrics } from "#lib/metrics.ts";
+import type { Identified } from "#store/tokens.ts";
 
 export const ADMIN: Subject = {
   userId: "usr_admin" as UserId,
   orgId: "org_one" as OrgId,
   isAdmin: true,
 };
+export const ADMIN_TOKEN: Identified = {
+  subject: ADMIN,
+  credentialId: "tok_admin",
+  tokenId: "tok_admin",
+};
 export const MEMBER: Subject = { ...ADMIN, userId: "usr_member" as UserId, isAdmin: false };
 
-/** Token `admin` is an administrator's, `member` a member's. */
+const TOKENS: Record<string, Identified> = {
+  admin: ADMIN_TOKEN,
+  member: { subject: MEMBER, credentialId: "tok_member", tokenId: "tok_member" },
+};
+const SESSIONS: Record<string, Identified> = {
+  "admin-session": { ...ADMIN_TOKEN, credentialId: "web_admin" },
+};
+export const DASHBOARD = "https://berth.test";
+
+/** The cookie `__Host-berth=admin-session` is a web session of the administrator. Token `admin` is an administrator's, `member` a member's. */
 export async function frontDoor(
   handlers: Partial<Record<keyof Handlers, (call: never) => unknown>>,
   options: Partial<AppOptions> = {},
@@ -29,7 +44,9 @@ export async function frontDoor(
       ...Object.fromEntries(ROUTES.map((route) => [route.name, unexpected])),
       ...handlers,
     } as unknown as Handlers,
-    authenticate: async (token) => ({ admin: ADMIN, member: MEMBER })[token] ?? null,
+    authenticate: async ({ kind, secret }) =>
+      (kind === "token" ? TOKENS[secret] : SESSIONS[secret]) ?? null,
+    dashboardOrigin: DASHBOARD,
     isUnavailable: (error) => (error as { code?: string }).code === "ECONNREFUSED",
     ready: async () => {},
     clock: systemClock,

@@ -27,11 +27,14 @@ test("every operation names a permission, and every permission guards an operati
   for (const permission of PERMISSIONS) assert.ok(used.has(permission), `${permission} is unused`);
 });
 
-test("only an administrator may manage nodes", () => {
+test("only an administrator may manage nodes and the organization", () => {
   const subject = { userId: "usr_a", orgId: "org_a" } as unknown as Parameters<typeof can>[0];
   for (const permission of PERMISSIONS) {
     assert.equal(can({ ...subject, isAdmin: true }, permission), true);
-    assert.equal(can({ ...subject, isAdmin: false }, permission), permission !== "node.manage");
+    assert.equal(
+      can({ ...subject, isAdmin: false }, permission),
+      !permission.match(/^(node|org)\.manage$/),
+    );
   }
 });
 

@@ -1,0 +1,40 @@
+// API tokens: what programs and the CLI show to be let in. Only a hash of one is kept.
+
+import { z } from "zod";
+import { idSchema, line, pageOf, pageQuery, refSchema, timeSchema } from "./fields.ts";
+
+const MINUTE_MS = 60_000;
+const MAX_LIFETIME_MS = 3660 * 24 * 60 * MINUTE_MS;
+
+export const tokenSchema = z
+  .object({
+    id: idSchema("tok"),
+    name: z.string(),
+    createdAt: timeSchema,
+    expiresAt: timeSchema.nullable().describe("Null: never."),
+    lastUsedAt: timeSchema.nullable().describe("To the minute; null: not yet."),
+    isCurrent: z.boolean().describe("This request came with it, or with a session got by it."),
+  })
+  .meta({ id: "Token" });
+export type Token = z.infer<typeof tokenSchema>;
+
+export const createdTokenSchema = tokenSchema
+  .extend({ token: z.string().describe("The token itself. Shown only here.") })
+  .meta({ id: "CreatedToken" });
+
+export const tokenPage = pageOf(tokenSchema, "TokenPage");
+export const tokenQuery = z.strictObject(pageQuery);
+export const tokenParams = z.strictObject({ token: refSchema("token") });
+
+export const createTokenSchema = z
+  .strictObject({
+    name: line(80).min(1).describe("What it is for; shown in lists."),
+    expiresInMs: z
+      .number()
+      .int()
+      .min(MINUTE_MS)
+      .max(MAX_LIFETIME_MS)
+      .optional()
+      .describe("Without it the token lasts until it is deleted."),
+  })
+  .meta({ id: "CreateToken" });

@@ -1,0 +1,190 @@
+// API tokens and web sessions: found by their hashes, which never leave this room. Ending a token ends the web sessions
+// that were got by it.
+
+import { sql } from "kysely";
+import type { OrgId } from "#domain/ids.ts";
+import type { Subject } from "#domain/permission.ts";
+import { StoreRefusal } from "#domain/refusal.ts";
+import { type Db, transact } from "./db.ts";
+import { insertEvents, type NewEvent } from "./events.ts";
+import { newId } from "./new-id.ts";
+import { revoke } from "./revocations.ts";
+
+/** Who a credential stands for, and which one it is. */
+export interface Identified {
+  readonly subject: Subject;
+  readonly credentialId: string;
+  /** The token that a web session was got by; a token's own id. */
+  readonly tokenId: string;
+}
+
+interface IdentityRow extends Subject {
+  readonly id: string;
+  readonly tokenId: string;
+}
+
+function identified(row: IdentityRow | undefined): Identified | null {
+  if (!row) return null;
+  const { id, tokenId, userId, orgId, isAdmin } = row;
+  return { subject: { userId, orgId, isAdmin }, credentialId: id, tokenId };
+}
+
+/** Null when it is unknown, expired or revoked. Notes that it was used, to the minute. */
+export async function identifyToken(db: Db, hash: string): Promise<Identified | null> {
+  const { rows } = await sql<IdentityRow & { isStale: boolean }>`
+    select t.id, t.id as "tokenId", u.id as "userId", u.org_id as "orgId", u.is_admin as "isAdmin",
+      coalesce(t.last_used_at < now() - interval '1 minute', true) as "isStale"
+    from tokens t join users u on u.id = t.user_id
+    where t.hash = ${hash} and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())
+  `.execute(db.query);
+  if (rows[0]?.isStale)
+    await sql`update tokens set last_used_at = now() where id = ${rows[0].id}
+      and (last_used_at is null or last_used_at < now() - interval '1 minute')`.execute(db.query);
+  return identified(rows[0]);
+}
+
+/** Null when it is unknown, over or ended. */
+export async function identifySession(db: Db, hash: string): Promise<Identified | null> {
+  const { rows } = await sql<IdentityRow>`
+    select s.id, s.token_id as "tokenId", u.id as "userId", u.org_id as "orgId", u.is_admin as "isAdmin"
+    from web_sessions s join users u on u.id = s.user_id
+    where s.hash = ${hash} and s.revoked_at is null and s.expires_at > now()`.execute(db.query);
+  return identified(rows[0]);
+}
+
+export interface TokenView {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly expiresAt: Date | null;
+  readonly lastUsedAt: Date | null;
+}
+
+const COLUMNS = sql`id, name, created_at as "createdAt", expires_at as "expiresAt",
+  last_used_at as "lastUsedAt"`;
+
+export async function createToken(
+  db: Db,
+  subject: Subject,
+  token: { readonly hash: string; readonly name: string; readonly expiresInMs: number | null },
+): Promise<TokenView> {
+  return transact(db, "store.token.create", async (tx) => {
+    const { rows } = await sql<TokenView>`
+      insert into tokens (id, hash, org_id, user_id, name, expires_at)
+      values (${newId("token")}, ${token.hash}, ${subject.orgId}, ${subject.userId}, ${token.name},
+        now() + ${token.expiresInMs}::bigint * interval '1 millisecond')
+      returning ${COLUMNS}`.execute(tx.query);
+    const made = rows[0] as TokenView;
+    const message = `token ${made.name} was made`;
+    await insertEvents(tx, [credentialEvent(subject, "token", made.id, "created", message)]);
+    return made;
+  });
+}
+
+/** Of the subject itself; not those that are over. */
+export async function listTokens(
+  db: Db,
+  subject: Subject,
+  page: { readonly after: string | null; readonly limit: number },
+): Promise<TokenView[]> {
+  const { rows } = await sql<TokenView>`
+    select ${COLUMNS} from tokens where user_id = ${subject.userId} and revoked_at is null
+      and (expires_at is null or expires_at > now())
+      and id > ${page.after ?? ""} order by id limit ${page.limit}`.execute(db.query);
+  return rows;
+}
+
+export async function deleteToken(db: Db, subject: Subject, id: string): Promise<TokenView> {
+  return transact(db, "store.token.delete", async (tx) => {
+    const { rows } = await sql<TokenView>`
+      update tokens set revoked_at = now()
+      where id = ${id} and user_id = ${subject.userId} and revoked_at is null
+      returning ${COLUMNS}`.execute(tx.query);
+    const token = rows[0];
+    if (!token) throw new StoreRefusal("not_found", `There is no token '${id}'.`);
+    const { rows: sessions } = await sql<{ id: string }>`
+      update web_sessions set revoked_at = now() where token_id = ${id} and revoked_at is null
+      returning id`.execute(tx.query);
+    await revoke(tx, [id, ...sessions.map((session) => session.id)]);
+    const ended = `a web session ended with token ${token.name}`;
+    await insertEvents(tx, [
+      credentialEvent(subject, "token", id, "deleted", `token ${token.name} was revoked`),
+      ...sessions.map((session) =>
+        credentialEvent(subject, "web_session", session.id, "deleted", ended),
+      ),
+    ]);
+    return token;
+  });
+}
+
+export interface WebSessionView {
+  readonly id: string;
+  readonly userName: string;
+  readonly expiresAt: Date;
+}
+
+/** Ends at the latest with its token. */
+export async function createWebSession(
+  db: Db,
+  { subject, tokenId }: Identified,
+  session: { readonly hash: string; readonly lifetimeMs: number },
+): Promise<WebSessionView> {
+  return transact(db, "store.web_session.create", async (tx) => {
+    // Locked: a token that is being revoked takes its sessions with it, and this one must be among them.
+    const { rows } = await sql<WebSessionView>`
+      with token as (
+        select id, expires_at from tokens where id = ${tokenId} and revoked_at is null for share)
+      insert into web_sessions (id, hash, org_id, user_id, token_id, expires_at)
+      select ${newId("webSession")}, ${session.hash}, ${subject.orgId}, ${subject.userId}, id,
+        least(expires_at, now() + ${session.lifetimeMs}::bigint * interval '1 millisecond') from token
+      returning id, expires_at as "expiresAt",
+        (select name from users where id = ${subject.userId}) as "userName"`.execute(tx.query);
+    if (!rows[0]) throw new StoreRefusal("revoked", "The token was revoked.");
+    const message = `${rows[0].userName} logged in with a browser`;
+    await insertEvents(tx, [
+      credentialEvent(subject, "web_session", rows[0].id, "created", message),
+    ]);
+    return rows[0];
+  });
+}
+
+/** False when it is over already, or no web session. */
+export async function endWebSession(db: Db, subject: Subject, id: string): Promise<boolean> {
+  return transact(db, "store.web_session.end", async (tx) => {
+    const { rows } = await sql`
+      update web_sessions set revoked_at = now()
+      where id = ${id} and user_id = ${subject.userId} and revoked_at is null
+      returning id`.execute(tx.query);
+    if (!rows[0]) return false;
+    await revoke(tx, [id]);
+    const message = "a browser logged out";
+    await insertEvents(tx, [credentialEvent(subject, "web_session", id, "deleted", message)]);
+    return true;
+  });
+}
+
+/** Forgets web sessions some time after their end. */
+export async function trimWebSessions(db: Db, maxAgeMs: number, limit: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from web_sessions where id in (
+      select id from web_sessions where expires_at < now() - ${maxAgeMs} * interval '1 millisecond'
+      limit ${limit})`.execute(db.query);
+  return Number(numAffectedRows ?? 0);
+}
+
+function credentialEvent(
+  subject: { readonly orgId: OrgId; readonly userId: string },
+  subjectKind: "token" | "web_session",
+  id: string,
+  what: "created" | "deleted",
+  message: string,
+): NewEvent {
+  return {
+    orgId: subject.orgId,
+    kind: `${subjectKind}.${what}`,
+    subjectKind,
+    subjectId: id,
+    actor: subject.userId,
+    message,
+  };
+}
