@@ -1,6 +1,7 @@
 // The node API over real mTLS: who may join, who may speak, and for whom.
 
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { request } from "node:https";
 import { test } from "node:test";
 import type { Report } from "#contract/node-protocol.ts";
@@ -10,7 +11,13 @@ import { insertEvents } from "#store/events.ts";
 import { writePlacements } from "#store/placements.ts";
 import { TOPICS } from "#store/wake.ts";
 import { type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
-import { loadCertificateAuthority, makeCertificateAuthority, makeKeyAndCsr } from "#trust/x509.ts";
+import {
+  hostsOf,
+  identityOf,
+  loadCertificateAuthority,
+  makeCertificateAuthority,
+  makeKeyAndCsr,
+} from "#trust/x509.ts";
 
 interface Identity {
   readonly key: string;
@@ -307,6 +314,50 @@ test("numbers out of their range are refused by name, and nothing of such a repo
   assert.equal((await plane.admin.client.nodes.get("one")).capacity?.cpus, 8);
   const allowed = { boxes: [boxReport("box_1")], snapshots: [snapshotReport({ progress: 1 })] };
   assert.equal((await send({ revision, ...allowed })).status, 200);
+});
+
+test("a good certificate gets the next one, of the same role, name and hosts, and no other", async (t) => {
+  const plane = await controlPlane(t);
+  const { nodeId, identity } = await join(plane, "one");
+  const { token } = await plane.admin.client.nodes.createJoinToken();
+  const first = await makeKeyAndCsr();
+  const hosts = ["gw.example.com", "127.0.0.1"];
+  const body = { token, name: "gw1", csrPem: first.csrPem, hosts };
+  const joined = await speak(plane, "POST", "/node/v1/join-gateway", { body });
+  const gateway = { key: first.privateKeyPem, cert: joined.body.certificatePem };
+  const { privateKeyPem, csrPem } = await makeKeyAndCsr();
+  const renew = (path: string, by: Identity | undefined, change: object = {}) =>
+    speak(plane, "POST", `/node/v1/${path}`, { body: { csrPem, ...change }, identity: by });
+  const seen = async (path: string, by: Identity, change: object = {}) => {
+    const { status, body: answer } = await renew(path, by, change);
+    assert.equal(status, 200, JSON.stringify(answer));
+    assert.equal(answer.caPem, plane.authority.certificatePem);
+    const { subject, subjectaltname, valid_from, valid_to } = new X509Certificate(
+      answer.certificatePem,
+    ).toLegacyObject();
+    const days = (Date.parse(valid_to) - Date.parse(valid_from)) / 86_400_000;
+    assert.equal(Math.round(days), 30);
+    return { cert: answer.certificatePem, identity: identityOf({ subject }), subjectaltname };
+  };
+  const node = await seen("renew", identity, { nodeId: "node_other" });
+  assert.deepEqual(node.identity, { role: "node", name: nodeId });
+  const next = { key: privateKeyPem, cert: node.cert };
+  const report = { body: reportOf(), identity: next };
+  assert.equal((await speak(plane, "POST", "/node/v1/report", report)).status, 200);
+  const door = await seen("renew-gateway", gateway, { hosts: ["evil.example.com"] });
+  assert.deepEqual(door.identity, { role: "gateway", name: "gw1" });
+  assert.deepEqual(hostsOf(door), hosts);
+  for (const [path, by] of [
+    ["renew", gateway],
+    ["renew", undefined],
+    ["renew-gateway", identity],
+    ["renew-gateway", undefined],
+  ] as const)
+    assert.equal((await renew(path, by)).body.code, "node_unknown");
+  const bad = await renew("renew", identity, { csrPem: "nonsense" });
+  assert.equal(bad.body.errors[0].path, "body.csrPem");
+  await plane.admin.client.nodes.delete("one");
+  assert.equal((await renew("renew", next)).body.code, "node_unknown", "it was removed");
 });
 
 test("a removed node is heard no more, and an operator can keep boxes away from one", async (t) => {

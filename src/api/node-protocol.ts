@@ -10,6 +10,7 @@ import {
   type Joined,
   joinSchema,
   type Report,
+  renewSchema,
   reportSchema,
 } from "#contract/node-protocol.ts";
 import type { NodeId } from "#domain/ids.ts";
@@ -21,13 +22,13 @@ import { readAssignments, waitRevision } from "#store/assignments.ts";
 import { type Database, transact } from "#store/db.ts";
 import { joinGateway } from "#store/gateways.ts";
 import type { Wakes } from "#store/listen.ts";
-import { joinNode } from "#store/nodes.ts";
+import { joinNode, refuseRemovedNode } from "#store/nodes.ts";
 import { recordReport } from "#store/reports.ts";
 import { TOPICS } from "#store/wake.ts";
 import { type SshAuthority, SshKeyError, signHostCertificate } from "#trust/ssh-certificates.ts";
 import { hashToken } from "#trust/token-hash.ts";
-import { type CertificateAuthority, CsrError } from "#trust/x509.ts";
-import { peerOf } from "./node-server.ts";
+import { type CertificateAuthority, CsrError, hostsOf } from "#trust/x509.ts";
+import { certificateOf, peerOf } from "./node-server.ts";
 import { storable } from "./storable.ts";
 
 export interface NodeApiContext {
@@ -50,8 +51,8 @@ export interface NodeApiContext {
 }
 
 const DAY_MS = 86_400_000;
-/** There is no renewal yet, so certificates of nodes and gateways must outlive them. */
-const CERTIFICATE_MS = 3650 * DAY_MS;
+/** Nodes and gateways renew theirs when two thirds are over. One that was away for longer joins again. */
+const CERTIFICATE_MS = 30 * DAY_MS;
 /** Host certificates are made anew at each start; a box may run for long. */
 const HOST_CERTIFICATE_MS = 3650 * DAY_MS;
 const BACKDATE_MS = 5 * 60_000;
@@ -64,6 +65,7 @@ const assignmentsQuery = z.object({
 
 export function registerNodeRoutes(app: FastifyInstance, context: NodeApiContext): void {
   registerJoins(app, context);
+  registerRenewals(app, context);
   const { db, wakes, clock } = context;
   const starts = countStarts(context.metrics);
 
@@ -169,6 +171,33 @@ function registerJoins(app: FastifyInstance, context: NodeApiContext): void {
         caPem: authority.certificatePem,
       };
     });
+  });
+}
+
+/** A certificate that is still good gets the next one: of the same role, name and hosts, and for a new key. */
+function registerRenewals(app: FastifyInstance, context: NodeApiContext): void {
+  const { db, clock, authority } = context;
+  const validity = () => ({ nowMs: clock.nowMs(), lifetimeMs: CERTIFICATE_MS });
+  const caPem = authority.certificatePem;
+
+  app.post("/node/v1/renew", { schema: { body: renewSchema } }, async (request) => {
+    const nodeId = peerOf(request, "node") as NodeId;
+    const { csrPem } = request.body as z.output<typeof renewSchema>;
+    await refuseRemovedNode(db, nodeId);
+    const certificatePem = await refuseBadKey("csrPem", () =>
+      authority.signNodeCsr(csrPem, { nodeId, ...validity() }),
+    );
+    return { certificatePem, caPem };
+  });
+
+  app.post("/node/v1/renew-gateway", { schema: { body: renewSchema } }, async (request) => {
+    const name = peerOf(request, "gateway");
+    const { csrPem } = request.body as z.output<typeof renewSchema>;
+    const hosts = hostsOf(certificateOf(request) ?? {});
+    const certificatePem = await refuseBadKey("csrPem", () =>
+      authority.signGatewayCsr(csrPem, { name, hosts, ...validity() }),
+    );
+    return { certificatePem, caPem };
   });
 }
 

@@ -1,7 +1,7 @@
 // The node API's listener: HTTPS with a client certificate of our own authority for everything but joining.
 // Who speaks is read from the certificate and from nothing else, so a node can only speak for itself.
 
-import type { TLSSocket } from "node:tls";
+import type { PeerCertificate, TLSSocket } from "node:tls";
 import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { ERRORS, Problem } from "#contract/errors.ts";
@@ -63,9 +63,15 @@ export function buildNodeServer(tls: ServerTls, log: Log): FastifyInstance {
 
 /** The name in the peer's certificate, when the authority vouches for it and for its role. */
 export function peerOf(request: FastifyRequest, role: TlsRole): string {
-  const socket = request.raw.socket as TLSSocket;
-  const identity = socket.authorized ? identityOf(socket.getPeerCertificate()) : null;
+  const certificate = certificateOf(request);
+  const identity = certificate && identityOf(certificate);
   if (identity?.role !== role)
     throw new Problem("node_unknown", `This needs the certificate of a ${role} of this authority.`);
   return identity.name;
+}
+
+/** The peer's certificate, when the authority vouches for it. */
+export function certificateOf(request: FastifyRequest): PeerCertificate | null {
+  const socket = request.raw.socket as TLSSocket;
+  return socket.authorized ? socket.getPeerCertificate() : null;
 }

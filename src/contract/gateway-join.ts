@@ -1,6 +1,7 @@
 // How a gateway gets its certificate and the keys that tickets are signed with, on the node API's listener.
 //
 //   POST /node/v1/join-gateway   one-time join token + CSR -> gateway certificate
+//   POST /node/v1/renew-gateway  CSR of a new key -> the same certificate anew (mTLS, role gateway)
 //   GET  /node/v1/ticket-keys    -> public keys (mTLS, role gateway)
 
 import { z } from "zod";

@@ -3,6 +3,7 @@
 //   POST /node/v1/join           one-time join token + CSR -> node certificate (TLS without client certificate)
 //   POST /node/v1/report         what is on the host        -> { ackRevision }  or 409 resync_needed
 //   GET  /node/v1/assignments    ?since=REV&waitMs=N        -> full set when newer than REV, else 204
+//   POST /node/v1/renew          CSR of a new key           -> node certificate, by the one that is still good
 //   POST /node/v1/host-certificate  an SSH host key         -> its certificate
 //
 // Both directions carry full state under a revision; a lost message costs time, never truth. A
@@ -231,6 +232,9 @@ export const joinedSchema = z.object({
   objectStore: z.object({ kind: z.literal("directory"), path: z.string() }),
 });
 export type Joined = z.infer<typeof joinedSchema>;
+
+export const renewSchema = z.object({ csrPem: z.string().max(16_384) });
+export const renewedSchema = z.object({ certificatePem: z.string(), caPem: z.string() });
 
 export const hostCertificateRequestSchema = z.object({
   boxId: z.string(),

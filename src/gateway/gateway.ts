@@ -59,6 +59,8 @@ export interface Gateway {
   readonly clientPort: number;
   readonly sshPort: number | null;
   status(): { readonly nodes: number; readonly boxes: number; readonly streams: number };
+  /** Of the node door, for those that connect from now on. */
+  useTls(tls: TlsFiles): void;
   /** Ends every stream, with a reason. Boxes do not notice. */
   close(): Promise<void>;
 }
@@ -108,6 +110,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       clientPort: clientDoor.port,
       sshPort: sshDoor?.port ?? null,
       status,
+      useTls: nodeDoor.useTls,
       close,
     };
   } catch (error) {

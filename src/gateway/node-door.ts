@@ -33,6 +33,8 @@ export interface NodeDoorOptions {
 export interface NodeDoor {
   readonly port: number;
   readonly links: number;
+  /** For those that connect from now on: the gateway's certificate was renewed. */
+  useTls(tls: TlsFiles): void;
   close(): Promise<void>;
 }
 
@@ -42,12 +44,9 @@ export async function openNodeDoor(options: NodeDoorOptions): Promise<NodeDoor> 
   const { tls, limits, log, routes } = options;
   const links = new Set<NodeLink>();
   const server = createServer({
-    cert: tls.certificatePem,
-    key: tls.privateKeyPem,
-    ca: tls.caPem,
+    ...contextOf(tls),
     requestCert: true,
     rejectUnauthorized: true,
-    minVersion: "TLSv1.3",
     ALPNProtocols: ["h2"],
     handshakeTimeout: limits.handshakeTimeoutMs,
   });
@@ -103,12 +102,17 @@ export async function openNodeDoor(options: NodeDoorOptions): Promise<NodeDoor> 
     get links() {
       return links.size;
     },
+    useTls: (renewed) => server.setSecureContext(contextOf(renewed)),
     close: async () => {
       const closed = new Promise<void>((done) => server.close(() => done()));
       for (const link of links) link.close();
       await closed;
     },
   };
+}
+
+function contextOf({ certificatePem: cert, privateKeyPem: key, caPem: ca }: TlsFiles) {
+  return { cert, key, ca, minVersion: "TLSv1.3" } as const;
 }
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {

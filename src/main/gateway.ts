@@ -6,13 +6,16 @@ import { join } from "node:path";
 import type { FeedFull } from "#contract/gateway-feed.ts";
 import { createGateway } from "#gateway/gateway.ts";
 import { KnownState } from "#gateway/known.ts";
+import type { Clock } from "#lib/clock.ts";
 import { readAuthority } from "./authority.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { installationIn } from "./installation.ts";
+import { keepRenewed } from "./keep-renewed.ts";
 import {
   fetchTicketKeys,
   joinGateway,
   readIdentity,
+  renewGateway,
   type TlsIdentityFiles,
 } from "./node-api-client.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
@@ -28,7 +31,8 @@ export interface RunningGateway extends RunningRole {
 export async function startGateway(context: RoleContext): Promise<RunningGateway> {
   const { config, clock, log } = context;
   const stop = new AbortController();
-  const identity = await ensureIdentity(context);
+  // Renewed in place: every new connection reads it.
+  const identity = { ...(await ensureIdentity(context)) };
   const keysPath = join(gatewayDir(config), "ticket-keys.json");
   const kept = await readFile(keysPath, "utf8").then(
     (text) => JSON.parse(text) as string[],
@@ -60,6 +64,13 @@ export async function startGateway(context: RoleContext): Promise<RunningGateway
       await clock.sleep(KEYS_REFRESH_MS, stop.signal).catch(() => {});
     }
   })();
+  const renew = async () => {
+    const path = identityPath(config);
+    Object.assign(identity, await renewGateway(path, identity, config.nodeApiUrl));
+    gateway.useTls(identity);
+  };
+  const certificatePem = () => identity.certificatePem;
+  const renewing = keepRenewed({ certificatePem, renew }, context, stop.signal);
   log.info({ clientPort: gateway.clientPort, nodePort: gateway.nodePort }, "serving");
   return {
     clientPort: gateway.clientPort,
@@ -68,23 +79,24 @@ export async function startGateway(context: RoleContext): Promise<RunningGateway
       stop.abort();
       await gateway.close();
       await refreshing;
+      await renewing;
     },
   };
 }
 
 /** True when the gateway cannot start without a join token. */
-export async function gatewayMustJoin(config: Config): Promise<boolean> {
-  return (await readIdentity(identityPath(config), gatewayHosts(config))) === null;
+export async function gatewayMustJoin(config: Config, clock: Clock): Promise<boolean> {
+  return (await readIdentity(identityPath(config), gatewayHosts(config), clock.nowMs())) === null;
 }
 
 async function ensureIdentity(context: RoleContext): Promise<TlsIdentityFiles> {
-  const { config } = context;
-  const known = await readIdentity(identityPath(config), gatewayHosts(config));
+  const { config, clock } = context;
+  const known = await readIdentity(identityPath(config), gatewayHosts(config), clock.nowMs());
   if (known) return known;
   const { joinToken } = config;
   if (!joinToken)
     throw new ConfigError(
-      "this gateway has not joined yet: set BERTH_JOIN_TOKEN to what `berth node join-token` prints",
+      "this gateway has not joined yet, or its certificate ran out while it was away: set BERTH_JOIN_TOKEN to what `berth node join-token` prints",
     );
   return await joinGateway({
     nodeApiUrl: config.nodeApiUrl,

@@ -4,7 +4,7 @@
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { request } from "node:https";
 import { dirname } from "node:path";
-import { makeKeyAndCsr } from "#trust/x509.ts";
+import { isExpired, makeKeyAndCsr } from "#trust/x509.ts";
 
 export interface TlsIdentityFiles {
   readonly certificatePem: string;
@@ -16,14 +16,16 @@ export interface TlsIdentityFiles {
 
 const TIMEOUT_MS = 10_000;
 
-/** The identity kept at `path`, when it is good for all the names. */
+/** The identity kept at `path`, when it is good for all the names, and still good. */
 export async function readIdentity(
   path: string,
   hosts: readonly string[],
+  nowMs: number,
 ): Promise<TlsIdentityFiles | null> {
   try {
     const identity = JSON.parse(await readFile(path, "utf8")) as TlsIdentityFiles;
-    return hosts.every((host) => identity.hosts.includes(host)) ? identity : null;
+    const isGood = !isExpired(identity.certificatePem, nowMs);
+    return isGood && hosts.every((host) => identity.hosts.includes(host)) ? identity : null;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT" || error instanceof SyntaxError)
       return null;
@@ -48,10 +50,30 @@ export async function joinGateway(options: {
     body: { token: options.token, name: options.name, csrPem, hosts: options.hosts },
   });
   const identity = { ...joined, privateKeyPem, hosts: options.hosts };
-  await mkdir(dirname(options.identityPath), { recursive: true, mode: 0o700 });
-  await writeFile(`${options.identityPath}.new`, JSON.stringify(identity), { mode: 0o600 });
-  await rename(`${options.identityPath}.new`, options.identityPath);
+  await writeIdentity(options.identityPath, identity);
   return identity;
+}
+
+/** A new key, and a certificate for it by the one that is still good. */
+export async function renewGateway(
+  identityPath: string,
+  identity: TlsIdentityFiles,
+  nodeApiUrl: string,
+): Promise<TlsIdentityFiles> {
+  const { privateKeyPem, csrPem } = await makeKeyAndCsr();
+  const renewed = await call<{ certificatePem: string; caPem: string }>({
+    ...{ url: `${nodeApiUrl}/node/v1/renew-gateway`, method: "POST", body: { csrPem } },
+    ...{ ca: identity.caPem, cert: identity.certificatePem, key: identity.privateKeyPem },
+  });
+  const next = { ...identity, ...renewed, privateKeyPem };
+  await writeIdentity(identityPath, next);
+  return next;
+}
+
+async function writeIdentity(path: string, identity: TlsIdentityFiles): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeFile(`${path}.new`, JSON.stringify(identity), { mode: 0o600 });
+  await rename(`${path}.new`, path);
 }
 
 export async function fetchTicketKeys(

@@ -7,16 +7,19 @@ import { FakeHost } from "#drivers/fake/host.ts";
 import { createQemuDriver } from "#drivers/qemu/driver.ts";
 import { ensureReflinkDirectory } from "#drivers/qemu/reflink-fs.ts";
 import { BASES, baseImageDigest } from "#images/recipe.ts";
+import type { Clock } from "#lib/clock.ts";
 import { Agent } from "#node/agent.ts";
 import { GatewayLinks } from "#node/gateway-link.ts";
 import { createHttpsTransport } from "#node/https-transport.ts";
-import { joinNode, type NodeIdentity, readNodeIdentity } from "#node/identity.ts";
+import { joinNode, type NodeIdentity, readNodeIdentity, renewNode } from "#node/identity.ts";
 import { runAgent } from "#node/run-agent.ts";
 import { workerTransfers } from "#node/transfers.ts";
 import { openDirectoryStore } from "#objects/directory-store.ts";
+import { isExpired } from "#trust/x509.ts";
 import { readAuthority } from "./authority.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { installationIn } from "./installation.ts";
+import { keepRenewed } from "./keep-renewed.ts";
 import { nodeImages, noImages } from "./node-images.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 
@@ -27,7 +30,8 @@ const DISK_GIB_MIN = 16;
 export async function startNode(context: RoleContext): Promise<RunningRole> {
   const { config, clock, log, failpoints } = context;
   const stop = new AbortController();
-  const identity = await ensureIdentity(config);
+  // Renewed in place: every new connection reads it.
+  const identity = { ...(await ensureIdentity(config, clock)) };
   const images = config.driver === "fake" ? noImages() : nodeImages(context);
   // The driver finds out how to run boxes by booting a guest, for which it needs an image.
   if ((await images.list()).length === 0)
@@ -57,11 +61,18 @@ export async function startNode(context: RoleContext): Promise<RunningRole> {
     log.error({ err }, "the agent ended");
     process.exit(1);
   });
+  const renew = async () => {
+    const { agentDir } = installationIn(config.stateDir);
+    Object.assign(identity, await renewNode(agentDir, identity, config.nodeApiUrl));
+  };
+  const certificatePem = () => identity.certificatePem;
+  const renewing = keepRenewed({ certificatePem, renew }, context, stop.signal);
   log.info({ nodeId: identity.nodeId, driver: config.driver }, "running");
   return {
     close: async () => {
       stop.abort();
       await running;
+      await renewing;
       await links.close();
       await transport.close();
       await driver.close();
@@ -70,18 +81,24 @@ export async function startNode(context: RoleContext): Promise<RunningRole> {
 }
 
 /** True when the agent cannot start without a join token. */
-export async function nodeMustJoin(config: Config): Promise<boolean> {
-  return (await readNodeIdentity(installationIn(config.stateDir).agentDir)) === null;
+export async function nodeMustJoin(config: Config, clock: Clock): Promise<boolean> {
+  return (await readGoodIdentity(config, clock)) === null;
 }
 
-async function ensureIdentity(config: Config): Promise<NodeIdentity> {
+/** Null: it never joined, or was away for so long that its certificate ran out. */
+async function readGoodIdentity(config: Config, clock: Clock): Promise<NodeIdentity | null> {
+  const identity = await readNodeIdentity(installationIn(config.stateDir).agentDir);
+  return identity && !isExpired(identity.certificatePem, clock.nowMs()) ? identity : null;
+}
+
+async function ensureIdentity(config: Config, clock: Clock): Promise<NodeIdentity> {
   const { agentDir } = installationIn(config.stateDir);
-  const known = await readNodeIdentity(agentDir);
+  const known = await readGoodIdentity(config, clock);
   if (known) return known;
   const { joinToken } = config;
   if (!joinToken)
     throw new ConfigError(
-      "this node has not joined yet: set BERTH_JOIN_TOKEN to what `berth node join-token` prints",
+      "this node has not joined yet, or its certificate ran out while it was away: set BERTH_JOIN_TOKEN to what `berth node join-token` prints",
     );
   return await joinNode(agentDir, {
     nodeApiUrl: config.nodeApiUrl,

@@ -17,7 +17,7 @@ export async function startSupervising(context: RoleContext): Promise<RunningRol
   /** A part that has not joined yet gets a token made for it; the API may be starting just now. */
   const tokenFor = async (name: string): Promise<string | null> => {
     const mustJoin = { gateway: gatewayMustJoin, node: nodeMustJoin }[name];
-    if (!(await mustJoin?.(config))) return null;
+    if (!(await mustJoin?.(config, clock))) return null;
     const credentials = await ensureCredentials(config);
     const client = createClient({ ...credentials, retries: JOIN_RETRIES });
     await client.system.get(); // Tried until it answers; making a token is not.

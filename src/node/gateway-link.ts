@@ -30,7 +30,7 @@ import { identityOf } from "#trust/x509.ts";
 
 export interface GatewayLinksOptions {
   readonly driver: Pick<Driver, "list" | "inspect" | "connect" | "openSession" | "console">;
-  /** The node's certificate, and the only authority that a gateway's may be of. */
+  /** The node's certificate, and the only authority that a gateway's may be of. Read at each dialling. */
   readonly tls: {
     readonly certificatePem: string;
     readonly privateKeyPem: string;

@@ -8,9 +8,9 @@ import { type TestContext, test } from "node:test";
 import type { Report } from "#contract/node-protocol.ts";
 import { systemClock } from "#lib/clock.ts";
 import { createHttpsTransport } from "#node/https-transport.ts";
-import { joinNode, readNodeIdentity } from "#node/identity.ts";
+import { joinNode, readNodeIdentity, renewNode } from "#node/identity.ts";
 import { controlPlane } from "#test/harness/control-plane.ts";
-import { loadCertificateAuthority, makeCertificateAuthority } from "#trust/x509.ts";
+import { loadCertificateAuthority, makeCertificateAuthority, makeKeyAndCsr } from "#trust/x509.ts";
 
 async function setUp(t: TestContext) {
   const plane = await controlPlane(t);
@@ -50,6 +50,25 @@ test("a node joins once, keeps its identity for itself, and speaks with it", asy
     name: "NodeApiError",
     status: 404,
   });
+});
+
+test("a certificate that was renewed in place is what new connections show", async (t) => {
+  const { directory, options } = await setUp(t);
+  const other = await loadCertificateAuthority(await makeCertificateAuthority(systemClock.nowMs()));
+  const joined = await joinNode(directory, options);
+  const { privateKeyPem, csrPem } = await makeKeyAndCsr();
+  const validity = { nowMs: systemClock.nowMs(), lifetimeMs: 60_000 };
+  const certificatePem = await other.signNodeCsr(csrPem, { nodeId: joined.nodeId, ...validity });
+  const tls = { ...joined, certificatePem, privateKeyPem };
+  const refused = createHttpsTransport(options.nodeApiUrl, tls);
+  t.after(() => refused.close());
+  await assert.rejects(refused.report(REPORT, signal), { code: "node_unknown" });
+  const transport = createHttpsTransport(options.nodeApiUrl, tls);
+  t.after(() => transport.close());
+  Object.assign(tls, await renewNode(directory, joined, options.nodeApiUrl));
+  assert.equal(await transport.report(REPORT, signal), "acked");
+  assert.deepEqual(await readNodeIdentity(directory), tls);
+  assert.notEqual(tls.certificatePem, joined.certificatePem);
 });
 
 test("a long poll ends with its signal", async (t) => {

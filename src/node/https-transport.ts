@@ -1,7 +1,7 @@
 // The agent's line to the control plane: HTTPS with the node's own certificate, to a server that the
 // installation's authority vouches for.
 
-import { Agent as HttpAgent, request } from "undici";
+import { buildConnector, Agent as HttpAgent, request } from "undici";
 import {
   type Assignments,
   assignmentsSchema,
@@ -23,14 +23,17 @@ export interface HttpsTransport extends NodeTransport {
   close(): Promise<void>;
 }
 
+/** `tls` is read at each new connection: it may be renewed in place. */
 export function createHttpsTransport(nodeApiUrl: string, tls: TlsMaterial): HttpsTransport {
   const dispatcher = new HttpAgent({
-    connect: {
-      ca: tls.caPem,
-      cert: tls.certificatePem,
-      key: tls.privateKeyPem,
-      minVersion: "TLSv1.3",
-      timeout: CONNECT_MS,
+    connect: (options, callback) => {
+      const { caPem: ca, certificatePem: cert, privateKeyPem: key } = tls;
+      const connect = buildConnector({
+        ...{ ca, cert, key },
+        minVersion: "TLSv1.3",
+        timeout: CONNECT_MS,
+      });
+      connect(options, callback);
     },
     headersTimeout: ANSWER_MS,
     bodyTimeout: ANSWER_MS,

@@ -1,10 +1,10 @@
-// Who this node is: a key made here, and a certificate got once for a join token. It is the only thing
-// that an agent keeps on disk for itself.
+// Who this node is: a key made here, and a certificate got for a join token, later for the certificate before. It is
+// the only thing that an agent keeps on disk for itself.
 
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Agent as HttpAgent, request } from "undici";
-import { type Joined, joinedSchema } from "#contract/node-protocol.ts";
+import { type Joined, joinedSchema, renewedSchema } from "#contract/node-protocol.ts";
 import { makeKeyAndCsr } from "#trust/x509.ts";
 
 export interface NodeIdentity extends Joined {
@@ -57,6 +57,38 @@ export async function joinNode(directory: string, options: JoinOptions): Promise
     const identity = { ...joinedSchema.parse(JSON.parse(text)), privateKeyPem };
     await writeDurably(join(directory, FILE), JSON.stringify(identity));
     return identity;
+  } finally {
+    await dispatcher.destroy();
+  }
+}
+
+/** A new key, and a certificate for it by the one that is still good. A crash in between leaves the old ones. */
+export async function renewNode(
+  directory: string,
+  identity: NodeIdentity,
+  nodeApiUrl: string,
+): Promise<NodeIdentity> {
+  const { privateKeyPem, csrPem } = await makeKeyAndCsr();
+  const dispatcher = new HttpAgent({
+    connect: {
+      ...{ ca: identity.caPem, cert: identity.certificatePem, key: identity.privateKeyPem },
+      minVersion: "TLSv1.3",
+    },
+    headersTimeout: ANSWER_MS,
+  });
+  try {
+    const { statusCode, body } = await request(`${nodeApiUrl}/node/v1/renew`, {
+      dispatcher,
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ csrPem }),
+    });
+    const text = await body.text();
+    if (statusCode !== 200)
+      throw new Error(`the certificate was not renewed (${statusCode}): ${text}`);
+    const renewed = { ...identity, ...renewedSchema.parse(JSON.parse(text)), privateKeyPem };
+    await writeDurably(join(directory, FILE), JSON.stringify(renewed));
+    return renewed;
   } finally {
     await dispatcher.destroy();
   }

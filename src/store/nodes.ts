@@ -86,6 +86,13 @@ export async function joinNode(db: Db, input: JoinInput): Promise<NodeId> {
   });
 }
 
+/** A removed node, or one of another installation, has nothing to ask for. */
+export async function refuseRemovedNode(db: Db, nodeId: NodeId): Promise<void> {
+  const { rows } = await sql`
+    select 1 from nodes where id = ${nodeId} and status <> 'removed'`.execute(db.query);
+  if (!rows[0]) throw new StoreRefusal("node_unknown", `There is no node '${nodeId}'.`);
+}
+
 export function nodeEvent(id: NodeId, kind: string, message: string, actor: string | null = null) {
   return {
     orgId: null,

@@ -7,7 +7,10 @@ import { test } from "node:test";
 import { run } from "#lib/run.ts";
 import {
   CsrError,
+  hostsOf,
   identityOf,
+  isExpired,
+  isRenewalDue,
   loadCertificateAuthority,
   makeCertificateAuthority,
   makeKeyAndCsr,
@@ -80,4 +83,37 @@ test("only a certificate with one of our roles is somebody", () => {
   assert.equal(identityOf({ subject: { CN: NODE, OU: "admin" } }), null);
   assert.equal(identityOf({ subject: { CN: NODE, OU: ["node", "server"] } }), null);
   assert.equal(identityOf({ subject: { CN: ["a", "b"], OU: "node" } }), null);
+});
+
+test("a certificate is due when two thirds of its life are over, and then runs out", async () => {
+  const authority = await makeAuthority();
+  const { csrPem } = await makeKeyAndCsr();
+  const nowMs = Date.now();
+  const options = { nodeId: NODE, nowMs, lifetimeMs: 30 * DAY_MS };
+  const certificatePem = await authority.signNodeCsr(csrPem, options);
+  const at = (days: number) => nowMs + days * DAY_MS;
+  assert.deepEqual(
+    [0, 19.9, 20.1, 29.9, 30.1].map((days) => [
+      isRenewalDue(certificatePem, at(days)),
+      isExpired(certificatePem, at(days)),
+    ]),
+    [
+      [false, false],
+      [false, false],
+      [true, false],
+      [true, false],
+      [true, true],
+    ],
+  );
+});
+
+test("the hosts of a certificate are read as they were signed", async () => {
+  const authority = await makeAuthority();
+  const { csrPem } = await makeKeyAndCsr();
+  const hosts = ["gw.example.com", "127.0.0.1"];
+  const pem = await authority.signGatewayCsr(csrPem, { name: "gw", hosts, ...validity });
+  const { subjectaltname } = new X509Certificate(pem).toLegacyObject();
+  assert.deepEqual(hostsOf({ subjectaltname }), hosts);
+  assert.deepEqual(hostsOf({}), []);
+  assert.deepEqual(hostsOf({ subjectaltname: 'DNS:"a, DNS:b", DNS:c' }), ["c"]);
 });

@@ -147,6 +147,29 @@ export function identityOf(peer: {
   return role && typeof name === "string" && NAME_PATTERN.test(name) ? { role, name } : null;
 }
 
+/** Names under which a peer that TLS has verified may serve. */
+export function hostsOf(peer: { readonly subjectaltname?: string | undefined }): string[] {
+  return (peer.subjectaltname ?? "")
+    .split(", ")
+    .map((one) => /^(?:DNS|IP Address):([^"\s]+)$/.exec(one)?.[1])
+    .filter((host) => host !== undefined);
+}
+
+/** Two thirds of its life are over: a third is left to find the control plane in. */
+export function isRenewalDue(certificatePem: string, nowMs: number): boolean {
+  const { fromMs, toMs } = validityOf(certificatePem);
+  return nowMs >= fromMs + ((toMs - fromMs) * 2) / 3;
+}
+
+export function isExpired(certificatePem: string, nowMs: number): boolean {
+  return nowMs >= validityOf(certificatePem).toMs;
+}
+
+function validityOf(certificatePem: string): { fromMs: number; toMs: number } {
+  const { notBefore, notAfter } = new x509.X509Certificate(certificatePem);
+  return { fromMs: notBefore.getTime(), toMs: notAfter.getTime() };
+}
+
 async function readCsr(csrPem: string): Promise<x509.PublicKey> {
   try {
     if (csrPem.length > MAX_CSR_BYTES) throw new Error("it is too long");
