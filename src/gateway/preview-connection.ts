@@ -56,6 +56,8 @@ interface App extends BoxStream {
 const MAX_AHEAD_BYTES = 64 * 1024;
 /** Bodies up to this go out with their head in one write. */
 const JOIN_BYTES = 16 * 1024;
+/** The app is held back when the browser has more than this to take. */
+const MAX_UNSENT_BYTES = 256 * 1024;
 /** With a request that could not be sent twice. */
 const MAX_IDLE_MS = 1000;
 /** Time to read the last answer. */
@@ -289,9 +291,19 @@ export class PreviewConnection {
     if (this.#app && !this.#app.box.write(bytes)) this.#socket.pause();
   }
 
+  /** Parts that come at once go out at once: a link brings a body in frames of 16 KiB. */
   #writeBrowser(bytes: Buffer) {
-    if (!this.#socket.write(bytes)) this.#app?.box.pause();
+    if (!this.#socket.writableCorked) {
+      this.#socket.cork();
+      setImmediate(this.#uncork);
+    }
+    const isRoomLeft = this.#socket.write(bytes);
+    if (!isRoomLeft && this.#socket.writableLength > MAX_UNSENT_BYTES) this.#app?.box.pause();
   }
+
+  readonly #uncork = () => {
+    this.#socket.uncork();
+  };
 
   #onAnswer(bytes: Buffer) {
     this.#activeMs = this.#context.tickMs;
