@@ -425,3 +425,13 @@ CREATE INDEX volumes_box ON public.volumes USING btree (box_id);
 CREATE INDEX volumes_org ON public.volumes USING btree (org_id, id) WHERE (deleted_at IS NULL);
 CREATE INDEX web_sessions_age ON public.web_sessions USING btree (expires_at);
 CREATE INDEX web_sessions_token ON public.web_sessions USING btree (token_id) WHERE (revoked_at IS NULL);
+CREATE OR REPLACE FUNCTION public.hold_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform pg_advisory_xact_lock_shared(tg_relid::integer, 0);
+  return null;
+end $function$
+;
+CREATE TRIGGER events_held BEFORE INSERT ON public.events FOR EACH STATEMENT EXECUTE FUNCTION hold_events();

@@ -9,7 +9,7 @@ import { systemClock } from "#lib/clock.ts";
 import { testDatabase } from "#test/harness/database.ts";
 import { createUser, ensureAdmin } from "./access.ts";
 import { type Db, transact } from "./db.ts";
-import { insertEvents, listEvents, listEventsBack, trimEvents } from "./events.ts";
+import { insertEvents, listEvents, listEventsBack, readEventsEnd, trimEvents } from "./events.ts";
 
 function write(db: Db, subject: Subject, message: string, box = "box_1"): Promise<void> {
   return insertEvents(db, [
@@ -24,16 +24,11 @@ function write(db: Db, subject: Subject, message: string, box = "box_1"): Promis
   ]);
 }
 
-/** Writes something first, as every transition does, so that the transaction has its id. */
-function touch(tx: Db): Promise<unknown> {
-  return sql`insert into leases (name, holder, until)
-    values (gen_random_uuid()::text, '', now())`.execute(tx.query);
-}
-
 test("a follower waits for a transaction that took its event id first and commits last", async (t) => {
+  let finish = () => {};
+  t.after(() => finish());
   const { db } = await testDatabase(t);
   const admin = await ensureAdmin(db);
-  let finish = () => {};
   const held = new Promise<void>((resolve) => {
     finish = resolve;
   });
@@ -42,14 +37,12 @@ test("a follower waits for a transaction that took its event id first and commit
     wrote = resolve;
   });
   const slow = transact(db, "test", async (tx) => {
-    await touch(tx);
     await write(tx, admin, "slow");
     wrote();
     await held;
   });
   await written;
   await transact(db, "test", async (tx) => {
-    await touch(tx);
     await write(tx, admin, "fast");
   });
   const visible = await listEventsBack(db, admin, { before: null, limit: 10 });
@@ -68,6 +61,51 @@ test("a follower waits for a transaction that took its event id first and commit
   );
 });
 
+test("a writer is known before it has an id", async (t) => {
+  const { db } = await testDatabase(t);
+  const admin = await ensureAdmin(db);
+  const { writing, end } = await transact(db, "test", async (tx) => {
+    // Keeps the writer where it stands just before it is known.
+    await sql`select pg_advisory_xact_lock('events'::regclass::oid::integer, 0)`.execute(tx.query);
+    let isDone = false;
+    const writing = write(db, admin, "one").finally(() => {
+      isDone = true;
+    });
+    for (let waiting = 0; waiting === 0; ) {
+      assert.ok(!isDone, "it did not take the lock");
+      const { rows } = await sql`select 1 from pg_locks where not granted and locktype = 'advisory'
+        and database = (select oid from pg_database where datname = current_database())`.execute(
+        tx.query,
+      );
+      waiting = rows.length;
+      await systemClock.sleep(1);
+    }
+    return { writing, end: await readEventsEnd(db) };
+  });
+  await writing;
+  assert.equal(await readEventsEnd(db), end + 1);
+});
+
+test("an open transaction in another database of the same server holds nobody up, nor does one without events", async (t) => {
+  const { db } = await testDatabase(t);
+  const admin = await ensureAdmin(db);
+  const other = await testDatabase(t);
+  const otherAdmin = await ensureAdmin(other.db);
+  await write(db, admin, "here");
+  const seen = await transact(other.db, "test", async (elsewhere) => {
+    await write(elsewhere, otherAdmin, "there");
+    return transact(db, "test", async (tx) => {
+      await sql`insert into leases (name, holder, until) values ('x', '', now())`.execute(tx.query);
+      // By another connection than the open one.
+      return listEvents(db, admin, systemClock, { after: 0, limit: 10 });
+    });
+  });
+  assert.deepEqual(
+    seen.map((event) => event.message),
+    ["here"],
+  );
+});
+
 test("with many writers a follower sees every event exactly once", async (t) => {
   const { db } = await testDatabase(t);
   const admin = await ensureAdmin(db);
@@ -77,7 +115,6 @@ test("with many writers a follower sees every event exactly once", async (t) => 
   const writers = Array.from({ length: WRITERS }, async (_, writer) => {
     for (let index = 0; index < EACH; index += 1)
       await transact(db, "test", async (tx) => {
-        await touch(tx);
         await write(tx, admin, `${writer}:${index}`);
         await sql`select pg_sleep(random() * 0.004)`.execute(tx.query);
       });

@@ -84,25 +84,34 @@ const FRONTIER_STEP_MS = 5;
 /**
  * The highest id up to which nothing can appear any more. Ids are given at the insert, but become visible
  * at the commit, so a reader that trusted the highest id it sees would skip those that commit late. Every
- * transaction has its transaction id before it takes an event id (it has written what the event tells), so:
- * read the last id given, take a transaction id of our own, which is above all that were given before, and wait
- * until everything below it has ended. (A snapshot's xmax does not do: it is the last one that has ended.)
- * Costs nothing when no id above `after` was given. Not for use in a transaction: it would wait for itself.
+ * writer holds a shared lock from before it takes an id until after its commit is visible (the trigger of
+ * migrations/0003-event-writers.sql), so: read the last id given, see who holds the lock, and wait until all of
+ * those have let go. Other transactions do not matter, nor do other databases of the same cluster.
+ * Costs nothing when no id above `after` was given. Not for use in a transaction that wrote an event: it would
+ * wait for itself.
  */
 export async function readFrontier(db: Db, clock: Clock, after = -1): Promise<number | null> {
   const id = await readEventsEnd(db);
   if (id <= after) return id;
-  const own = await sql<{ xid: string }>`select pg_current_xact_id()::text as xid`.execute(
+  let writers = await listWriters(db);
+  for (let tries = 0; writers.length > 0; tries += 1) {
+    if (tries === FRONTIER_TRIES) return null;
+    await clock.sleep(FRONTIER_STEP_MS);
+    writers = await listWriters(db, writers);
+  }
+  return id;
+}
+
+/** The open transactions that have written events, or those of them that are still open. */
+async function listWriters(db: Db, among: readonly string[] | null = null): Promise<string[]> {
+  const { rows } = await sql<{ writer: string }>`
+    select virtualtransaction as writer from pg_locks
+    where locktype = 'advisory' and classid = 'events'::regclass and objid = 0 and objsubid = 2
+      and database = (select oid from pg_database where datname = current_database())
+      and (${among}::text[] is null or virtualtransaction = any(${among}::text[]))`.execute(
     db.query,
   );
-  const xid = own.rows[0]?.xid ?? "0";
-  for (let tries = 0; tries < FRONTIER_TRIES; tries += 1) {
-    const ended = await sql<{ ok: boolean }>`
-      select pg_snapshot_xmin(pg_current_snapshot()) >= ${xid}::xid8 as ok`.execute(db.query);
-    if (ended.rows[0]?.ok) return id;
-    await clock.sleep(FRONTIER_STEP_MS);
-  }
-  return null;
+  return rows.map((row) => row.writer);
 }
 
 /**

@@ -27,6 +27,10 @@ export async function dumpSchema(db: Db): Promise<string> {
     join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'
     where not exists (select 1 from pg_constraint k where k.conindid = i.indexrelid)
     order by c.relname`.execute(db.query);
+  const { rows: triggers } = await sql<{ text: string }>`
+    select pg_get_functiondef(p.oid) || ';\n' || pg_get_triggerdef(t.oid) as text
+    from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+    where not t.tgisinternal order by t.tgname`.execute(db.query);
   const tables = [...new Set(columns.map((column) => column.table))];
   const parts = tables.map((table) => {
     const lines = [
@@ -35,7 +39,7 @@ export async function dumpSchema(db: Db): Promise<string> {
     ].map((row) => `  ${row.text}`);
     return `create table ${table} (\n${lines.join(",\n")}\n);`;
   });
-  return `${["-- Printed by `sh tools/run.sh tools/schema.ts` from src/store/migrations. Do not edit.", ...parts, indexes.map((index) => `${index.text};`).join("\n")].join("\n\n")}\n`;
+  return `${["-- Printed by `sh tools/run.sh tools/schema.ts` from src/store/migrations. Do not edit.", ...parts, [...indexes, ...triggers].map(({ text }) => `${text};`).join("\n")].join("\n\n")}\n`;
 }
 
 /** Columns of each table, for comparing with the types in src/store/schema.ts. */
