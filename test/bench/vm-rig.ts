@@ -5,11 +5,14 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { FAST_SETTINGS } from "#cli/ssh.ts";
 import type { BoxRun, BoxSource, SnapshotKind } from "#domain/box.ts";
 import { type BoxId, makeId, type SnapshotId, type TemplateVersionId } from "#domain/ids.ts";
 import type { LocalSnapshot, StartResult } from "#drivers/driver.ts";
-import type { QemuDriver } from "#drivers/qemu/driver.ts";
+import { createQemuDriver, type QemuDriver } from "#drivers/qemu/driver.ts";
+import type { QemuDriverOptions } from "#drivers/qemu/host.ts";
 import { openVmTestHost, TEST_SPEC, type VmTestHost } from "#drivers/qemu/vm-test-host.ts";
+import { type Log, silentLog } from "#lib/log.ts";
 import { run } from "#lib/run.ts";
 import { makeSshKey } from "#lib/ssh-keys.ts";
 import {
@@ -23,22 +26,33 @@ import {
 const HOUR_MS = 3_600_000;
 const random = (bytes: Uint8Array) => void crypto.getRandomValues(bytes);
 
+/** What the driver logs of a snapshot with memory. */
+export interface SnapshotTimes {
+  /** From the seal to the renewal: nothing of the tenant's ran; null when the box came to rest. */
+  readonly pausedMs: number | null;
+  readonly phases: Readonly<Record<string, number>>;
+}
+
 export class VmRig {
   readonly #host: VmTestHost;
-  readonly driver: QemuDriver;
+  readonly #log: Log = { ...silentLog, info: (fields) => this.#note(fields) };
+  #driver: QemuDriver | null = null;
+  /** Of the last snapshot with memory. */
+  lastTimes: SnapshotTimes | null = null;
   readonly #authority = loadSshAuthority(makeSshAuthorityKey(), "bench");
   readonly #directory: string;
   readonly #epochs = new Map<BoxId, number>();
 
-  private constructor(host: VmTestHost, driver: QemuDriver, directory: string) {
+  private constructor(host: VmTestHost, directory: string) {
     this.#host = host;
-    this.driver = driver;
     this.#directory = directory;
   }
 
   static async open(): Promise<VmRig> {
     const host = await openVmTestHost();
-    return new VmRig(host, await host.open(), await mkdtemp(join(tmpdir(), "berth-bench-")));
+    const rig = new VmRig(host, await mkdtemp(join(tmpdir(), "berth-bench-")));
+    rig.#driver = await createQemuDriver({ ...host.options, log: rig.#log });
+    return rig;
   }
 
   async close(): Promise<void> {
@@ -49,6 +63,46 @@ export class VmRig {
     await this.driver.close();
     await this.#host.close();
     await rm(this.#directory, { recursive: true });
+  }
+
+  get driver(): QemuDriver {
+    if (!this.#driver) throw new Error("the rig is not open");
+    return this.#driver;
+  }
+
+  get driverOptions(): QemuDriverOptions {
+    return this.#host.options;
+  }
+
+  /** Where snapshots are; a file system with reflinks. */
+  get stateDir(): string {
+    return this.#host.stateDir;
+  }
+
+  get imageDirectory(): string {
+    const name = this.#host.imageDigest.replace(/^sha256:/, "");
+    return join(this.#host.options.imagesDir, name);
+  }
+
+  /** Lets go of every monitor, so that a bench can use the box's; the boxes run on. */
+  async reopen(): Promise<void> {
+    await this.driver.close();
+    this.#driver = await createQemuDriver({ ...this.#host.options, log: this.#log });
+  }
+
+  /** Directory of the sockets of the box's VMM. */
+  socketDirectory(boxId: BoxId): string {
+    return join(this.#host.runDir, boxId);
+  }
+
+  #note(fields: object): void {
+    if ("phases" in fields && "pausedMs" in fields) this.lastTimes = fields as SnapshotTimes;
+  }
+
+  async vmmPid(boxId: BoxId): Promise<number> {
+    const pid = (await this.driver.inspect(boxId))?.pid;
+    if (!pid) throw new Error(`box ${boxId} has no VMM`);
+    return pid;
   }
 
   newBoxId(): BoxId {
@@ -144,6 +198,7 @@ export class VmRig {
           "StrictHostKeyChecking=yes",
           "-o",
           "IdentitiesOnly=yes",
+          ...FAST_SETTINGS.flatMap((setting) => ["-o", setting]), // As `berth ssh` has them.
           "dev@127.0.0.1",
           "true",
         ],

@@ -74,6 +74,8 @@ export async function takeWithMemory(
   }
   let pausedMs: number | null = null;
   if (!releases) {
+    await (await vmms.monitor(record)).execute("cont");
+    phases.end("cont");
     await resume(freezing);
     pausedMs = Math.round(host.clock.monotonicMs() - beganMs);
     phases.end("resume");
