@@ -292,6 +292,22 @@ create table ssh_keys (
   constraint ssh_keys_pkey PRIMARY KEY (id)
 );
 
+create table strays (
+  box_id text not null,
+  epoch integer not null,
+  node_id text not null,
+  generation bigint not null,
+  boot_serial integer not null,
+  snapshot_id text not null,
+  is_lost boolean not null default false,
+  created_at timestamp with time zone not null default now(),
+  ended_at timestamp with time zone,
+  constraint strays_box_id_fkey FOREIGN KEY (box_id) REFERENCES boxes(id),
+  constraint strays_node_id_fkey FOREIGN KEY (node_id) REFERENCES nodes(id),
+  constraint strays_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES snapshots(id),
+  constraint strays_pkey PRIMARY KEY (box_id, epoch)
+);
+
 create table template_versions (
   id text not null,
   org_id text not null,
@@ -418,6 +434,8 @@ CREATE INDEX snapshots_org ON public.snapshots USING btree (org_id, id) WHERE (s
 CREATE INDEX snapshots_parent ON public.snapshots USING btree (parent_id) WHERE (state = ANY (ARRAY['requested'::text, 'local'::text]));
 CREATE UNIQUE INDEX ssh_keys_fingerprint ON public.ssh_keys USING btree (fingerprint) WHERE (revoked_at IS NULL);
 CREATE INDEX ssh_keys_user ON public.ssh_keys USING btree (user_id, id) WHERE (revoked_at IS NULL);
+CREATE INDEX strays_node ON public.strays USING btree (node_id) WHERE (ended_at IS NULL);
+CREATE INDEX strays_snapshot ON public.strays USING btree (snapshot_id) WHERE (ended_at IS NULL);
 CREATE INDEX template_versions_building ON public.template_versions USING btree (id) WHERE (state = 'building'::text);
 CREATE UNIQUE INDEX templates_name ON public.templates USING btree (org_id, name) WHERE (deleted_at IS NULL);
 CREATE INDEX tokens_user ON public.tokens USING btree (user_id, id) WHERE (revoked_at IS NULL);

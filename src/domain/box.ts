@@ -78,6 +78,7 @@ export interface Notice {
     | "emulated" // no hardware virtualization: slow, and not a security boundary
     | "vmm_died" // the VMM was killed or crashed; the box booted again from its disks
     | "memory_lost" // a restore fell back from memory to disk
+    | "restored_from" // its node was lost: it runs again from an older snapshot
     | "guest_shut_down" // the guest powered itself off
     | "renewal_failed" // the guest did not acknowledge its identity
     | "snapshot_failed"

@@ -30,6 +30,7 @@ function request(change: Partial<PlacementRequest> = {}): PlacementRequest {
     labels: {},
     imageDigest: "sha256:1",
     lastNodeId: null,
+    strayNodeIds: new Set(),
     source: null,
     ...change,
   };
@@ -49,6 +50,7 @@ test("each filter keeps a node out and says why", () => {
     [{ overcommit: { cpu: 8, memory: 1, disk: 0.1 } }, {}, /disk left/],
     [{}, { needs: { ...request().needs, gpus: 1 } }, /GPUs left/],
     [{}, { source: source({ isDurable: false }) }, /not in the object store yet/],
+    [{}, { strayNodeIds: new Set(["node_a"]) }, /what it ran there before/],
     [{ compatibility: "y" }, { source: source({}) }, /cannot restore memory of x/],
   ];
   for (const [nodeChange, requestChange, reason] of cases) {

@@ -30,6 +30,8 @@ export interface PlacementRequest {
   readonly imageDigest: string;
   /** Where it last was. */
   readonly lastNodeId: string | null;
+  /** Nodes that still have an older epoch of it, which is being kept. */
+  readonly strayNodeIds: ReadonlySet<string>;
   readonly source: {
     readonly withMemory: boolean;
     readonly compatibility: string | null;
@@ -137,6 +139,8 @@ function obstaclesOf(request: PlacementRequest, node: PlacementNode): string[] {
   shortage("GPUs", "", request.needs.gpus, free.gpus);
   if (request.source && !request.source.isDurable && !request.source.copies.has(node.id))
     obstacles.push("does not have the snapshot, which is not in the object store yet");
+  if (request.strayNodeIds.has(node.id))
+    obstacles.push("still has what it ran there before, which is kept first");
   if (!isCompatible(request, node))
     obstacles.push(
       `cannot restore memory of ${request.source?.compatibility} (it is ${node.compatibility})`,

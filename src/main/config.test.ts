@@ -9,6 +9,7 @@ test("an empty environment gives the documented defaults", () => {
   assert.deepEqual(config.apiListen, { host: "127.0.0.1", port: 7300 });
   assert.equal(config.nodeApiUrl, "https://127.0.0.1:7301");
   assert.equal(config.databaseUrl, null);
+  assert.equal(config.nodeLostAfterMs, 600_000);
 });
 
 test("an unknown BERTH_ variable is refused with the nearest name", () => {
@@ -27,6 +28,8 @@ test("values are checked when they are read", () => {
     ["BERTH_API_LISTEN", "localhost:70000"],
     ["BERTH_STATE_DIR", "state"],
     ["BERTH_LABELS", "gpu"],
+    ["BERTH_NODE_LOST_AFTER_MINUTES", "soon"],
+    ["BERTH_NODE_LOST_AFTER_MINUTES", "1.5"],
     ["BERTH_GATEWAY_URL", "gateway"],
     ["DATABASE_URL", "mysql://db"],
   ] as const)
@@ -45,6 +48,7 @@ test("a child that is given the environment of a configuration reads the same co
     BERTH_API_LISTEN: "[::1]:8000",
     BERTH_GATEWAY_LISTEN: "0.0.0.0:8001",
     BERTH_JOIN_TOKEN: "t",
+    BERTH_NODE_LOST_AFTER_MINUTES: "0",
     DATABASE_URL: "postgres://db/berth",
   });
   assert.deepEqual(readConfig(environmentOf(config)), config);

@@ -38,6 +38,8 @@ export interface Config {
   readonly nodeName: string;
   readonly region: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** After so long without a word a node's boxes run elsewhere; 0: never. */
+  readonly nodeLostAfterMs: number;
   readonly logLevel: string;
   readonly failpoints: string;
 }
@@ -113,6 +115,11 @@ export const VARIABLES = {
   BERTH_NODE_NAME: { about: "Name of this node.", default: "(the host's name)" },
   BERTH_REGION: { about: "Region of this node, for placement.", default: "default" },
   BERTH_LABELS: { about: "Labels of this node, for placement: `a=b,c=d`.", default: "(none)" },
+  BERTH_NODE_LOST_AFTER_MINUTES: {
+    about:
+      "Boxes of a node that was unreachable for so long run elsewhere, from their last durable snapshot; `0`: never.",
+    default: "10",
+  },
   BERTH_LOG_LEVEL: { about: "`debug`, `info`, `warn` or `error`.", default: "info" },
   BERTH_FAILPOINTS: {
     about: "For tests: `NAME=crash` or `NAME=throw`, with commas between.",
@@ -129,6 +136,8 @@ export const VARIABLES = {
 } as const satisfies Record<string, Variable>;
 export type VariableName = keyof typeof VARIABLES;
 
+const MINUTE_MS = 60_000;
+const YEAR_MINUTES = 525_600;
 const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 const POSTGRES_URL = /^postgres(ql)?:\/\//;
 
@@ -176,6 +185,9 @@ export function readConfig(
     nodeName: given("BERTH_NODE_NAME") ?? hostname(),
     region: get("BERTH_REGION"),
     labels: parseLabels(given("BERTH_LABELS") ?? ""),
+    nodeLostAfterMs:
+      parseMinutes("BERTH_NODE_LOST_AFTER_MINUTES", get("BERTH_NODE_LOST_AFTER_MINUTES")) *
+      MINUTE_MS,
     logLevel: oneOf("BERTH_LOG_LEVEL", get("BERTH_LOG_LEVEL"), LOG_LEVELS),
     failpoints: given("BERTH_FAILPOINTS") ?? "",
   };
@@ -204,6 +216,7 @@ export function environmentOf(config: Config): Record<string, string> {
     BERTH_LABELS: Object.entries(config.labels)
       .map(([name, value]) => `${name}=${value}`)
       .join(","),
+    BERTH_NODE_LOST_AFTER_MINUTES: String(config.nodeLostAfterMs / MINUTE_MS),
     BERTH_LOG_LEVEL: config.logLevel,
     BERTH_FAILPOINTS: config.failpoints,
     ...(config.joinToken ? { BERTH_JOIN_TOKEN: config.joinToken } : {}),
@@ -292,6 +305,12 @@ function parsePath(name: string, value: string): string {
   if (!value.startsWith("/"))
     throw new ConfigError(`${name} is '${value}': write an absolute path`);
   return value.length > 1 ? value.replace(/\/+$/, "") : value;
+}
+
+function parseMinutes(name: string, value: string): number {
+  const minutes = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (minutes <= YEAR_MINUTES) return minutes;
+  throw new ConfigError(`${name} is '${value}': write minutes, 0 to ${YEAR_MINUTES}`);
 }
 
 function parseDatabaseUrl(value: string | undefined): string | null {

@@ -8,6 +8,7 @@ import type { ObjectStore } from "#objects/store.ts";
 import { healingLoops } from "#reconciler/loops.ts";
 import { type Loop, runLoop } from "#reconciler/run.ts";
 import { placeBoxes } from "#scheduler/place-boxes.ts";
+import { takeOverBoxes } from "#scheduler/take-over.ts";
 import type { Database } from "#store/db.ts";
 import type { Wakes } from "#store/listen.ts";
 import { listLiveManifests } from "#store/snapshots.ts";
@@ -28,7 +29,7 @@ interface LoopParts {
 /** Runs until the signal aborts. */
 export async function runLoops(
   { db, wakes, store }: LoopParts,
-  { clock, log, failpoints }: RoleContext,
+  { config, clock, log, failpoints }: RoleContext,
   signal: AbortSignal,
 ): Promise<void> {
   const placement: Loop = {
@@ -38,6 +39,15 @@ export async function runLoops(
     isShared: true,
     pass: async () => {
       await placeBoxes(db, clock);
+      return "done";
+    },
+  };
+  const takeOver: Loop = {
+    name: "take-over",
+    topics: [],
+    everyMs: PLACE_EVERY_MS,
+    pass: async () => {
+      await takeOverBoxes(db, clock, config.nodeLostAfterMs);
       return "done";
     },
   };
@@ -65,5 +75,6 @@ export async function runLoops(
     },
   });
   const context = { db, wakes, clock, log, holder: randomUUID(), signal };
-  await Promise.all([placement, collection, ...healing].map((loop) => runLoop(loop, context)));
+  const loops = [placement, takeOver, collection, ...healing];
+  await Promise.all(loops.map((loop) => runLoop(loop, context)));
 }

@@ -335,6 +335,32 @@ test("images of boxes, snapshots, and the control plane's list are needed; nothi
   assert.deepEqual(collected.at(-1), ["sha256:0", "sha256:1", "sha256:2"]);
 });
 
+test("an epoch that was taken over is shut down and kept, and never started again", async (t) => {
+  const { desk, host, until } = await scene(t);
+  const second = `box_${ID.replace(/.$/, "9")}`;
+  desk.want({ boxes: [assignment(), assignment({ boxId: second })] });
+  await until(
+    "both ready",
+    () => host.get(BOX)?.state === "ready" && host.get(second)?.state === "ready",
+  );
+  // The VMM of one is gone while nobody could start it.
+  host.faults.arm({ op: "start", times: 1000 });
+  host.killVmm(second);
+  const other = PAUSE.replace(/.$/, "2");
+  const stray = (boxId: string, snapshotId: string) =>
+    assignment({
+      ...{ boxId, desired: "stopped", generation: 2, ranHere: true },
+      restSnapshot: { snapshotId, kind: "stop", withMemory: false },
+    });
+  desk.want({
+    boxes: [stray(BOX, PAUSE), stray(second, other)],
+    snapshots: [kept(PAUSE), kept(other)],
+  });
+  for (const id of [PAUSE, other])
+    await until("kept", () => Boolean(desk.snapshots.get(id)?.manifestKey));
+  assert.equal(host.inventory().boxes.length, 0);
+});
+
 test("a build runs once, and starts over when it was interrupted", async (t) => {
   const world = await scene(t);
   const { desk, host, until } = world;

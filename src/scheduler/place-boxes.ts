@@ -5,7 +5,13 @@
 // Woken by: schedule. Every: 5 s. Safe twice because a transaction holds the placement lock and checks again.
 
 import type { NodeId } from "#domain/ids.ts";
-import { choosePlacement, type PlacementChoice, type PlacementNode } from "#domain/placement.ts";
+import {
+  choosePlacement,
+  type PlacementChoice,
+  type PlacementExplanation,
+  type PlacementNode,
+  type Resources,
+} from "#domain/placement.ts";
 import type { Clock } from "#lib/clock.ts";
 import { bumpRevisions, concludeBoxes, nothingTold, type Told } from "#store/box-changes.ts";
 import { type Db, transact } from "#store/db.ts";
@@ -50,10 +56,9 @@ async function placeBatch(
     for (const box of boxes) {
       const choice = await choose(tx, box, nodes);
       const nodeId = choice.nodeId as NodeId | null;
-      const candidates = choice.candidates.slice(0, CANDIDATES_KEPT);
-      const explanation = { summary: choice.summary, atMs: clock.nowMs(), candidates };
-      placements.push({ box, nodeId, explanation });
-      if (nodeId) nodes = nodes.map((node) => (node.id === nodeId ? withBox(node, box) : node));
+      placements.push({ box, nodeId, explanation: explain(choice, clock) });
+      if (nodeId)
+        nodes = nodes.map((node) => (node.id === nodeId ? withBox(node, box.needs) : node));
     }
     const placed = await writePlacements(tx, placements);
     for (const [index, box] of boxes.entries())
@@ -70,6 +75,11 @@ async function placeBatch(
     );
     return { seen: boxes.length, placed: placed.size };
   });
+}
+
+export function explain(choice: PlacementChoice, clock: Clock): PlacementExplanation {
+  const candidates = choice.candidates.slice(0, CANDIDATES_KEPT);
+  return { summary: choice.summary, atMs: clock.nowMs(), candidates };
 }
 
 /** Memory that no node can restore is given up, loudly, and the box goes where its disks can. */
@@ -101,16 +111,16 @@ function tellPlaced(box: UnplacedBox, placement: Placement | undefined, told: To
   });
 }
 
-function withBox(node: PlacementNode, box: UnplacedBox): PlacementNode {
+export function withBox(node: PlacementNode, needs: Resources): PlacementNode {
   const { used } = node;
   return {
     ...node,
     boxes: node.boxes + 1,
     used: {
-      cpus: used.cpus + box.needs.cpus,
-      memoryMib: used.memoryMib + box.needs.memoryMib,
-      diskGib: used.diskGib + box.needs.diskGib,
-      gpus: used.gpus + box.needs.gpus,
+      cpus: used.cpus + needs.cpus,
+      memoryMib: used.memoryMib + needs.memoryMib,
+      diskGib: used.diskGib + needs.diskGib,
+      gpus: used.gpus + needs.gpus,
     },
   };
 }

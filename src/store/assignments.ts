@@ -7,6 +7,7 @@ import type { BoxId, NodeId } from "#domain/ids.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import type { Db } from "./db.ts";
 import type { Subscription } from "./listen.ts";
+import { readStrayAssignments } from "./strays.ts";
 
 export interface AssignmentContext {
   /** OpenSSH public key line of the user CA. */
@@ -55,7 +56,10 @@ export async function readAssignments(
   const revision = await readRevision(db, nodeId);
   return {
     revision,
-    boxes: await readBoxAssignments(db, nodeId, context),
+    boxes: [
+      ...(await readBoxAssignments(db, nodeId, context)),
+      ...(await readStrayAssignments(db, nodeId)),
+    ],
     snapshots: await readKeptSnapshots(db, nodeId),
     gateways: context.gateways.map((url) => ({ url })),
     images: await readNeededImages(db),
@@ -174,7 +178,8 @@ function desiredOfNode(row: AssignmentRow): DesiredState {
 async function readKeptSnapshots(db: Db, nodeId: NodeId): Promise<KeptSnapshot[]> {
   const { rows } = await sql<KeptSnapshot>`
     with here as (select snapshot_id from snapshot_copies where node_id = ${nodeId}),
-    running as (select id, epoch, source_snapshot_id from boxes where node_id = ${nodeId} and reserved)
+    running as (select id, epoch, source_snapshot_id from boxes where node_id = ${nodeId} and reserved
+      union all select box_id, epoch, null from strays where node_id = ${nodeId} and ended_at is null)
     select s.id as "snapshotId", s.manifest_key as "manifestKey", s.org_id as scope,
       s.state in ('requested', 'local') and (s.kind <> 'fork' or s.kept or exists (
         select 1 from boxes w where w.source_snapshot_id = s.id and not w.reserved

@@ -211,9 +211,9 @@ async function loseCopies(tx: Db, nodeId: NodeId): Promise<void> {
   await sql`
     update snapshots s set state = 'failed', error = 'its node was removed before it was taken'
     where s.state = 'requested' and not exists (
-      select 1 from boxes b where b.id = s.box_id and b.reserved and b.epoch = s.epoch)`.execute(
-    tx.query,
-  );
+      select 1 from boxes b where b.id = s.box_id and b.reserved and b.epoch = s.epoch)
+      and not exists (select 1 from strays t where t.snapshot_id = s.id and t.ended_at is null
+        and t.node_id <> ${nodeId})`.execute(tx.query);
 }
 
 /** Nodes whose lease has run out are shown as unreachable. Their boxes stay theirs. */

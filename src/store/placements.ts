@@ -46,10 +46,12 @@ export async function listUnplaced(
     source_state: string | null;
     compatibility: string | null;
     copies: string[];
+    strays: string[];
   }>`
     select b.id, b.org_id, b.name, b.generation, b.cpus, b.memory_mib, b.disk_gib, b.gpus, b.region, b.labels,
       b.image_digest, b.node_id, b.source_with_memory, s.state as source_state, s.compatibility,
-      array(select c.node_id from snapshot_copies c where c.snapshot_id = s.id) as copies
+      array(select c.node_id from snapshot_copies c where c.snapshot_id = s.id) as copies,
+      array(select t.node_id from strays t where t.box_id = b.id and t.ended_at is null) as strays
     from boxes b left join snapshots s on s.id = b.source_snapshot_id
     where b.desired = 'running' and not b.reserved and b.failure is null and b.deleted_at is null
       and (b.place_tried_at is null or b.place_tried_at < ${options.notTriedSince})
@@ -66,6 +68,7 @@ export async function listUnplaced(
     labels: row.labels,
     imageDigest: row.image_digest,
     lastNodeId: row.node_id,
+    strayNodeIds: new Set(row.strays),
     source:
       row.source_state === null
         ? null

@@ -12,6 +12,7 @@ import { nodeEvent } from "./nodes.ts";
 import type { NodeStatus } from "./schema.ts";
 import { settleRow } from "./settle.ts";
 import { recordSnapshots } from "./snapshot-reports.ts";
+import { observeStrays } from "./strays.ts";
 import { TOPICS } from "./wake.ts";
 
 export interface ReportOptions {
@@ -45,6 +46,7 @@ export async function recordReport(
     }
     // A rest snapshot may have been completed although its box reports nothing new.
     for (const id of await recordSnapshots(tx, nodeId, report, told)) changed.add(id);
+    await observeStrays(tx, nodeId, report);
     await settleChanged(tx, nodeId, [...changed], told);
     const concluded = node.status === "ready" ? [...changed] : rows.map((row) => row.id);
     await concludeBoxes(tx, [...new Set([...concluded, ...changed])], told);

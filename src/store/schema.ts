@@ -254,6 +254,18 @@ interface SnapshotCopy {
   node_id: NodeId;
 }
 
+interface Stray {
+  box_id: BoxId;
+  epoch: number;
+  node_id: NodeId;
+  generation: number;
+  boot_serial: number;
+  snapshot_id: SnapshotId;
+  is_lost: Generated<boolean>;
+  created_at: Time;
+  ended_at: TimeOrNull;
+}
+
 interface Box {
   id: BoxId;
   org_id: OrgId;
@@ -375,6 +387,7 @@ export interface Tables {
   template_versions: TemplateVersion;
   snapshots: Snapshot;
   snapshot_copies: SnapshotCopy;
+  strays: Stray;
   boxes: Box;
   volumes: Volume;
   operations: Operation;
