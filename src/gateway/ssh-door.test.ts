@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
+import { after, type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { Problem } from "#contract/errors.ts";
 import type { FeedBox, FeedChange, FeedFull } from "#contract/gateway-feed.ts";
@@ -15,7 +15,7 @@ import { openSshDoor, type SshLimits } from "#gateway/ssh-door.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { makeHostKey } from "#lib/ssh-keys.ts";
-import { serveExec } from "#test/harness/exec-server.ts";
+import { type ExecHost, startExecHost, TOKEN } from "#test/harness/exec-host.ts";
 import { startSshd } from "#test/harness/sshd.ts";
 import {
   knownHostsLine,
@@ -26,6 +26,7 @@ import {
   signUserCertificate,
   type UserCertificateOptions,
 } from "#trust/ssh-certificates.ts";
+import { encodeExecFrame } from "#wire/exec-frames.ts";
 
 const run = promisify(execFile);
 const HOST = "127.0.0.1";
@@ -101,6 +102,14 @@ async function listening(server: Server): Promise<number> {
   return (server.address() as { port: number }).port;
 }
 
+let shared: Promise<ExecHost> | null = null;
+/** The guest's own exec server, compiled once. */
+function execHost(): Promise<ExecHost> {
+  shared ??= startExecHost();
+  return shared;
+}
+after(async () => (await shared)?.stop());
+
 async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Promise<Rig> {
   const folder = await mkdtemp(join(tmpdir(), "berth-ssh-door-"));
   const known = new KnownState(FULL, Date.now());
@@ -112,7 +121,7 @@ async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Promise<Rig
     ...{ notBeforeMs: Date.now() - MINUTE_MS, notAfterMs: Date.now() + 60 * MINUTE_MS },
   });
   const door = await openSshDoor({
-    ...{ host: HOST, port: 0, clock: systemClock, log: silentLog, limits },
+    ...{ host: HOST, port: 0, clock: systemClock, log: silentLog, limits, boxUser: "root" },
     hostKey: {
       privateKeyOpenssh: hostKey.privateKeyOpenssh,
       certificateLine: () => certificate,
@@ -130,15 +139,17 @@ async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Promise<Rig
           const socket = connect({ port, host: HOST, allowHalfOpen: true, noDelay: true });
           socket.once("error", reject);
           socket.once("connect", () => resolve(socket));
+          // As the node does it.
+          if ("port" in target && target.port === 1)
+            socket.write(encodeExecFrame({ kind: "auth", token: TOKEN }));
         });
       },
     },
   });
-  const exec = await serveExec(() => {});
-  ports.set(1, (exec.address() as { port: number }).port);
+  const exec = await execHost();
+  ports.set(1, exec.port);
   t.after(async () => {
     await door.close();
-    exec.close();
     await rm(folder, { recursive: true, force: true });
   });
   await writeFile(
@@ -149,7 +160,7 @@ async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Promise<Rig
     ...["-F", "none", "-p", String(door.port), "-i", join(folder, "id")],
     ...["-o", `UserKnownHostsFile=${join(folder, "known_hosts")}`, "-o", "HostKeyAlias=gw.berth"],
     ...["-o", "StrictHostKeyChecking=yes", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"],
-    ...["-o", "GlobalKnownHostsFile=none", "-o", "ForwardX11=no", "-o", "IdentityAgent=none"],
+    ...["-o", "GlobalKnownHostsFile=none", "-o", "ForwardX11=no"],
   ];
   const keygen = async () => {
     const path = join(folder, "id");
@@ -180,9 +191,13 @@ async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Promise<Rig
   };
 }
 
-function runSsh(args: readonly string[], stdin = ""): Promise<Ended> {
+function runSsh(
+  args: readonly string[],
+  stdin = "",
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = spawn("ssh", args, { stdio: "pipe" });
+    const child = spawn("ssh", args, { stdio: "pipe", env });
     const said = { stdout: "", stderr: "" };
     for (const kind of ["stdout", "stderr"] as const)
       child[kind].on("data", (data) => {
@@ -369,4 +384,96 @@ test("large output arrives whole, and a client that does not read holds little m
   await systemClock.sleep(3000);
   const grown = process.memoryUsage().rss - before;
   assert.ok(grown < 64 * 1024 * 1024, `${grown} bytes`);
+});
+
+test("a terminal has the size of the window, follows it, and its shell is a login shell", async (t) => {
+  const { certify, options } = await rig(t);
+  await certify();
+  const script =
+    "stty size; stty -echo; read line; stty size; shopt -q login_shell && echo login; exit 5\n";
+  // `script` gives ssh a terminal whose size the test can change.
+  const ssh = ["ssh", "-tt", ...options(), `web@${HOST}`].join(" ");
+  const child = spawn("script", ["-qfec", `stty rows 33 cols 101; ${ssh}`, "/dev/null"], {
+    stdio: "pipe",
+  });
+  let shown = "";
+  child.stdout.on("data", (data) => {
+    shown += data;
+  });
+  const ended = new Promise<number | null>((done) => child.once("close", done));
+  child.stdin.write(script);
+  while (!/33 101/.test(shown)) await systemClock.sleep(20);
+  const { stdout: tty } = await run("sh", [
+    "-c",
+    `ps -o tty= -p $(pgrep -P ${child.pid} | head -1)`,
+  ]);
+  await run("stty", ["-F", `/dev/${tty.trim()}`, "rows", "20", "cols", "77"]);
+  await run("sh", ["-c", `pkill -WINCH -t ${tty.trim()} ssh`]);
+  child.stdin.write("\n");
+  assert.equal(await ended, 5, shown);
+  assert.match(shown, /20 77/);
+});
+
+test("-R: what connects in the box reaches this machine", async (t) => {
+  const { certify, ssh } = await rig(t);
+  await certify();
+  const here = createServer((socket) => socket.end("from home"));
+  t.after(() => here.close());
+  const port = await listening(here);
+  const inBox = 20_000 + Math.floor(process.pid % 20_000);
+  const { stdout, stderr } = await ssh([
+    ...["-R", `${inBox}:${HOST}:${port}`, "-o", "ExitOnForwardFailure=yes", `web@${HOST}`],
+    `exec 3<>/dev/tcp/127.0.0.1/${inBox}; cat <&3`,
+  ]);
+  assert.equal(stdout, "from home", stderr);
+});
+
+test("the agent is forwarded when asked for, and only then", async (t) => {
+  const { certify, options, folder } = await rig(t);
+  await certify();
+  const socket = join(folder, "agent");
+  const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+  t.after(() => agent.kill());
+  const env = { ...process.env, SSH_AUTH_SOCK: socket };
+  const add = () => run("ssh-add", ["-q", join(folder, "id")], { env });
+  while (
+    !(await add().then(
+      () => true,
+      () => false,
+    ))
+  )
+    await systemClock.sleep(50);
+  const list = async (...flags: string[]) =>
+    await runSsh(
+      [...flags, ...options(), `web@${HOST}`, "ssh-add -l; echo SOCK=$" + "{SSH_AUTH_SOCK:-none}"],
+      "",
+      env,
+    );
+  const forwarded = await list("-A");
+  assert.match(forwarded.stdout, /ED25519/, forwarded.stderr);
+  assert.match((await list()).stdout, /SOCK=none/);
+});
+
+test("BOX+SESSION is a terminal that outlives its connection", async (t) => {
+  const { certify, options } = await rig(t);
+  await certify();
+  const name = `s${process.pid}`;
+  const first = spawn("ssh", ["-tt", ...options(), `web+${name}@${HOST}`], { stdio: "pipe" });
+  let shown = "";
+  first.stdout.on("data", (data) => {
+    shown += data;
+  });
+  first.stdin.write("V=kept; echo set$V\n");
+  while (!/setkept/.test(shown)) await systemClock.sleep(20);
+  first.kill("SIGKILL");
+  const second = spawn("ssh", ["-tt", ...options(), `web+${name}@${HOST}`], { stdio: "pipe" });
+  const ended = new Promise<number | null>((done) => second.once("close", done));
+  let later = "";
+  second.stdout.on("data", (data) => {
+    later += data;
+  });
+  second.stdin.write("echo again$V; exit 4\n");
+  assert.equal(await ended, 4, later);
+  assert.match(later, /setkept/, "what was shown before is shown again");
+  assert.match(later, /againkept/);
 });

@@ -27,6 +27,8 @@ export interface SshDoorOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly limits?: Partial<SshLimits>;
+  /** Linux user that programs run as. */
+  readonly boxUser?: string;
 }
 
 export interface SshLimits {
@@ -58,6 +60,7 @@ const ALGORITHMS = {
   cipher: ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"],
 } as const;
 const KEEPALIVES_MISSED = 4;
+const BOX_USER = "dev";
 
 export interface SshDoor {
   readonly port: number;
@@ -200,6 +203,7 @@ class Guest {
         this.#serve({
           ...{ connection, boxes, clientAddress, login: result.login },
           ...{ userName: context.username, ended: this.#ended.signal },
+          boxUser: this.#options.boxUser ?? BOX_USER,
         });
         return context.accept();
       }

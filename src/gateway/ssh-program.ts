@@ -24,12 +24,13 @@ export interface ProgramContext {
   /** As the client gave it: BOX, or BOX+SESSION for an exec session that outlives the connection. */
   readonly userName: string;
   readonly clientAddress: string;
+  /** Linux user in the box. */
+  readonly boxUser: string;
   readonly ended: AbortSignal;
 }
 
 const EXEC_PORT = 1;
 const SFTP = "/usr/lib/openssh/sftp-server";
-const USER = "dev";
 /** The rest could change what a program does in ways that nobody asked for. */
 const ACCEPTED_ENV = /^(?:LANG|LC_[A-Z]+|COLORTERM|TERM_PROGRAM(?:_VERSION)?|GIT_PROTOCOL)$/;
 const MAX_ENV = 32;
@@ -166,7 +167,7 @@ class Program {
       kind: "start",
       // Without a terminal, a login shell that reads its commands from stdin.
       argv: command.length > 0 || pty ? command : ["/bin/sh", "-c", 'exec "$SHELL" -l'],
-      user: USER,
+      user: this.#context.boxUser,
       env: added,
       ...(pty ? { pty } : {}),
       ...(sessionId ? { session: sessionId } : {}),
