@@ -14,7 +14,7 @@ import type { BoxStream } from "./preview-box.ts";
 import type { PreviewDefences } from "./preview-defences.ts";
 import type { Decision, Entry } from "./preview-entry.ts";
 import { BadHead, headEnd, type RequestHead, readRequest } from "./preview-head.ts";
-import type { PreviewNames } from "./preview-name.ts";
+import type { Place, PlaceOf } from "./preview-name.ts";
 import { type OwnAnswer, print } from "./preview-pages.ts";
 import {
   pageForBadAnswer,
@@ -37,6 +37,7 @@ type Phase = "head" | "deciding" | "body" | "answer" | "raw" | "closed";
 /** One request and its answer. */
 interface Exchange {
   readonly request: RequestHead;
+  readonly place: Place;
   readonly right: Right;
   /** As the app gets it. */
   readonly head: string;
@@ -81,8 +82,7 @@ export interface PreviewContext {
   readonly limits: ConnectionLimits;
   /** The time, as of the last look at it. */
   readonly tickMs: number;
-  /** Null: previews have no host names here. */
-  names(): PreviewNames | null;
+  readonly placeOf: PlaceOf;
   /** Of a head that cannot be read. */
   mentionsPreview(head: Buffer | null): boolean;
   enterBox(right: Right, signal: AbortSignal): Promise<BoxStream>;
@@ -161,11 +161,11 @@ export class PreviewConnection {
         if (end < 0) return;
         const text = this.#held.toString("latin1", 0, end);
         const request = readRequest(text);
-        const name = this.#context.names()?.read(request.host);
-        if (!name) return this.#handOver();
+        const place = this.#context.placeOf(request);
+        if (!place) return this.#handOver();
         this.#held = end < this.#held.length ? this.#held.subarray(end) : null;
         this.#isFirst = false;
-        this.#begin(request, name);
+        this.#begin(request, place);
       } catch (error) {
         if (!(error instanceof BadHead)) throw error;
         if (this.#isFirst && !this.#context.mentionsPreview(this.#held)) return this.#handOver();
@@ -188,29 +188,27 @@ export class PreviewConnection {
     socket.resume();
   }
 
-  #begin(request: RequestHead, name: { readonly port: number; readonly label: string }) {
+  #begin(request: RequestHead, place: Place) {
     this.#phase = "deciding";
-    const names = this.#context.names() as PreviewNames;
-    const decided = this.#context.entry.decide(request, name, names);
+    const decided = this.#context.entry.decide(request, place);
     if (decided instanceof Promise)
       decided.then(
-        (decision) => this.#act(decision, request, names),
+        (decision) => this.#act(decision, request, place),
         (error: unknown) => this.#fail(error),
       );
-    else this.#act(decided, request, names);
+    else this.#act(decided, request, place);
   }
 
-  #act(decision: Decision, request: RequestHead, { scheme }: PreviewNames) {
+  #act(decision: Decision, request: RequestHead, place: Place) {
     if (this.#phase !== "deciding") return;
     if (decision.kind === "answer") return this.#answerItself(decision.answer, request);
     const { right } = decision;
-    const seen = { host: request.host, scheme, peer: this.#socket.remoteAddress ?? "unknown" };
+    const peer = this.#socket.remoteAddress ?? "unknown";
     this.#right = right;
     if (right.grant) this.#seat.lobby.leave(this.#socket);
     this.#exchange = {
-      request,
-      right,
-      head: requestForApp(request, seen, this.#context.defences),
+      ...{ request, place, right },
+      head: requestForApp(request, place, peer, this.#context.defences),
       body: bodyReader(request.framing),
       answer: new AnswerReader(request.method, request.isWebSocket),
       isBodyOver: request.framing.kind === "none",
@@ -320,16 +318,16 @@ export class PreviewConnection {
   }
 
   #passAnswer(exchange: Exchange, bytes: Buffer) {
-    const { request, right } = exchange;
+    const { request, right, place } = exchange;
     const { heads, pass, rest } = exchange.answer.take(bytes);
     const out: Buffer[] = [];
     for (const head of heads) {
       const isFinal = head.status >= 200 || head.status === 101;
-      const own = isFinal ? this.#context.entry.renewal(right) : [];
+      const own = isFinal ? this.#context.entry.renewal(right, place) : [];
       const isLast = isFinal && (request.isLast || (request.isWebSocket && head.status !== 101));
       const text = answerForBrowser(
         head,
-        { method: request.method, isLast, own },
+        { method: request.method, isLast, own, shared: place.shared },
         this.#context.defences,
       );
       out.push(Buffer.from(text, "latin1"));

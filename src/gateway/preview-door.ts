@@ -10,7 +10,7 @@ import { enterBox, type OpenStream } from "./preview-box.ts";
 import { PreviewConnection, type PreviewContext, type Seat } from "./preview-connection.ts";
 import { PREVIEW_DEFENCES, type PreviewDefences } from "./preview-defences.ts";
 import { Entry } from "./preview-entry.ts";
-import { type PreviewNames, previewNames } from "./preview-name.ts";
+import { type PlaceOf, placesByHost, placesByPath } from "./preview-name.ts";
 import { type Right, Rights } from "./preview-rights.ts";
 import type { WakeAndWait } from "./wake.ts";
 
@@ -43,7 +43,7 @@ export function previewDoor(options: PreviewDoorOptions): PreviewDoor {
   const over = new AbortController();
   const rights = new Rights({ ...options, signal: over.signal });
   const connections = new Set<PreviewConnection>();
-  const names = namesOf(known);
+  const placeOf = placesOf(known);
   const limits = {
     requestTimeoutMs: options.limits.requestTimeoutMs,
     keepAliveMs: KEEP_ALIVE_MS,
@@ -64,7 +64,7 @@ export function previewDoor(options: PreviewDoorOptions): PreviewDoor {
   })();
   ticking.catch((error: unknown) => log.error({ err: error }, "previews are not looked after"));
   const context: PreviewContext = {
-    ...{ clock, log, rights, defences, limits, names },
+    ...{ clock, log, rights, defences, limits, placeOf },
     entry: new Entry({ known, rights, clock, defences }),
     get tickMs() {
       return tickMs;
@@ -82,16 +82,16 @@ export function previewDoor(options: PreviewDoorOptions): PreviewDoor {
 }
 
 /** As the settings have it now. */
-function namesOf(known: Known): () => PreviewNames | null {
-  let pattern: string | null = null;
-  let names: PreviewNames | null = null;
-  return () => {
-    const { previewOrigin } = known.settings;
-    if (previewOrigin !== pattern) {
-      pattern = previewOrigin;
-      names = pattern === null ? null : previewNames(pattern);
+function placesOf(known: Known): PlaceOf {
+  let settings: Known["settings"] | null = null;
+  let places: PlaceOf = () => null;
+  return (request) => {
+    if (known.settings !== settings) {
+      settings = known.settings;
+      const { previewOrigin, dashboardOrigin } = settings;
+      places = previewOrigin === null ? placesByPath(dashboardOrigin) : placesByHost(previewOrigin);
     }
-    return names;
+    return places(request);
   };
 }
 

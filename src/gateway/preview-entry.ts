@@ -17,7 +17,7 @@ import {
 } from "./preview-cookies.ts";
 import type { PreviewDefences } from "./preview-defences.ts";
 import type { RequestHead } from "./preview-head.ts";
-import type { PreviewName, PreviewNames } from "./preview-name.ts";
+import type { Place, SharedPlace } from "./preview-name.ts";
 import { type OwnAnswer, redirect } from "./preview-pages.ts";
 import { type KnownGrant, newest, type Right, type Rights } from "./preview-rights.ts";
 
@@ -44,45 +44,49 @@ export class Entry {
   }
 
   /** Not a promise when nothing has to be checked anew, which is so for all but a browser's first request. */
-  decide(
-    request: RequestHead,
-    name: PreviewName,
-    names: PreviewNames,
-  ): Decision | Promise<Decision> {
+  decide(request: RequestHead, place: Place): Decision | Promise<Decision> {
+    const { name, target, shared } = place;
     const preview = this.#options.known.preview(name.label);
     if (preview === "gone") return answer(GONE);
     if (preview === null || preview.port !== name.port) return answer(UNKNOWN);
-    if (request.target.startsWith(OWN_PATH)) return this.#own(request, name);
-    if (request.target.includes(`${LINK}=`)) {
-      const taken = this.#takeLink(request, name);
+    if (shared && !target.startsWith("/"))
+      return answer(redirect(`${sharedBase(shared, shared.key)}/${target}`));
+    if (target.startsWith(OWN_PATH)) return this.#own(request, place);
+    if (target.includes(`${LINK}=`)) {
+      const taken = this.#takeLink(request, place);
       if (taken) return taken;
     }
+    if (shared && isPreflight(request)) return answer(PREFLIGHT);
     if (preview.visibility === "public") {
       const right = this.#options.rights.rightTo(preview, null);
       return right ? { kind: "pass", right } : answer(UNKNOWN);
     }
-    if (this.#options.defences.ownOriginOnly && isFromOutside(request, names.originOf(name)))
+    if (shared) {
+      const grant = shared.key === null ? null : this.#options.rights.byKey(shared.key);
+      return this.#withGrant(request, place, grant);
+    }
+    if (this.#options.defences.ownOriginOnly && isFromOutside(request, place.origin))
       return answer(OUTSIDE);
     const text = ourCookie(request, GRANT_COOKIE);
-    if (text === undefined) return this.#withGrant(request, name, null);
+    if (text === undefined) return this.#withGrant(request, place, null);
     const grant = this.#options.rights.recall(text);
-    if (grant) return this.#withGrant(request, name, grant);
-    return this.#options.rights.read(text).then((read) => this.#withGrant(request, name, read));
+    if (grant) return this.#withGrant(request, place, grant);
+    return this.#options.rights.read(text).then((read) => this.#withGrant(request, place, read));
   }
 
-  #withGrant(request: RequestHead, name: PreviewName, grant: KnownGrant | null): Decision {
+  #withGrant(request: RequestHead, place: Place, grant: KnownGrant | null): Decision {
     const { known, rights } = this.#options;
-    const preview = known.preview(name.label);
+    const preview = known.preview(place.name.label);
     if (preview === null || preview === "gone") return answer(GONE);
     const right = rights.rightTo(preview, grant);
     if (right) return { kind: "pass", right };
-    return isNavigation(request) ? this.#login(request, name) : answer(LOGIN_NEEDED);
+    return isNavigation(request) ? this.#login(request, place) : answer(LOGIN_NEEDED);
   }
 
   /** To the dashboard, which knows the person, and back. */
-  #login(request: RequestHead, { label, port }: PreviewName): Decision {
+  #login(request: RequestHead, { name: { label, port }, target }: Place): Decision {
     const { dashboardOrigin } = this.#options.known.settings;
-    const going = newReturn(request.target);
+    const going = newReturn(target);
     const others = readReturns(ourCookie(request, NONCE_COOKIE));
     const query = new URLSearchParams({
       label,
@@ -94,18 +98,18 @@ export class Entry {
     return answer(redirect(`${dashboardOrigin}/v1/preview-authorize?${query}`, [cookie]));
   }
 
-  #own(request: RequestHead, name: PreviewName): Decision | Promise<Decision> {
-    const [path, query = ""] = split(request.target, "?");
+  #own(request: RequestHead, place: Place): Decision | Promise<Decision> {
+    const [path, query = ""] = split(place.target, "?");
     if (path !== `${OWN_PATH}enter` || request.method !== "GET") return answer(UNKNOWN);
     const code = new URLSearchParams(query).get("code");
-    return code === null ? answer(BAD_CODE) : this.#enter(request, name, code);
+    return code === null ? answer(BAD_CODE) : this.#enter(request, place, code);
   }
 
-  async #enter(request: RequestHead, name: PreviewName, text: string): Promise<Decision> {
-    const { known, rights, defences, clock } = this.#options;
+  async #enter(request: RequestHead, place: Place, text: string): Promise<Decision> {
+    const { known, rights, defences } = this.#options;
     const code = await rights.readCode(text);
     const grant = code && (await rights.read(code.grant));
-    const preview = known.preview(name.label);
+    const preview = known.preview(place.name.label);
     if (!code || !grant || preview === null || preview === "gone") return answer(BAD_CODE);
     const returns = readReturns(ourCookie(request, NONCE_COOKIE));
     const back = returns.find(({ nonce }) => nonceHash(nonce) === code.nonceHash);
@@ -113,53 +117,55 @@ export class Entry {
     if (!rights.takeCode(code.codeId) && defences.onceOnly) return answer(BAD_CODE);
     const isOpen = rights.rightTo({ ...preview, visibility: "private" }, grant) !== null;
     if (!isOpen) return answer(BAD_CODE);
-    const path = this.#returnPath(back, request);
+    const path = this.#returnPath(back, place);
     const left = returns.filter((one) => one !== back);
-    return answer(
-      redirect(path, [
-        `Set-Cookie: ${grantCookie(grant.text, leftS(grant, clock.nowMs()))}`,
-        `Set-Cookie: ${returnsCookie(left)}`,
-      ]),
-    );
+    return answer(this.#into(place, grant, path, [`Set-Cookie: ${returnsCookie(left)}`]));
   }
 
-  #returnPath(back: Return | undefined, request: RequestHead): string {
+  /** To a path of the app, with the grant where requests will bring it. */
+  #into({ shared }: Place, grant: KnownGrant, path: string, lines: readonly string[]): OwnAnswer {
+    const { rights, clock } = this.#options;
+    if (shared) return redirect(`${sharedBase(shared, rights.keyOf(grant))}${path}`, lines);
+    const cookie = grantCookie(grant.text, leftS(grant, clock.nowMs()));
+    return redirect(path, [`Set-Cookie: ${cookie}`, ...lines]);
+  }
+
+  #returnPath(back: Return | undefined, { target }: Place): string {
     const path = back?.path ?? "/";
     if (this.#options.defences.relativeReturn) return isRelativePath(path) ? path : "/";
-    return new URLSearchParams(split(request.target, "?")[1]).get("next") ?? path;
+    return new URLSearchParams(split(target, "?")[1]).get("next") ?? path;
   }
 
   /** A link becomes a cookie, and its address one without it. Null: the address only looks like one. */
-  #takeLink(request: RequestHead, name: PreviewName): Decision | Promise<Decision> | null {
-    const [path, query = ""] = split(request.target, "?");
+  #takeLink(request: RequestHead, place: Place): Decision | Promise<Decision> | null {
+    const [path, query = ""] = split(place.target, "?");
     const parts = query.split("&");
     const link = parts.find((part) => part.startsWith(`${LINK}=`));
     if (!link) return null;
     if (request.method !== "GET" && request.method !== "HEAD") return answer(LINK_NEEDS_GET);
     const rest = parts.filter((part) => !part.startsWith(`${LINK}=`)).join("&");
     const target = rest ? `${path}?${rest}` : path;
-    return this.#openLink(link.slice(LINK.length + 1), name, target);
+    return this.#openLink(link.slice(LINK.length + 1), place, target);
   }
 
-  async #openLink(text: string, { label }: PreviewName, target: string): Promise<Decision> {
-    const { known, rights, clock } = this.#options;
+  async #openLink(text: string, place: Place, target: string): Promise<Decision> {
+    const { known, rights } = this.#options;
     const grant = await rights.read(text);
-    const preview = known.preview(label);
+    const preview = known.preview(place.name.label);
     if (preview === null || preview === "gone") return answer(GONE);
     // To a public preview a link adds nothing, but its address is still cleaned.
     if (preview.visibility !== "public" && (!grant || !rights.rightTo(preview, grant)))
       return answer(BAD_LINK);
-    const cookie = grant
-      ? [`Set-Cookie: ${grantCookie(grant.text, leftS(grant, clock.nowMs()))}`]
-      : [];
-    return answer(redirect(isRelativePath(target) ? target : "/", cookie));
+    const path = isRelativePath(target) ? target : "/";
+    if (grant) return answer(this.#into(place, grant, path, NO_LINES));
+    return answer(redirect(`${place.shared?.base ?? ""}${path}`));
   }
 
   /** Lines for the browser: the fresh grant, when the one it brought has been renewed. */
-  renewal({ grant }: Right): readonly string[] {
+  renewal({ grant }: Right, { shared }: Place): readonly string[] {
     if (!grant) return NO_LINES;
     this.#options.rights.keepFresh(grant);
-    if (!grant.next) return NO_LINES;
+    if (!grant.next || shared) return NO_LINES;
     const fresh = newest(grant);
     const maxAgeS = leftS(fresh, this.#options.clock.nowMs());
     return [`Set-Cookie: ${grantCookie(fresh.text, maxAgeS)}`];
@@ -167,6 +173,17 @@ export class Entry {
 }
 
 const NO_LINES: readonly string[] = [];
+
+function sharedBase({ base }: SharedPlace, key: string | null): string {
+  return key === null ? base : `${base}/~${key}`;
+}
+
+/** A sandboxed page's: it has no origin, and the key in the address says all. */
+function isPreflight({ method, fields }: RequestHead): boolean {
+  return (
+    method === "OPTIONS" && fields.some(({ name }) => name === "access-control-request-method")
+  );
+}
 
 function answer(own: OwnAnswer): Decision {
   return { kind: "answer", answer: own };
@@ -218,6 +235,17 @@ function isFromOutside(request: RequestHead, origin: string): boolean {
   return request.method === "HEAD" || !isNavigation(request);
 }
 
+const PREFLIGHT: OwnAnswer = {
+  status: 204,
+  title: "No Content",
+  detail: "",
+  lines: [
+    "Access-Control-Allow-Origin: null",
+    "Access-Control-Allow-Methods: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers: *, Authorization",
+    "Access-Control-Max-Age: 600",
+  ],
+};
 const GONE: OwnAnswer = {
   status: 410,
   title: "This preview is gone",

@@ -4,14 +4,7 @@
 import { appCookie, splitCookies } from "./preview-cookies.ts";
 import type { PreviewDefences } from "./preview-defences.ts";
 import type { AnswerHead, Field, Framing, RequestHead } from "./preview-head.ts";
-
-export interface Seen {
-  /** Host, as the app is told it. */
-  readonly host: string;
-  readonly scheme: string;
-  /** Address of the browser. */
-  readonly peer: string;
-}
+import type { Place, SharedPlace } from "./preview-name.ts";
 
 /** Of one connection, or of our side of it. */
 const PER_HOP: ReadonlySet<string> = new Set([
@@ -31,20 +24,25 @@ const REACHING: ReadonlySet<string> = new Set([
 
 export function requestForApp(
   request: RequestHead,
-  seen: Seen,
+  place: Place,
+  /** Address of the browser. */
+  peer: string,
   defences: PreviewDefences,
-  target = request.target,
 ): string {
+  const { host } = request;
   const named = namedByConnection(request.fields);
-  let text = `${request.method} ${target} HTTP/1.1\r\nHost: ${seen.host}\r\n`;
+  let text = `${request.method} ${place.target} HTTP/1.1\r\nHost: ${host}\r\n`;
   for (const field of request.fields) {
     const { name } = field;
     if (PER_HOP.has(name) || FORWARDED.test(name) || named?.has(name)) continue;
+    // On a shared origin cookies would be those of every preview.
+    if (name === "cookie" && place.shared) continue;
     const kept = defences.platformSecrets ? withoutSecrets(field) : field.line;
     if (kept !== null) text += `${kept}\r\n`;
   }
-  text += `X-Forwarded-For: ${seen.peer}\r\nX-Forwarded-Host: ${seen.host}\r\n`;
-  text += `X-Forwarded-Proto: ${seen.scheme}\r\n${framingLines(request.framing)}`;
+  text += `X-Forwarded-For: ${peer}\r\nX-Forwarded-Host: ${host}\r\n`;
+  if (place.shared) text += `X-Forwarded-Prefix: ${place.shared.base}\r\n`;
+  text += `X-Forwarded-Proto: ${place.scheme}\r\n${framingLines(request.framing)}`;
   return `${text}${request.isWebSocket ? "Connection: Upgrade\r\nUpgrade: websocket\r\n" : ""}\r\n`;
 }
 
@@ -64,11 +62,24 @@ export interface AnswerFor {
   readonly isLast: boolean;
   /** Lines of our own, for the browser. */
   readonly own: readonly string[];
+  /** The origin is every preview's. */
+  readonly shared: SharedPlace | null;
 }
+
+/** A page of a shared origin gets an origin of its own that nothing else has: no storage, no cookies, no siblings. */
+const SANDBOX = [
+  "Content-Security-Policy: sandbox allow-scripts allow-forms allow-modals allow-popups allow-downloads",
+  "Access-Control-Allow-Origin: null",
+  "Referrer-Policy: no-referrer",
+];
+const SANDBOXED: ReadonlySet<string> = new Set([
+  ...["set-cookie", "referrer-policy", "access-control-allow-origin"],
+  "access-control-allow-credentials",
+]);
 
 export function answerForBrowser(
   answer: AnswerHead,
-  { method, isLast, own }: AnswerFor,
+  { method, isLast, own, shared }: AnswerFor,
   defences: PreviewDefences,
 ): string {
   const named = namedByConnection(answer.fields);
@@ -79,7 +90,10 @@ export function answerForBrowser(
     if (PER_HOP.has(name) || named?.has(name)) continue;
     if (defences.platformSecrets && name.startsWith(OURS)) continue;
     if (defences.answerReach && REACHING.has(name)) continue;
-    if (name === "set-cookie") {
+    if (shared && SANDBOXED.has(name)) continue;
+    if (shared && name === "location" && /^\/(?!\/)/.test(value))
+      text += `Location: ${shared.base}${shared.key ? `/~${shared.key}` : ""}${value}\r\n`;
+    else if (name === "set-cookie") {
       const cookie = appCookie(value, {
         isHostOnly: defences.hostCookies,
         isOursKept: !defences.platformSecrets,
@@ -87,7 +101,7 @@ export function answerForBrowser(
       if (cookie !== null) text += `Set-Cookie: ${cookie}\r\n`;
     } else text += `${line}\r\n`;
   }
-  for (const line of own) text += `${line}\r\n`;
+  for (const line of shared ? [...own, ...SANDBOX] : own) text += `${line}\r\n`;
   if (answer.status === 101) return `${text}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
   const isBare = answer.framing.kind === "none" && (method === "HEAD" || answer.status === 304);
   if (isBare && length !== null) text += `Content-Length: ${length}\r\n`;

@@ -1,5 +1,6 @@
 // Who may enter a preview, and for how long: grants and links that were checked once, codes that are taken once.
 
+import { randomBytes } from "node:crypto";
 import type { FeedPreview } from "#contract/gateway-feed.ts";
 import type { Clock } from "#lib/clock.ts";
 import {
@@ -50,6 +51,8 @@ const RENEW_AGAIN_MS = 15_000;
 export class Rights {
   readonly #options: RightsOptions;
   readonly #grants = new Map<string, KnownGrant>();
+  readonly #byKey = new Map<string, KnownGrant>();
+  readonly #keys = new WeakMap<KnownGrant, string>();
   readonly #takenCodes = new Map<string, number>();
   #keysPem: readonly string[] = [];
   #check: PreviewCheck = previewCheck([]);
@@ -81,6 +84,21 @@ export class Rights {
     this.#grants.set(text, grant);
     forgetOldest(this.#grants, MAX_GRANTS);
     return grant;
+  }
+
+  /** Reduced mode: what stands for the grant in an address, at this gateway and as long as it runs. */
+  keyOf(grant: KnownGrant): string {
+    const known = this.#keys.get(grant);
+    if (known !== undefined) return known;
+    const key = randomBytes(16).toString("base64url");
+    this.#keys.set(grant, key);
+    this.#byKey.set(key, grant);
+    forgetOldest(this.#byKey, MAX_GRANTS);
+    return key;
+  }
+
+  byKey(key: string): KnownGrant | null {
+    return this.#byKey.get(key) ?? null;
   }
 
   /** Null: it is no code of ours, or it is over. */

@@ -21,7 +21,12 @@ export interface Reading {
   readonly passed: Buffer;
 }
 
-const SEEN = { host: "h", scheme: "http", peer: "1.2.3.4" };
+const PEER = "1.2.3.4";
+const NAME = { port: 3000, label: "abcdefghijklmnop" };
+
+function placeAt(target: string) {
+  return { name: NAME, origin: "http://h", scheme: "http", target, shared: null };
+}
 
 /** `pieces`: the bytes as they arrive. */
 export function readRequestsStrictly(pieces: readonly Buffer[]): Reading {
@@ -41,7 +46,9 @@ export function readRequestsStrictly(pieces: readonly Buffer[]): Reading {
         held = held.subarray(end);
         isLast = head.isLast || head.isWebSocket;
         message = { what: `${head.method} ${head.target}`, body: "" };
-        out = [Buffer.from(requestForApp(head, SEEN, PREVIEW_DEFENCES), "latin1")];
+        out = [
+          Buffer.from(requestForApp(head, placeAt(head.target), PEER, PREVIEW_DEFENCES), "latin1"),
+        ];
         body = bodyReader(head.framing);
       }
       const step = body.take(held);
@@ -80,7 +87,7 @@ export function readAnswerStrictly(pieces: readonly Buffer[], method: string): R
     for (const piece of pieces) {
       const { heads, pass, rest } = reader.take(piece);
       for (const head of heads) {
-        const own = { method, isLast: false, own: [] };
+        const own = { method, isLast: false, own: [], shared: null };
         passed.push(Buffer.from(answerForBrowser(head, own, PREVIEW_DEFENCES), "latin1"));
         messages.push({ what: String(head.status), body: "" });
       }

@@ -15,10 +15,16 @@ import { BOX, type Doors, NO_CHANGE, openDoors, USER, until } from "./doors.ts";
 const HOST = "127.0.0.1";
 export const LABEL = "abcdefghijklmnop";
 export const PORT = 3000;
+/** For the preview that a rig begins with. */
+export const GRANT: PreviewGrant = {
+  ...{ previewId: "preview_1", serial: 1, userId: USER, credentialId: "web_1" },
+};
 
 export interface PreviewRigOptions extends Partial<GatewayOptions> {
   readonly defences?: Partial<PreviewDefences>;
   readonly renewGrant?: (grant: string) => Promise<string>;
+  /** Reduced mode. */
+  readonly isReduced?: boolean;
 }
 
 export interface PreviewRig {
@@ -53,7 +59,7 @@ export async function openPreviews(options: PreviewRigOptions = {}): Promise<Pre
   const settings = {
     ...doors.known.settings,
     ticketKeysPem: [...doors.known.settings.ticketKeysPem, key.publicKeyPem],
-    previewOrigin: `http://*.localhost:${port}`,
+    previewOrigin: options.isReduced ? null : `http://*.localhost:${port}`,
   };
   doors.known.apply({ ...NO_CHANGE, settings }, Date.now());
   let preview: FeedPreview = {
