@@ -20,7 +20,7 @@ import type { Metrics } from "#lib/metrics.ts";
 import { getAssignedBox } from "#store/assigned-box.ts";
 import { readAssignments, waitRevision } from "#store/assignments.ts";
 import { type Database, transact } from "#store/db.ts";
-import { joinGateway } from "#store/gateways.ts";
+import { joinGateway, listGateways } from "#store/gateways.ts";
 import type { Wakes } from "#store/listen.ts";
 import { joinNode, refuseRemovedNode } from "#store/nodes.ts";
 import { recordReport } from "#store/reports.ts";
@@ -42,7 +42,7 @@ export interface NodeApiContext {
   readonly sshHostAuthority: SshAuthority;
   /** Keys that gateways check tickets with. */
   readonly ticketPublicKeysPem: readonly string[];
-  /** Gateways that nodes keep a connection to. */
+  /** Gateways that nodes keep a connection to, as long as none has made itself known. */
   readonly gatewayNodeUrls: readonly string[];
   readonly objectStore: Joined["objectStore"];
   /** A node that reports nothing for this long counts as unreachable. */
@@ -97,7 +97,7 @@ export function registerNodeRoutes(app: FastifyInstance, context: NodeApiContext
         if (!isNewer) return reply.status(204).send();
         return await readAssignments(db, nodeId, {
           sshUserCa: context.sshUserAuthority.publicKeyLine,
-          gateways: context.gatewayNodeUrls,
+          gateways: await nodeUrlsOf(context),
         });
       } finally {
         subscription.close();
@@ -201,7 +201,13 @@ function registerRenewals(app: FastifyInstance, context: NodeApiContext): void {
   });
 }
 
-async function refuseBadKey<T>(field: string, sign: () => T | Promise<T>): Promise<T> {
+/** Also those that are away: a node finds them again by itself, and a lost node loses every stream. */
+async function nodeUrlsOf({ db, gatewayNodeUrls }: NodeApiContext): Promise<readonly string[]> {
+  const known = await listGateways(db);
+  return known.length > 0 ? [...new Set(known.map((one) => one.nodeUrl))] : gatewayNodeUrls;
+}
+
+export async function refuseBadKey<T>(field: string, sign: () => T | Promise<T>): Promise<T> {
   try {
     return await sign();
   } catch (error) {

@@ -14,6 +14,7 @@ import { boxHandlers } from "./boxes.ts";
 import type { ApiContext } from "./context.ts";
 import { EventHub } from "./event-hub.ts";
 import { eventHandlers } from "./events.ts";
+import { type GatewayFeedOptions, registerGatewayRoutes } from "./gateway-feed.ts";
 import { keyHandlers, tokenHandlers, webSessionHandlers } from "./keys.ts";
 import { type NodeApiContext, registerNodeRoutes } from "./node-protocol.ts";
 import { buildNodeServer, type ServerTls } from "./node-server.ts";
@@ -95,7 +96,7 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
   };
 }
 
-export interface NodeApiOptions extends Omit<NodeApiContext, "closing"> {
+export interface NodeApiOptions extends Omit<NodeApiContext, "closing">, GatewayFeedOptions {
   readonly tls: ServerTls;
 }
 
@@ -103,8 +104,17 @@ export interface NodeApiOptions extends Omit<NodeApiContext, "closing"> {
 export async function createNodeApi(options: NodeApiOptions): Promise<ApiServer> {
   const closing = new AbortController();
   const app = buildNodeServer(options.tls, options.log);
-  registerNodeRoutes(app, { ...options, closing: closing.signal });
-  return serverOf(app, closing, options.clock);
+  const context = { ...options, closing: closing.signal };
+  registerNodeRoutes(app, context);
+  const feeds = registerGatewayRoutes(app, context);
+  const server = serverOf(app, closing, options.clock);
+  return {
+    ...server,
+    close: async () => {
+      await server.close();
+      await feeds.close();
+    },
+  };
 }
 
 /** Long polls see the closing and answer; what is still open after this is cut. */

@@ -1,5 +1,5 @@
-// Server-sent events: writes messages as they come, a heartbeat in the silence between them, and drops a
-// client that does not read. It loses nothing by that: it comes back with its last event's cursor.
+// Answers that go on: server-sent events, and the gateways' feed. Writes what comes, a heartbeat in the silence between,
+// and drops a client that does not read. It loses nothing by that: it comes back, with its last event's cursor.
 
 import type { FastifyReply } from "fastify";
 import type { Clock } from "#lib/clock.ts";
@@ -20,11 +20,15 @@ export interface StreamOptions {
   readonly stallMs: number;
 }
 
-const HEADERS = {
-  "content-type": "text/event-stream; charset=utf-8",
-  "cache-control": "no-store",
-  // Tells a proxy in front not to collect the stream.
-  "x-accel-buffering": "no",
+/** How the text is made up. */
+interface TextFormat {
+  readonly contentType: string;
+  readonly heartbeat: () => string;
+}
+
+const SSE: TextFormat = {
+  contentType: "text/event-stream; charset=utf-8",
+  heartbeat: () => ": still here\n\n",
 };
 
 export async function sendStream(
@@ -32,18 +36,37 @@ export async function sendStream(
   messages: AsyncIterable<SseMessage>,
   options: StreamOptions,
 ): Promise<FastifyReply> {
-  const iterator = messages[Symbol.asyncIterator]();
+  return sendTexts(reply, printed(messages), SSE, options);
+}
+
+async function* printed(messages: AsyncIterable<SseMessage>): AsyncGenerator<string, void> {
+  for await (const message of messages) yield print(message);
+}
+
+export async function sendTexts(
+  reply: FastifyReply,
+  texts: AsyncIterable<string>,
+  format: TextFormat,
+  options: StreamOptions,
+): Promise<FastifyReply> {
+  const iterator = texts[Symbol.asyncIterator]();
   // The first step checks the request: its failure is still an ordinary problem.
   let next = iterator.next();
   let arrived = await next;
   const { raw } = reply.hijack();
   const ended = new Promise<"ended">((resolve) => raw.once("close", () => resolve("ended")));
-  raw.writeHead(200, { ...reply.getHeaders(), ...HEADERS } as Record<string, string>);
+  raw.writeHead(200, {
+    ...reply.getHeaders(),
+    "content-type": format.contentType,
+    "cache-control": "no-store",
+    // Tells a proxy in front not to collect the stream.
+    "x-accel-buffering": "no",
+  } as Record<string, string>);
   try {
     while (!arrived.done) {
-      if (!(await write(raw, print(arrived.value), ended, options))) break;
+      if (!(await write(raw, arrived.value, ended, options))) break;
       next = iterator.next();
-      const step = await withHeartbeats(next, raw, ended, options);
+      const step = await withHeartbeats(next, raw, format.heartbeat, ended, options);
       if (step === "ended") break;
       arrived = step;
     }
@@ -62,6 +85,7 @@ export async function sendStream(
 async function withHeartbeats<T>(
   next: Promise<T>,
   raw: FastifyReply["raw"],
+  heartbeat: () => string,
   ended: Promise<"ended">,
   options: StreamOptions,
 ): Promise<T | "ended"> {
@@ -73,7 +97,7 @@ async function withHeartbeats<T>(
     );
     const first = await Promise.race([next, ended, beat]).finally(() => timer.abort());
     if (first !== "beat") return first;
-    if (!(await write(raw, ": still here\n\n", ended, options))) return "ended";
+    if (!(await write(raw, heartbeat(), ended, options))) return "ended";
   }
 }
 

@@ -59,17 +59,20 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
   const { objectsDir } = installationIn(config.stateDir);
   const store = await openDirectoryStore({ root: objectsDir, failpoints });
   const shared = { db, wakes, clock, log, metrics };
+  const previews = {
+    signPreview: previewSigner(keys.ticketKeyPem),
+    dashboardOrigin: config.dashboardUrl,
+    previewOrigin: config.previewOrigin,
+  };
   const ssh = { sshUserAuthority: keys.sshUser, sshHostAuthority: keys.sshHost };
   const api = await createApi({
     ...shared,
     ...ssh,
+    ...previews,
     version: await ownVersion(),
     signTicket: ticketSigner(keys.ticketKeyPem),
-    signPreview: previewSigner(keys.ticketKeyPem),
     gatewayUrl: config.gatewayUrl,
-    dashboardOrigin: config.dashboardUrl,
     hosts: [config.apiListen.host.toLowerCase()],
-    previewOrigin: config.previewOrigin,
     resolveBase: async (base) => (BASES.includes(base) ? await baseImageDigest(base) : null),
   });
   const tls = await keys.authority.makeServerCertificate({
@@ -82,6 +85,7 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
   const nodeApi = await createNodeApi({
     ...shared,
     ...ssh,
+    ...previews,
     authority: keys.authority,
     ticketPublicKeysPem: [ticketPublicKey(keys.ticketKeyPem)],
     gatewayNodeUrls: [config.gatewayNodeUrl],

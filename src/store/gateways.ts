@@ -68,11 +68,11 @@ export async function openFeed(db: Db, gateway: GatewayFeed): Promise<void> {
   });
 }
 
-/** False when it has opened another feed meanwhile. */
-export async function keepFeed(db: Db, name: string, feed: string): Promise<boolean> {
-  const { numAffectedRows } = await sql`
-    update gateways set seen_at = now() where name = ${name} and feed = ${feed}`.execute(db.query);
-  return (numAffectedRows ?? 0n) > 0n;
+/** Nothing when it has opened another feed meanwhile. */
+export async function keepFeed(db: Db, name: string, feed: string): Promise<void> {
+  await sql`update gateways set seen_at = now() where name = ${name} and feed = ${feed}`.execute(
+    db.query,
+  );
 }
 
 /** Clients are not sent there any more. Nodes stay connected: it may only have lost its way to us. */

@@ -10,7 +10,7 @@ import { Metrics } from "#lib/metrics.ts";
 import { createClient } from "#sdk/client.ts";
 import { addToken, createUser, ensureAdmin } from "#store/access.ts";
 import { Wakes } from "#store/listen.ts";
-import { previewSigner } from "#trust/preview-tokens.ts";
+import { type PreviewSigner, previewSigner } from "#trust/preview-tokens.ts";
 import { loadSshAuthority, makeSshAuthorityKey } from "#trust/ssh-certificates.ts";
 import { makeTicketKey, ticketSigner } from "#trust/tickets.ts";
 import { hashToken, makeToken } from "#trust/token-hash.ts";
@@ -36,11 +36,16 @@ export interface ControlPlane extends TestDatabase {
   readonly authority: CertificateAuthority;
   readonly metrics: Metrics;
   readonly ticketPublicKeyPem: string;
+  readonly signPreview: PreviewSigner;
+  /** A web session of the administrator's; its id. */
+  login(): Promise<string>;
   readonly admin: Caller;
   /** Not an administrator, of another organization. */
   readonly stranger: Caller;
   /** Another API on the same database; its URL. */
   addReplica(): Promise<string>;
+  /** Another node API on the same database. */
+  addNodeReplica(): Promise<{ readonly url: string; readonly server: ApiServer }>;
   /** A template with a version that is ready without a prebuild. */
   addTemplate(name?: string): Promise<void>;
 }
@@ -56,6 +61,7 @@ export async function controlPlane(
     readonly log?: Log;
     readonly clock?: Clock;
     readonly heartbeatMs?: number;
+    readonly beatMs?: number;
     /** Null: reduced mode. */
     readonly previewOrigin?: string | null;
   } = {},
@@ -88,6 +94,9 @@ export async function controlPlane(
     metrics,
     sshUserAuthority: loadSshAuthority(makeSshAuthorityKey(), "berth-user-ca"),
     sshHostAuthority: loadSshAuthority(makeSshAuthorityKey(), "berth-host-ca"),
+    signPreview: previewSigner(ticketKey.privateKeyPem),
+    dashboardOrigin: DASHBOARD,
+    previewOrigin: "previewOrigin" in options ? (options.previewOrigin ?? null) : PREVIEWS,
   };
   const makeApi = (replicaMetrics: Metrics) =>
     createApi({
@@ -95,28 +104,29 @@ export async function controlPlane(
       metrics: replicaMetrics,
       version: "test",
       signTicket: ticketSigner(ticketKey.privateKeyPem),
-      signPreview: previewSigner(ticketKey.privateKeyPem),
       gatewayUrl: "http://127.0.0.1:7302",
-      dashboardOrigin: DASHBOARD,
-      previewOrigin: "previewOrigin" in options ? (options.previewOrigin ?? null) : PREVIEWS,
       resolveBase: async (base) => (base === "debian-12" ? `sha256:${"a".repeat(64)}` : null),
       heartbeatMs: options.heartbeatMs,
     });
   const api = await makeApi(metrics);
   const replicas = [api];
-  const nodeApi = await createNodeApi({
-    ...parts,
-    authority,
-    ticketPublicKeysPem: [ticketKey.publicKeyPem],
-    gatewayNodeUrls: ["https://127.0.0.1:7303"],
-    objectStore: { kind: "directory", path: "/nowhere" },
-    leaseMs: 60_000,
-    tls: { ...tls, caPem: authority.certificatePem },
-  });
+  const makeNodeApi = () =>
+    createNodeApi({
+      ...parts,
+      authority,
+      ticketPublicKeysPem: [ticketKey.publicKeyPem],
+      gatewayNodeUrls: ["https://127.0.0.1:7303"],
+      objectStore: { kind: "directory", path: "/nowhere" },
+      leaseMs: 60_000,
+      tls: { ...tls, caPem: authority.certificatePem },
+      beatMs: options.beatMs,
+    });
+  const nodeApi = await makeNodeApi();
+  const nodeReplicas = [nodeApi];
   const url = await api.listen({ host: "127.0.0.1", port: 0 });
   const nodeUrl = await nodeApi.listen({ host: "127.0.0.1", port: 0 });
   close = async () => {
-    await Promise.all([...replicas, nodeApi].map((server) => server.close()));
+    await Promise.all([...replicas, ...nodeReplicas].map((server) => server.close()));
     await wakes.close();
   };
   const callerFor = async (subject: Subject): Promise<Caller> => {
@@ -135,6 +145,12 @@ export async function controlPlane(
     authority,
     metrics,
     ticketPublicKeyPem: ticketKey.publicKeyPem,
+    signPreview: parts.signPreview,
+    login: async () => {
+      const payload = { token: admin.token };
+      const answer = await api.app.inject({ method: "POST", url: "/v1/web-session", payload });
+      return answer.json().id;
+    },
     admin,
     stranger: await callerFor(
       await createUser(db, { orgName: "other", name: "stranger", isAdmin: false }),
@@ -143,6 +159,11 @@ export async function controlPlane(
       const replica = await makeApi(new Metrics());
       replicas.push(replica);
       return replica.listen({ host: "127.0.0.1", port: 0 });
+    },
+    addNodeReplica: async () => {
+      const server = await makeNodeApi();
+      nodeReplicas.push(server);
+      return { server, url: await server.listen({ host: "127.0.0.1", port: 0 }) };
     },
     addTemplate: async (name = "default") => {
       const { template } = await admin.client.templates.create({ name });
