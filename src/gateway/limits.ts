@@ -34,7 +34,7 @@ export const GATEWAY_LIMITS: GatewayLimits = {
   handshakeTimeoutMs: 10_000,
   openTimeoutMs: 20_000,
   nodeConnections: 8192,
-  nodeLobby: 1024,
+  nodeLobby: 2048,
   pingIntervalMs: 15_000,
   pingTimeoutMs: 15_000,
 };
