@@ -61,6 +61,8 @@ extern struct identity identity;
 
 // Carries out a renewal and fills `answer`; NULL, or why it was refused.
 const char *renew(struct bytes request, struct buffer *answer);
+// The SSH keys that enter besides certificates, until the next epoch; NULL, or why not.
+const char *set_keys(struct bytes request);
 
 // ---- tenant.c: stopping and going on of all that is the tenant's
 
@@ -81,10 +83,14 @@ bool thaw_file_systems(void);
 // When the watchdog has to look again, in ms from now; -1 when nothing is frozen.
 long long freeze_left_ms(void);
 
+// ---- ports.c: what listens
+
+void list_ports(struct buffer *answer);
+
 // ---- exec.c: the exec server
 
 int open_exec_listener(void);
 void accept_exec(int listener);
 void reap_exec(void);
-// Ends everything that runs for connections of a former identity.
+// Ends everything that runs for connections of a former identity, and the connections to sessions.
 void end_exec(void);

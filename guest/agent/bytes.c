@@ -30,6 +30,7 @@ void append(struct buffer *buffer, const void *bytes, size_t length) {
 void append_text(struct buffer *buffer, const char *text) { append(buffer, text, strlen(text)); }
 
 void drop_front(struct buffer *buffer, size_t length) {
+  if (length == 0) return;
   memmove(buffer->at, buffer->at + length, buffer->length - length);
   buffer->length -= length;
 }

@@ -116,6 +116,11 @@ static const char *perform(const char *verb, struct bytes request, struct buffer
     return refusal;
   }
   if (strcmp(verb, "seal") == 0) return seal();
+  if (strcmp(verb, "keys") == 0) return set_keys(request);
+  if (strcmp(verb, "ports") == 0) {
+    list_ports(answer);
+    return NULL;
+  }
   if (strcmp(verb, "settle") == 0) {
     settle_memory();
     return NULL;

@@ -112,6 +112,26 @@ static bool renew_file(struct bytes request, const char *field, const char *path
   return changed;
 }
 
+static bool authorize_keys(struct bytes request) {
+  mkdir("/run/berth/ssh/keys", 0755);
+  return renew_file(request, "sshAuthorizedKey", "/run/berth/ssh/keys/dev", 0644);
+}
+
+const char *set_keys(struct bytes request) {
+  if (identity.state != RENEWED) return "the box has no identity yet";
+  failed = false;
+  authorize_keys(request);
+  return failed ? "the keys could not be written; see the console" : NULL;
+}
+
+// It is the box that it was: renewed to go on, in the same epoch.
+static bool same_token(struct bytes request) {
+  char *token = text_field(request, "execToken");
+  bool same = token && identity.exec_token && strcmp(identity.exec_token, token) == 0;
+  free(token);
+  return same;
+}
+
 static void renew_ssh(struct bytes request, struct buffer *answer) {
   // Keys are in memory only: no disk, and no snapshot of disks, ever has them.
   mkdir("/run/berth/ssh", 0755);
@@ -121,6 +141,11 @@ static void renew_ssh(struct bytes request, struct buffer *answer) {
   key |= renew_file(request, "sshHostCertificate", "/run/berth/ssh/host_key-cert.pub", 0644);
   bool access = renew_file(request, "sshUserCa", "/run/berth/ssh/user_ca.pub", 0644);
   access |= renew_file(request, "sshPrincipal", "/run/berth/ssh/principals/dev", 0644);
+  // Keys are of one epoch: without new ones nobody's old ones are left in another box.
+  size_t position = 0;
+  struct bytes key_line;
+  if (next_field(request, "sshAuthorizedKey", &position, &key_line) || !same_token(request))
+    access |= authorize_keys(request);
   if (key) add_renewed(answer, "ssh-host-key");
   if (access) add_renewed(answer, "ssh-access");
 }
@@ -269,8 +294,8 @@ const char *renew(struct bytes request, struct buffer *answer) {
   renew_ssh(request, answer);
   bool configuration_changed = renew_environment(request, answer);
   if (failed) return "a file of the identity could not be written; see the console";
+  if (!same_token(request)) end_exec();
   char *token = text_field(request, "execToken");
-  if (!identity.exec_token || strcmp(identity.exec_token, token) != 0) end_exec();
   free(identity.exec_token);
   identity.exec_token = token;
   identity.epoch = number_field(request, "epoch");

@@ -15,7 +15,8 @@ test("the guest's parsers take whatever bytes without a wrong access", async (t)
   t.after(() => rm(directory, { recursive: true }));
   await ensureBuildPackages(run); // The compiler.
   const program = join(directory, "fuzz");
-  const sources = ["test/fuzz.c", "agent/bytes.c", "agent/control.c"];
+  const agent = "bytes control exec program session sessions attached tunnel".split(" ");
+  const sources = ["test/fuzz.c", ...agent.map((name) => `agent/${name}.c`)];
   const sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
   const gcc = ["gcc", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", ...sanitizers];
   const files = sources.map((name) => join(GUEST_DIRECTORY, name));

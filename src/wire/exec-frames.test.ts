@@ -59,6 +59,8 @@ const frame: fc.Arbitrary<ExecFrame> = fc.oneof(
   fc.record({ kind: fc.constant("listen" as const), tcp: fc.string() }),
   fc.record({ kind: fc.constant("listen" as const), unix: fc.string() }),
   fc.record({ kind: fc.constant("take" as const), connection: fc.string() }),
+  fc.record({ kind: fc.constant("dial" as const), tcp: fc.string() }),
+  fc.constant({ kind: "dialed" as const }),
   fc.record({ kind: fc.constantFrom("stdin", "stdout", "stderr"), data }),
   fc.constant({ kind: "stdin-eof" as const }),
   fc.record({ kind: fc.constant("signal" as const), signal: fc.nat(64) }),

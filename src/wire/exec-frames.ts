@@ -61,7 +61,9 @@ export type ExecClientFrame =
   | { readonly kind: "listen"; readonly tcp: string }
   | { readonly kind: "listen"; readonly unix: string }
   /** This connection becomes the raw bytes of an accepted one: no frames after it, either way. */
-  | { readonly kind: "take"; readonly connection: string };
+  | { readonly kind: "take"; readonly connection: string }
+  /** Connects in the box, to `localhost:PORT` or a numeric `ADDRESS:PORT`; after `dialed` come raw bytes. */
+  | { readonly kind: "dial"; readonly tcp: string };
 
 export interface ExecAttach {
   readonly kind: "attach";
@@ -121,7 +123,8 @@ export type ExecServerFrame =
   | { readonly kind: "listening"; readonly address: string }
   | { readonly kind: "accepted"; readonly connection: string; readonly peer: string }
   /** Bytes of input of this writer taken so far. */
-  | { readonly kind: "input-taken"; readonly bytes: number };
+  | { readonly kind: "input-taken"; readonly bytes: number }
+  | { readonly kind: "dialed" };
 
 export const EXEC_ERROR_CODES = [
   "unauthorized", // wrong token, or the box has no identity yet
@@ -133,7 +136,7 @@ export const EXEC_ERROR_CODES = [
   "too_many_sessions", // forget some
   "detached", // the session lives on, this connection does not: attach again
   "cannot_listen", // the address is taken, or is none
-  "no_such_connection", // it is gone, or was taken already
+  "cannot_dial", // nothing listens there
 ] as const;
 export type ExecErrorCode = (typeof EXEC_ERROR_CODES)[number];
 
@@ -155,6 +158,7 @@ const KINDS = {
   forget: 9,
   listen: 10,
   take: 11,
+  dial: 12,
   started: 16,
   stdout: 17,
   stderr: 18,
@@ -165,6 +169,7 @@ const KINDS = {
   listening: 23,
   accepted: 24,
   "input-taken": 25,
+  dialed: 26,
 } as const satisfies Record<ExecFrame["kind"], number>;
 
 /** Data frames are cut to this; start may be longer. */
@@ -208,6 +213,7 @@ function contentOf(frame: ExecFrame): Uint8Array | Field[] {
       return frame.data;
     case "stdin-eof":
     case "list":
+    case "dialed":
       return NOTHING;
     case "signal":
       return Uint8Array.of(frame.signal);
@@ -231,7 +237,8 @@ function contentOf(frame: ExecFrame): Uint8Array | Field[] {
     case "listen":
       return textFields(frame as { tcp?: string; unix?: string }, "tcp", "unix");
     case "take":
-      return textFields(frame, "connection");
+    case "dial":
+      return textFields(frame as { connection?: string; tcp?: string }, "connection", "tcp");
     case "error":
       return textFields(frame, "code", "message");
     case "attached":
@@ -357,6 +364,8 @@ function frameOf(frame: Uint8Array): ExecFrame {
       return { kind: "stdin-eof" };
     case KINDS.list:
       return { kind: "list" };
+    case KINDS.dialed:
+      return { kind: "dialed" };
     case KINDS.signal:
       return { kind: "signal", signal: exactly(payload, 1).getUint8(0) };
     case KINDS.exit:
@@ -398,6 +407,8 @@ function recordFrameOf(kind: number, payload: Uint8Array): ExecFrame {
     }
     case KINDS.take:
       return { kind: "take", connection: of("connection") };
+    case KINDS.dial:
+      return { kind: "dial", tcp: of("tcp") };
     case KINDS.error: {
       const code = EXEC_ERROR_CODES.find((known) => known === of("code")) ?? "bad_request";
       return { kind: "error", code, message: of("message") };
