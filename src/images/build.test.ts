@@ -31,10 +31,10 @@ function fakeRun(scripts: string[]): Run {
     const done = { stdout: "", stderr: "" };
     const work = argv.find((word) => word.startsWith("WORK="))?.slice(5) ?? "";
     const script = /([a-z]+)\.sh$/.exec(argv.at(-1) ?? "")?.[1];
-    if (argv[1] === "ci") scripts.push("npm ci");
-    else if (argv[0] === "npm") {
-      const packed = `${(argv.at(-1) ?? "").replace("@", "-")}.tgz`;
-      await writeFile(join(argv[argv.indexOf("--pack-destination") + 1] ?? "", packed), "tarball");
+    if (argv.includes("ci")) scripts.push("npm ci");
+    else if (argv.includes("pack")) {
+      const [name = "", , directory = ""] = argv.slice(argv.indexOf("pack") + 1);
+      await writeFile(join(directory, `${name.replace("@", "-")}.tgz`), "tarball");
     } else if (script) {
       scripts.push(script);
       const files: Record<string, string[]> = {

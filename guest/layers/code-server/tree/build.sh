@@ -24,6 +24,9 @@ find "$tree" -type f \( -name '*.map' -o -name '*.win32-*.node' -o -name '*.musl
   -o -name .package-lock.json -o -name npm-shrinkwrap.json \) -delete
 rm -rf "$vscode"/extensions/node_modules/typescript/bin "$vscode"/extensions/node_modules/typescript/lib/*tsc.js
 ln -sf /usr/local/bin/node "$tree/lib/node"
+# The flag against telemetry is the server's; the editor in the browser asks this file.
+sed -i 's/"enableTelemetry": true/"enableTelemetry": false/' "$vscode/product.json"
+grep -q '"enableTelemetry": false' "$vscode/product.json"
 
 root=$WORK/parent
 mkdir -p "$root"
