@@ -188,8 +188,6 @@ test("without a certificate of the authority, or with one of another role, nothi
       const answer = await speak(plane, method, path, { body, identity });
       assert.deepEqual([answer.status, answer.body.code], [403, "node_unknown"], `${name} ${path}`);
     }
-  const keys = await speak(plane, "GET", "/node/v1/ticket-keys", { identity: identities.gateway });
-  assert.deepEqual(keys.body.publicKeysPem, [plane.ticketPublicKeyPem]);
   assert.equal((await speak(plane, "GET", "/node/v1/nothing")).body.code, "route_not_found");
 });
 
@@ -201,7 +199,9 @@ test("a gateway joins with a token of its own", async (t) => {
   const joined = await speak(plane, "POST", "/node/v1/join-gateway", { body });
   assert.equal(joined.status, 200);
   const identity = { key: privateKeyPem, cert: joined.body.certificatePem };
-  assert.equal((await speak(plane, "GET", "/node/v1/ticket-keys", { identity })).status, 200);
+  const nobody = { boxId: "box_none", userId: null, credentialId: null, door: "ssh" };
+  const woken = await speak(plane, "POST", "/node/v1/gateway/wake", { body: nobody, identity });
+  assert.equal(woken.body.code, "not_found", "it is heard");
   assert.equal((await speak(plane, "GET", "/node/v1/assignments", { identity })).status, 403);
   const again = await speak(plane, "POST", "/node/v1/join-gateway", { body });
   assert.equal(again.body.code, "join_token_invalid");

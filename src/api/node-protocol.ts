@@ -124,11 +124,6 @@ export function registerNodeRoutes(app: FastifyInstance, context: NodeApiContext
       }));
     },
   );
-
-  app.get("/node/v1/ticket-keys", async (request) => {
-    peerOf(request, "gateway");
-    return { publicKeysPem: context.ticketPublicKeysPem };
-  });
 }
 
 /** The token is spent in the transaction that signs: a request that cannot be signed spends none. */

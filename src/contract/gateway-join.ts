@@ -1,8 +1,7 @@
-// How a gateway gets its certificate and the keys that tickets are signed with, on the node API's listener.
+// How a gateway gets its certificate, on the node API's listener.
 //
 //   POST /node/v1/join-gateway   one-time join token + CSR -> gateway certificate
 //   POST /node/v1/renew-gateway  CSR of a new key -> the same certificate anew (mTLS, role gateway)
-//   GET  /node/v1/ticket-keys    -> public keys (mTLS, role gateway)
 
 import { z } from "zod";
 
@@ -17,7 +16,3 @@ export type JoinGatewayRequest = z.infer<typeof joinGatewaySchema>;
 
 export const joinedGatewaySchema = z.object({ certificatePem: z.string(), caPem: z.string() });
 export type JoinedGateway = z.infer<typeof joinedGatewaySchema>;
-
-/** Any of them may have signed, so that a key can be replaced without a gap. */
-export const ticketKeysSchema = z.object({ publicKeysPem: z.array(z.string()) });
-export type TicketKeys = z.infer<typeof ticketKeysSchema>;

@@ -1,27 +1,26 @@
-// A gateway as a process. It joins once, keeps its identity and the last ticket keys on disk, and so starts and serves
+// A gateway as a process. It joins once, keeps its identity and the last of its feed on disk, and so starts and serves
 // also while the control plane is away.
 
-import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { FeedFull } from "#contract/gateway-feed.ts";
+import { openFeed } from "#gateway/feed.ts";
 import { createGateway } from "#gateway/gateway.ts";
-import { KnownState } from "#gateway/known.ts";
+import { PlaneCalls } from "#gateway/plane-calls.ts";
+import { previewDoor } from "#gateway/preview-door.ts";
+import { sshBoxes } from "#gateway/ssh-boxes.ts";
+import { openSshDoor } from "#gateway/ssh-door.ts";
 import type { Clock } from "#lib/clock.ts";
 import { readAuthority } from "./authority.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { installationIn } from "./installation.ts";
 import { keepRenewed } from "./keep-renewed.ts";
 import {
-  fetchTicketKeys,
   joinGateway,
   readIdentity,
   renewGateway,
   type TlsIdentityFiles,
 } from "./node-api-client.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
-
-const KEYS_REFRESH_MS = 60_000;
-const RETRY_MS = 500;
+import { openSshHostKey } from "./ssh-host-key.ts";
 
 export interface RunningGateway extends RunningRole {
   readonly clientPort: number;
@@ -33,37 +32,36 @@ export async function startGateway(context: RoleContext): Promise<RunningGateway
   const stop = new AbortController();
   // Renewed in place: every new connection reads it.
   const identity = { ...(await ensureIdentity(context)) };
-  const keysPath = join(gatewayDir(config), "ticket-keys.json");
-  const kept = await readFile(keysPath, "utf8").then(
-    (text) => JSON.parse(text) as string[],
-    () => null,
-  );
-  const refresh = async () => {
-    const keys = await fetchTicketKeys(config.nodeApiUrl, identity);
-    await writeFile(`${keysPath}.new`, JSON.stringify(keys));
-    await rename(`${keysPath}.new`, keysPath);
-    return keys;
-  };
-  const ticketKeys = kept ?? (await untilItWorks(refresh, context));
-  const known = new KnownState(onlyKeys(ticketKeys), clock.nowMs());
-  const gateway = await createGateway({
-    nodeDoor: { ...config.gatewayNodeListen, tls: identity },
-    clientDoor: config.gatewayListen,
-    known,
-    askWake: async () => "resuming",
+  const plane = new PlaneCalls({ urls: [config.nodeApiUrl], tls: identity, clock });
+  const { gatewayUrl: clientUrl, gatewayNodeUrl: nodeUrl, sshAddress } = config;
+  const feed = await openFeed({
+    plane,
+    request: { clientUrl, nodeUrl, sshAddress },
+    path: join(gatewayDir(config), "feed.ndjson"),
     clock,
     log,
   });
-  const refreshing = (async () => {
-    while (!stop.signal.aborted) {
-      await refresh().then(
-        (keys) => known.apply(onlyKeys(keys), clock.nowMs()),
-        (err: unknown) =>
-          log.warn({ err }, "ticket keys could not be refreshed; the last ones hold"),
-      );
-      await clock.sleep(KEYS_REFRESH_MS, stop.signal).catch(() => {});
-    }
-  })();
+  const hosts = sshHosts(config);
+  const certify = (line: string) => plane.hostCertificate(line, hosts);
+  const keyOptions = { directory: gatewayDir(config), certify, clock, log, signal: stop.signal };
+  const gateway = await createGateway({
+    nodeDoor: { ...config.gatewayNodeListen, tls: identity },
+    clientDoor: config.gatewayListen,
+    known: feed.known,
+    askWake: (wanted) => plane.wake(wanted),
+    preview: (base) =>
+      previewDoor({ ...base, renewGrant: (grant: string) => plane.renewGrant(grant) }),
+    ssh: async (base) =>
+      openSshDoor({
+        ...config.sshListen,
+        hostKey: await openSshHostKey(keyOptions),
+        boxes: sshBoxes(base),
+        clock,
+        log,
+      }),
+    clock,
+    log,
+  });
   const renew = async () => {
     const path = identityPath(config);
     Object.assign(identity, await renewGateway(path, identity, config.nodeApiUrl));
@@ -71,14 +69,15 @@ export async function startGateway(context: RoleContext): Promise<RunningGateway
   };
   const certificatePem = () => identity.certificatePem;
   const renewing = keepRenewed({ certificatePem, renew }, context, stop.signal);
-  log.info({ clientPort: gateway.clientPort, nodePort: gateway.nodePort }, "serving");
+  const { clientPort, nodePort, sshPort } = gateway;
+  log.info({ clientPort, nodePort, sshPort }, "serving");
   return {
-    clientPort: gateway.clientPort,
-    nodePort: gateway.nodePort,
+    clientPort,
+    nodePort,
     close: async () => {
       stop.abort();
       await gateway.close();
-      await refreshing;
+      await feed.close();
       await renewing;
     },
   };
@@ -108,28 +107,6 @@ async function ensureIdentity(context: RoleContext): Promise<TlsIdentityFiles> {
   });
 }
 
-function onlyKeys(ticketKeysPem: string[]): FeedFull {
-  return {
-    kind: "full",
-    settings: {
-      ...{ ticketKeysPem, sshUserCa: "", sshHostCa: "" },
-      ...{ dashboardOrigin: "", previewOrigin: null },
-    },
-    ...{ boxes: [], previews: [], goneLabels: [], keys: [], revocations: [] },
-  };
-}
-
-async function untilItWorks<T>(attempt: () => Promise<T>, { clock, log }: RoleContext): Promise<T> {
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (err) {
-      log.warn({ err }, "the control plane cannot be reached; trying again");
-      await clock.sleep(RETRY_MS);
-    }
-  }
-}
-
 function gatewayDir(config: Config): string {
   return installationIn(config.stateDir).gatewayDir;
 }
@@ -142,4 +119,10 @@ function identityPath(config: Config): string {
 function gatewayHosts(config: Config): string[] {
   const named = new URL(config.gatewayNodeUrl).hostname.replace(/^\[|\]$/g, "");
   return [...new Set([named, "localhost", "127.0.0.1"])];
+}
+
+/** Host names that clients reach the SSH door under; a certificate cannot name an IPv6 address. */
+function sshHosts({ sshAddress, gatewayUrl }: Config): string[] {
+  const named = [sshAddress.replace(/:\d+$/, ""), new URL(gatewayUrl).hostname];
+  return [...new Set([...named, "localhost", "127.0.0.1"])].filter((host) => !host.includes(":"));
 }

@@ -1,4 +1,4 @@
-// What a gateway's process asks of the node API: to join once, and then the keys that tickets are checked with.
+// What a gateway's process asks of the node API: to join once, and a new certificate before its own runs out.
 // The server must prove itself by the authority's certificate, which stands in a file of the state directory.
 
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
@@ -76,23 +76,9 @@ async function writeIdentity(path: string, identity: TlsIdentityFiles): Promise<
   await rename(`${path}.new`, path);
 }
 
-export async function fetchTicketKeys(
-  nodeApiUrl: string,
-  identity: TlsIdentityFiles,
-): Promise<string[]> {
-  const { publicKeysPem } = await call<{ publicKeysPem: string[] }>({
-    url: `${nodeApiUrl}/node/v1/ticket-keys`,
-    method: "GET",
-    ca: identity.caPem,
-    cert: identity.certificatePem,
-    key: identity.privateKeyPem,
-  });
-  return publicKeysPem;
-}
-
 interface Call {
   readonly url: string;
-  readonly method: "GET" | "POST";
+  readonly method: "POST";
   readonly ca: string;
   readonly cert?: string;
   readonly key?: string;
