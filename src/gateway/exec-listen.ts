@@ -1,8 +1,12 @@
-// A listener in a box, through its exec server: what connects to it there comes out here, a stream each.
+// Connections that begin or end in a box's own network, through its exec server: a listener there, whose connections
+// come out here, a stream each; and a connection from there to elsewhere.
 
 import type { Duplex } from "node:stream";
 import { breakOff } from "#lib/splice.ts";
 import { ExecFrameDecoder, type ExecServerFrame, encodeExecFrame } from "#wire/exec-frames.ts";
+
+/** Of a frame: length and kind. */
+const HEADER_BYTES = 5;
 
 export interface BoxListener {
   /** As the box bound it: ADDRESS:PORT, or the path. */
@@ -35,5 +39,34 @@ export function listenInBox(
     control.on("error", () => {}); // A close follows.
     control.on("close", () => reject(new Error("the connection to the box was lost")));
     control.write(encodeExecFrame({ kind: "listen", ...where }));
+  });
+}
+
+/** Makes a fresh stream to the exec server the raw bytes of a connection from the box. Rejects when there is none. */
+export function dialInBox(stream: Duplex, tcp: string): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    let held = Buffer.alloc(0);
+    const fail = (message: string) => {
+      stream.off("data", receive);
+      breakOff(stream);
+      reject(new Error(message));
+    };
+    const receive = (chunk: Buffer) => {
+      held = Buffer.concat([held, chunk]);
+      if (held.length < HEADER_BYTES) return;
+      // `dialed` has no content: what follows its header is not frames any more.
+      const isDialed = held.readUInt32BE() === 0;
+      const [frame] = new ExecFrameDecoder().push(isDialed ? held.subarray(0, HEADER_BYTES) : held);
+      if (frame?.kind === "error") fail(frame.message);
+      if (frame?.kind !== "dialed") return;
+      stream.off("data", receive);
+      stream.pause();
+      if (held.length > HEADER_BYTES) stream.unshift(held.subarray(HEADER_BYTES));
+      resolve(stream);
+    };
+    stream.on("data", receive);
+    stream.on("error", () => {}); // A close follows.
+    stream.on("close", () => fail("the connection to the box was lost"));
+    stream.write(encodeExecFrame({ kind: "dial", tcp }));
   });
 }

@@ -280,7 +280,7 @@ test("revoking what a login came by ends its open session", async (t) => {
   assert.equal(await ended, 255);
 });
 
-test("-L reaches a port of the box, and nothing beyond it", async (t) => {
+test("-L reaches a port of the box, what the box can reach, and no other box", async (t) => {
   const { certify, options, ports } = await rig(t);
   await certify();
   const app = createServer((socket) => socket.end("the app"));
@@ -290,7 +290,16 @@ test("-L reaches a port of the box, and nothing beyond it", async (t) => {
   assert.equal((await via("localhost:8080")).stdout, "the app");
   assert.equal((await via("web:8080")).stdout, "the app");
   assert.match((await via("localhost:81")).stderr, /forwarding failed|open failed/);
-  assert.match((await via("192.0.2.1:80")).stderr, /forwarding failed|open failed/);
+  // An address is dialed from the box, which here is this machine.
+  const elsewhere = createServer((socket) => socket.end("elsewhere"));
+  t.after(() => elsewhere.close());
+  await new Promise<void>((done) => elsewhere.listen(0, "0.0.0.0", done));
+  const { port } = elsewhere.address() as { port: number };
+  const { stdout: addresses } = await run("hostname", ["-I"]);
+  const own = addresses.split(" ").find((address) => /^\d+\./.test(address)) ?? "";
+  if (own) assert.equal((await via(`${own}:${port}`)).stdout, "elsewhere");
+  assert.match((await via("0.0.0.0:1")).stderr, /forwarding failed|open failed/);
+  assert.match((await via("some.name:80")).stderr, /forwarding failed|open failed/);
   assert.match((await via("theirs.berth:8080")).stderr, /forwarding failed|open failed/);
 });
 

@@ -1,11 +1,12 @@
 // Forwarded ports of an SSH connection: -L, -D and -J come as `tcpip`, -R as a request to listen in the box.
 
+import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Connection, TcpipBindInfo, TcpipRequestInfo } from "ssh2";
 import { Problem } from "#contract/errors.ts";
 import type { FeedBox } from "#contract/gateway-feed.ts";
 import { breakOff } from "#lib/splice.ts";
-import { type BoxListener, listenInBox } from "./exec-listen.ts";
+import { type BoxListener, dialInBox, listenInBox } from "./exec-listen.ts";
 import { boxOf } from "./ssh-boxes.ts";
 import type { ProgramContext } from "./ssh-program.ts";
 
@@ -17,20 +18,25 @@ const MAX_LISTENERS = 32;
  * Where a forwarded connection goes. A name that ends in .berth, or a box's id, is that box (`ssh -J`); else it is
  * seen from the box that the connection is of; else, as in `ssh -J gateway web`, it is a box's name.
  */
+export interface Target {
+  readonly box: FeedBox;
+  readonly port: number;
+  /** An address that the box is to connect to; null: the box itself. */
+  readonly beyond: string | null;
+}
+
 export function targetOf(
   { destIP: host, destPort: port }: Pick<TcpipRequestInfo, "destIP" | "destPort">,
   { login, boxes, userName }: Pick<ProgramContext, "login" | "boxes" | "userName">,
-): { box: FeedBox; port: number } {
+): Target {
   const { known } = boxes;
   const here = login.find(known, userName.split("+")[0] ?? "");
   const isBox = host.endsWith(".berth") || host.startsWith("box_");
-  if (isBox || !here) return { box: boxOf(login, known, host), port };
-  if (!isLoopback(host) && host !== here.name)
-    throw new Problem(
-      "forbidden",
-      `${host} cannot be reached through ${here.name}: forward to localhost, or to NAME.berth`,
-    );
-  return { box: here, port };
+  if (isBox || !here) return { box: boxOf(login, known, host), port, beyond: null };
+  if (isLoopback(host) || host === here.name) return { box: here, port, beyond: null };
+  if (isIP(host) === 0)
+    throw new Problem("forbidden", `${host} is not known here: forward to an address`);
+  return { box: here, port, beyond: host };
 }
 
 function isLoopback(host: string): boolean {
@@ -69,8 +75,10 @@ export function serveForwards(connection: Connection, context: ProgramContext): 
 
 async function openTarget(info: TcpipRequestInfo, context: ProgramContext): Promise<Duplex> {
   const { login, boxes, ended } = context;
-  const { box, port } = targetOf(info, context);
-  return boxes.open(login, box, { port }, { signal: ended });
+  const { box, port, beyond } = targetOf(info, context);
+  if (beyond === null) return boxes.open(login, box, { port }, { signal: ended });
+  const stream = await boxes.open(login, box, { port: EXEC_PORT }, { signal: ended });
+  return dialInBox(stream, isIP(beyond) === 6 ? `[${beyond}]:${port}` : `${beyond}:${port}`);
 }
 
 /** Resolves with the port that the box chose or was asked for. */
