@@ -71,8 +71,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   api: {
     owns: "the HTTP front door: parse, permit, store, shape",
     rooms: ["store", "domain", "contract", "trust", "lib"],
-    npm: ["fastify", "fastify-type-provider-zod", "@fastify/swagger", "zod"],
-    node: [...plain, "http", "https", "net", "stream", "tls"],
+    npm: ["fastify", "fastify-type-provider-zod", "@fastify/static", "@fastify/swagger", "zod"],
+    node: [...plain, "fs", "http", "https", "net", "stream", "tls"],
   },
   scheduler: { owns: "placement", rooms: ["store", "domain", "lib"], npm: [], node: [] },
   reconciler: { owns: "healing loops", rooms: ["store", "domain", "lib"], npm: [], node: [] },

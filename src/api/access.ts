@@ -95,6 +95,15 @@ export async function gatewayUrlsOf({ db, gatewayUrl }: ApiContext): Promise<str
   return urls.length > 0 ? [...new Set(urls)] : [gatewayUrl];
 }
 
+/** For a page that may stay open while gateways come and go. */
+export async function allGatewayUrls({ db, gatewayUrl, log }: ApiContext): Promise<string[]> {
+  const known = await listGateways(db).catch((err: unknown) => {
+    log.warn({ err }, "a page is served without knowing the gateways");
+    return [];
+  });
+  return [gatewayUrl, ...known.map((one) => one.clientUrl)];
+}
+
 function refuseDeleted(box: { readonly name: string; readonly desired: string }): void {
   if (box.desired === "deleted") throw new Problem("not_now", `${box.name} is being deleted.`);
 }

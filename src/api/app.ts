@@ -21,6 +21,7 @@ import { isKnownHost } from "./origin.ts";
 import { problemBody, problemHeaders, toProblem } from "./problem.ts";
 import { makeRequestId } from "./request-id.ts";
 import { type Handlers, type RouteContext, registerRoutes } from "./route.ts";
+import { isPageVisit, sendPage, serveWeb, type WebFiles } from "./web-files.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -45,6 +46,10 @@ export interface AppOptions extends CredentialRules {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly version: string;
+  /** The web app; null: only the API is served. */
+  readonly web?: WebFiles | null;
+  /** Routes that are no operation of the contract. */
+  readonly addRoutes?: (app: FastifyInstance) => void;
   /** Names that requests may ask for, besides the dashboard's, localhost and addresses. */
   readonly hosts?: readonly string[];
   /** Aborted at close: ends streams and waits. */
@@ -78,6 +83,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     throw new Problem("unknown_host", `This server is not '${String(host).slice(0, 200)}'.`);
   });
   app.setNotFoundHandler((request, reply) => {
+    if (options.web && isPageVisit(request)) return sendPage(reply, options.web);
     const { pathname } = new URL(request.url, "http://any");
     const problem = new Problem(
       "route_not_found",
@@ -117,6 +123,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   // In a plugin, so that @fastify/swagger is there to see each route.
   await app.register(async (scope) => registerRoutes(scope, options.handlers, context));
   await app.register(async (scope) => registerOperatorRoutes(scope, options));
+  options.addRoutes?.(app);
+  if (options.web) await serveWeb(app, options.web);
   return app;
 }
 

@@ -67,7 +67,8 @@ function register(
     method: route.method,
     url: PREFIX + route.path.replaceAll(/\{(\w+)\}/g, ":$1"),
     schema: fastifySchema(route),
-    onRequest: async (request) => {
+    onRequest: async (request, reply) => {
+      reply.headers(ANSWER_HEADERS);
       if (route.login) return refuseOtherSite(request, context);
       const needsProof = route.method !== "GET" || route.stream === true;
       admit(request, route, await identify(request, context, needsProof));
@@ -81,6 +82,9 @@ function register(
     handler: async (request, reply) => answer(route, handler, context, request, reply),
   });
 }
+
+/** What is one person's is kept by nobody on the way, and is taken for no page or script. */
+const ANSWER_HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
 function admit(request: FastifyRequest, route: Route, credential: Identified): void {
   if (!can(credential.subject, route.permission))

@@ -8,10 +8,11 @@ import type { Wakes } from "#store/listen.ts";
 import { readDatabaseTime } from "#store/placements.ts";
 import { identifySession, identifyToken } from "#store/tokens.ts";
 import { hashToken, looksLikeToken } from "#trust/token-hash.ts";
-import { accessHandlers } from "./access.ts";
+import { accessHandlers, allGatewayUrls } from "./access.ts";
 import { buildApp } from "./app.ts";
 import { boxHandlers } from "./boxes.ts";
 import type { ApiContext } from "./context.ts";
+import type { Authenticate } from "./credentials.ts";
 import { EventHub } from "./event-hub.ts";
 import { eventHandlers } from "./events.ts";
 import { type GatewayFeedOptions, registerGatewayRoutes } from "./gateway-feed.ts";
@@ -19,6 +20,7 @@ import { keyHandlers, tokenHandlers, webSessionHandlers } from "./keys.ts";
 import { type NodeApiContext, registerNodeRoutes } from "./node-protocol.ts";
 import { buildNodeServer, type ServerTls } from "./node-server.ts";
 import { nodeHandlers } from "./nodes.ts";
+import { registerPreviewAuthorize } from "./preview-authorize.ts";
 import { orgHandlers, previewHandlers } from "./previews.ts";
 import { snapshotHandlers, volumeHandlers } from "./snapshots.ts";
 import { templateHandlers } from "./templates.ts";
@@ -41,6 +43,8 @@ export interface ApiServer {
 
 export interface ApiOptions extends Omit<ApiContext, "hub"> {
   readonly wakes: Wakes;
+  /** Where the built web app is; null: only the API is served. */
+  readonly webDirectory?: string | null;
   /** Names that it is asked for by, besides the dashboard's, localhost and addresses. */
   readonly hosts?: readonly string[];
   readonly heartbeatMs?: number;
@@ -55,6 +59,10 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
   const tokenOf = cachedIdentities(clock, (hash) => identifyToken(db, hash));
   const sessionOf = cachedIdentities(clock, (hash) => identifySession(db, hash));
   const context = { ...options, hub };
+  const authenticate: Authenticate = async ({ kind, secret }) => {
+    if (!looksLikeToken(secret)) return null;
+    return (kind === "token" ? tokenOf : sessionOf)(hashToken(secret));
+  };
   const app = await buildApp({
     handlers: {
       ...boxHandlers(context),
@@ -70,10 +78,11 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
       ...previewHandlers(context),
       ...orgHandlers(context),
     },
-    authenticate: async ({ kind, secret }) => {
-      if (!looksLikeToken(secret)) return null;
-      return (kind === "token" ? tokenOf : sessionOf)(hashToken(secret));
-    },
+    authenticate,
+    addRoutes: (scope) => registerPreviewAuthorize(scope, context, authenticate),
+    web: options.webDirectory
+      ? { directory: options.webDirectory, gatewayUrls: () => allGatewayUrls(context) }
+      : null,
     dashboardOrigin: options.dashboardOrigin,
     hosts: options.hosts,
     isUnavailable,

@@ -32,6 +32,7 @@ import { installationIn } from "./installation.ts";
 import { postgresUrl } from "./postgres.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 import { runLoops } from "./server-loops.ts";
+import { WEB_DIRECTORY } from "./web-app.ts";
 
 export interface RunningServer extends RunningRole {
   readonly apiUrl: string;
@@ -72,6 +73,7 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
     version: await ownVersion(),
     signTicket: ticketSigner(keys.ticketKeyPem),
     gatewayUrl: config.gatewayUrl,
+    webDirectory: WEB_DIRECTORY,
     hosts: [config.apiListen.host.toLowerCase()],
     resolveBase: async (base) => (BASES.includes(base) ? await baseImageDigest(base) : null),
   });

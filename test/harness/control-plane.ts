@@ -62,6 +62,7 @@ export async function controlPlane(
     readonly clock?: Clock;
     readonly heartbeatMs?: number;
     readonly beatMs?: number;
+    readonly webDirectory?: string;
     /** Null: reduced mode. */
     readonly previewOrigin?: string | null;
   } = {},
@@ -105,6 +106,7 @@ export async function controlPlane(
       version: "test",
       signTicket: ticketSigner(ticketKey.privateKeyPem),
       gatewayUrl: "http://127.0.0.1:7302",
+      webDirectory: options.webDirectory,
       resolveBase: async (base) => (base === "debian-12" ? `sha256:${"a".repeat(64)}` : null),
       heartbeatMs: options.heartbeatMs,
     });
