@@ -1323,7 +1323,7 @@ export interface components {
             nextCursor: string | null;
         };
         SshAuthority: {
-            /** @description A known_hosts line: @cert-authority *.berth … */
+            /** @description A known_hosts line for boxes and gateways: @cert-authority *.berth,… … */
             knownHosts: string;
             /** @description Public key that boxes trust for user certificates. */
             userCa: string;

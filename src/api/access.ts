@@ -81,10 +81,23 @@ export function accessHandlers(
       }
     },
     "access.sshAuthority": async () => ({
-      knownHosts,
+      knownHosts: knownHostsLine(
+        context.sshHostAuthority.publicKeyLine,
+        [HOST_PATTERN, ...(await sshDoorPatterns(context))].join(","),
+      ),
       userCa: context.sshUserAuthority.publicKeyLine,
     }),
   };
+}
+
+/** The gateways' SSH doors, as known_hosts names them. */
+async function sshDoorPatterns({ db }: ApiContext): Promise<string[]> {
+  const addresses = (await listGateways(db)).flatMap(({ sshAddress }) => sshAddress ?? []);
+  return [...new Set(addresses)].map((address) => {
+    const at = address.lastIndexOf(":");
+    const host = address.slice(0, at).replace(/^\[|\]$/g, "");
+    return address.slice(at) === ":22" ? host : `[${host}]${address.slice(at)}`;
+  });
 }
 
 /** Those that answer. When none does, clients try all that were known: we may be what does not hear them. */

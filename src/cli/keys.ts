@@ -27,9 +27,20 @@ export function addKeyCommands(program: Command, session: Session): void {
       const name = options.name ?? (publicKey.split(" ").slice(2).join(" ") || basename(path));
       const client = await session.client();
       const key = await client.keys.create({ name, publicKey });
+      const { sshAddress } = await client.system.get();
       session.print(options, key, () => `${key.id}  ${key.fingerprint}\n`);
+      if (options.output === "text" && sshAddress) session.terminal.err(howToEnter(sshAddress));
     });
   withExamples(withOutput(add), ["berth key add", "berth key add laptop.pub --name laptop"]);
+  const knownHosts = group
+    .command("known-hosts")
+    .summary("print the known_hosts line by which ssh knows every box and gateway")
+    .action(async (options: OutputOptions) => {
+      const client = await session.client();
+      const authority = await client.access.sshAuthority();
+      session.print(options, authority, () => `${authority.knownHosts}\n`);
+    });
+  withExamples(withOutput(knownHosts), ["berth key known-hosts >> ~/.ssh/known_hosts"]);
   const list = group
     .command("list")
     .alias("ls")
@@ -59,6 +70,14 @@ export function addKeyCommands(program: Command, session: Session): void {
       session.print(options, key, () => `${id}\n`);
     });
   withExamples(withOutput(remove), ["berth key remove key_01h…"]);
+}
+
+function howToEnter(sshAddress: string): string {
+  const at = sshAddress.lastIndexOf(":");
+  const [host, port] = [sshAddress.slice(0, at), sshAddress.slice(at + 1)];
+  return `Enter a box with it: ssh -p ${port} BOX@${host}
+The host is known by: berth key known-hosts >> ~/.ssh/known_hosts
+`;
 }
 
 async function readKey(

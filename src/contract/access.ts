@@ -62,7 +62,9 @@ export const sshCertificateSchema = z
 
 export const sshAuthoritySchema = z
   .object({
-    knownHosts: z.string().describe("A known_hosts line: @cert-authority *.berth …"),
+    knownHosts: z
+      .string()
+      .describe("A known_hosts line for boxes and gateways: @cert-authority *.berth,… …"),
     userCa: z.string().describe("Public key that boxes trust for user certificates."),
   })
   .meta({ id: "SshAuthority" });
