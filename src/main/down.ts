@@ -6,7 +6,7 @@ import { CliError } from "#cli/exit.ts";
 import { parseDurationMs } from "#cli/options.ts";
 import { everyPage } from "#cli/pages.ts";
 import type { Session } from "#cli/session.ts";
-import { waitForBoxes } from "#cli/waiting.ts";
+import { type Awaited, waitForBoxes } from "#cli/waiting.ts";
 import { run } from "#lib/run.ts";
 import { ApiError } from "#sdk/api-error.ts";
 import { ensureCredentials } from "./admin-token.ts";
@@ -62,18 +62,15 @@ async function pauseBoxes(session: Session, installed: Installed, timeoutMs: num
       cause: error,
     });
   });
+  const builders = await endBuilds(session);
   const running = boxes.filter((box) => box.desired === "running");
   for (const box of running) await client.boxes.pause(box.id);
   const resting = boxes.filter((box) => box.desired === "running" || !isSafe(box));
-  await waitForBoxes(
-    session,
-    resting.map((box) => ({
-      box: box.id,
-      label: box.name,
-      goal: box.desired === "deleted" ? "deleted" : "durable",
-    })),
-    timeoutMs,
-  ).catch((error: unknown) => {
+  const awaited = resting.map((box): Awaited => {
+    const goal = box.desired === "deleted" ? "deleted" : "durable";
+    return { box: box.id, label: box.name, goal };
+  });
+  await waitForBoxes(session, [...builders, ...awaited], timeoutMs).catch((error: unknown) => {
     if (!(error instanceof CliError)) throw error;
     throw new CliError(`${error.message} Nothing was stopped.`, {
       exitCode: error.exitCode,
@@ -82,6 +79,24 @@ async function pauseBoxes(session: Session, installed: Installed, timeoutMs: num
     });
   });
   if (running.length > 0) terminal.err(`Paused ${running.map((box) => box.name).join(", ")}.\n`);
+}
+
+/** A build cannot be paused: its box is a virtual machine that nothing would look after. Returns what is to be gone. */
+async function endBuilds(session: Session): Promise<Awaited[]> {
+  const client = await session.client();
+  const ended: Awaited[] = [];
+  for (const template of await everyPage((page) => client.templates.list(page)))
+    for (const { version, state, builder } of await everyPage((page) =>
+      client.templates.versions(template.id, page),
+    )) {
+      if (state !== "building" || builder === null) continue;
+      await client.boxes.delete(builder);
+      ended.push({ box: builder, label: `build of ${template.name}`, goal: "deleted" });
+      session.terminal.err(
+        `Ended the build of ${template.name}; \`berth template build ${template.name} --version ${version}\` starts it anew.\n`,
+      );
+    }
+  return ended;
 }
 
 function isSafe(box: {

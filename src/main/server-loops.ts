@@ -51,7 +51,23 @@ export async function runLoops(
       return "done";
     },
   };
-  const collection: Loop = {
+  const healing = healingLoops(db, {
+    forget: async (id, manifestKey) => {
+      await store.delete(manifestKey ?? manifestKeyOf(id));
+    },
+  });
+  const context = { db, wakes, clock, log, holder: randomUUID(), signal };
+  const collection = collectionLoop({ db, store }, { clock, log, failpoints });
+  const loops = [placement, takeOver, collection, ...healing];
+  await Promise.all(loops.map((loop) => runLoop(loop, context)));
+}
+
+/** Removes from the object store what no snapshot of the database needs. */
+export function collectionLoop(
+  { db, store }: Pick<LoopParts, "db" | "store">,
+  { clock, log, failpoints }: Pick<RoleContext, "clock" | "log" | "failpoints">,
+): Loop {
+  return {
     name: "collect-garbage",
     topics: [],
     everyMs: COLLECT_EVERY_MS,
@@ -69,12 +85,4 @@ export async function runLoops(
       return "done";
     },
   };
-  const healing = healingLoops(db, {
-    forget: async (id, manifestKey) => {
-      await store.delete(manifestKey ?? manifestKeyOf(id));
-    },
-  });
-  const context = { db, wakes, clock, log, holder: randomUUID(), signal };
-  const loops = [placement, takeOver, collection, ...healing];
-  await Promise.all(loops.map((loop) => runLoop(loop, context)));
 }

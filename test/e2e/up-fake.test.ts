@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { existsSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { TestInstallation, until } from "#test/harness/installation.ts";
@@ -159,6 +159,26 @@ test("`down` pauses every box until it is durable, and `up` finds them so", asyn
   assert.match(await berth.ok(["up", "--detach"]), /Box `first` is paused\./);
   const box = await berth.json<Box>(["show", "first"]);
   assert.deepEqual([box.phase, box.snapshot?.durable], ["paused", true]);
+  await berth.ok(["resume", "first"]);
+});
+
+test("`down` ends a build that runs, and leaves nothing of it", async () => {
+  const faults = join(berth.stateDir, "node/faults.json");
+  await writeFile(faults, JSON.stringify({ latencyMs: { exec: 3_600_000 } }));
+  const file = join(berth.stateDir, "slow.yaml");
+  await writeFile(file, "name: slow\nsetup: 'true'\n");
+  const boxes = async () =>
+    (await readdir(join(berth.stateDir, "node/boxes"))).filter((name) => name.endsWith(".json"));
+  const before = (await boxes()).length;
+  await berth.ok(["template", "create", "--no-wait", "-f", file]);
+  await until("its builder runs", async () => (await boxes()).length > before);
+  const down = await berth.berth(["down"]);
+  assert.equal(down.code, 0, down.stderr);
+  assert.match(down.stderr, /Ended the build of slow; `berth template build slow --version 1`/);
+  assert.deepEqual(await boxes(), [], "no box is left to run without Berth");
+  await rm(faults);
+  await berth.ok(["up", "--detach"]);
+  await berth.ok(["template", "build", "slow", "--version", "1"]);
   await berth.ok(["resume", "first"]);
 });
 
