@@ -8,6 +8,12 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { BoxIdentity, BoxRun, BoxSource, BoxSpec, SnapshotKind } from "#domain/box.ts";
 import { type BoxId, makeId, type SnapshotId, type TemplateVersionId } from "#domain/ids.ts";
+import {
+  attachTo,
+  startEcho,
+  testEchoLives,
+  testSessionDoor,
+} from "#drivers/conformance-sessions.ts";
 import type { Driver, HostBox, LocalSnapshot, StartResult } from "#drivers/driver.ts";
 import { Failpoints } from "#lib/failpoint.ts";
 
@@ -31,6 +37,7 @@ export interface Subject {
 }
 
 const MEMORY_PATH = "/dev/shm/conformance";
+const SESSION = "conformance";
 const DISK_PATH = "/home/dev/conformance";
 
 export function testDriver(name: string, makeSubject: () => Promise<Subject>): void {
@@ -123,6 +130,25 @@ class Story {
       );
       await this.#write(driver, box, "first");
     });
+    await this.#step("a session outlives its connection, and its door opens only it", async (d) => {
+      const first = await startEcho(d, box, SESSION);
+      first.type("typed before");
+      await first.shows("typed before");
+      first.close();
+      await testEchoLives(d, box, SESSION, "typed before");
+      await testSessionDoor(d, box, SESSION);
+      const none = await attachTo(d, box, "none", "write");
+      assert.equal((await none.frame("error")).kind, "error");
+      await rejectsWith(d.openSession(box.boxId, box.epoch + 1, SESSION, "read"), "epoch_stale");
+    });
+    await this.#step("ports and keys are of the box as it is", async (driver) => {
+      const ports = await driver.listeningPorts(box.boxId, box.epoch);
+      assert.ok(ports.every(({ port }) => port > 1));
+      await driver.authorizeKeys(box.boxId, box.epoch, ["ssh-ed25519 AAAA one", "ssh-rsa BBBB"]);
+      await driver.authorizeKeys(box.boxId, box.epoch, []);
+      await rejectsWith(driver.listeningPorts(box.boxId, box.epoch + 1), "epoch_stale");
+      await rejectsWith(driver.authorizeKeys(box.boxId, box.epoch + 1, []), "epoch_stale");
+    });
     await this.#step("a new driver object finds the box as it runs", async (driver) => {
       const before = await driver.inspect(box.boxId);
       const next = await this.#reopen();
@@ -157,6 +183,9 @@ class Story {
         `${child.identity.machineId}\n`,
       );
       assert.notEqual(forked.renewal.sshHostKey, before.renewal.sshHostKey);
+      // Both have the session, each its own from here on.
+      await testEchoLives(driver, child, SESSION, "typed before");
+      await testEchoLives(driver, box, SESSION, "typed before");
       assert.equal(await this.#readMemory(driver, box), "second");
     });
     await this.#step("a fetched snapshot is as good as one taken here", async (driver) => {
@@ -205,6 +234,7 @@ class Story {
       assert.equal(await this.#readMemory(driver, box), "second");
       assert.equal(await this.#readDisk(driver, box), "second");
       assert.equal(await this.#output(driver, box, ["hostname"]), "main\n");
+      await testEchoLives(driver, box, SESSION, "typed before");
       await driver.removeSnapshot(paused.snapshotId);
     });
     await this.#step("an older epoch is refused and changes nothing", async (driver) => {

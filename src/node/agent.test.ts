@@ -491,3 +491,34 @@ test("a box of which its host lost everything begins again, and says so", async 
   const isTold = () => desk.heard.get(BOX)?.notices.some(({ code }) => code === "state_lost");
   await until("it is told", () => isTold() === true && desk.heard.get(BOX)?.state === "ready");
 });
+
+test("what listens in a ready box is reported, at each change, and not at rest", async (t) => {
+  const { desk, host, until } = await scene(t);
+  desk.want({ boxes: [assignment()] });
+  const ports = () => desk.heard.get(BOX)?.ports;
+  await until("an empty list", () => ports()?.length === 0);
+  const vite = { port: 5173, isLoopback: true, program: "node" };
+  const ssh = { port: 22, isLoopback: false, program: "sshd" };
+  host.setPorts(BOX, [vite, ssh]);
+  await until("both ports", () => ports()?.length === 2);
+  assert.deepEqual(ports(), [ssh, vite]);
+  const restSnapshot = { snapshotId: PAUSE, kind: "pause", withMemory: true } as const;
+  desk.want({ boxes: [assignment({ desired: "paused", generation: 2, restSnapshot })] });
+  await until("at rest", () => desk.heard.get(BOX)?.state === "absent");
+  assert.equal(ports(), null);
+});
+
+test("SSH keys are given to the guest, and again when they change or it booted again", async (t) => {
+  const { desk, host, until } = await scene(t);
+  const keys = () => host.get(BOX)?.authorizedKeys.join();
+  desk.want({ boxes: [assignment({ sshAuthorizedKeys: ["ssh-ed25519 AAAA one"] })] });
+  await until("the first key", () => keys() === "ssh-ed25519 AAAA one");
+  desk.want({ boxes: [assignment({ sshAuthorizedKeys: [] })] });
+  await until("no key", () => keys() === "");
+  desk.want({ boxes: [assignment({ sshAuthorizedKeys: ["ssh-ed25519 AAAA two"] })] });
+  await until("the second key", () => keys() === "ssh-ed25519 AAAA two");
+  host.killVmm(BOX);
+  await until("the key in the box that booted again", () => {
+    return host.get(BOX)?.state === "ready" && keys() === "ssh-ed25519 AAAA two";
+  });
+});

@@ -11,6 +11,7 @@ import type { Failpoints } from "#lib/failpoint.ts";
 import type { Log } from "#lib/log.ts";
 import { type Images, type LoopPorts, type StepResult, step, survey } from "#node/box-loop.ts";
 import { assign, type BoxState, newBoxState, reportOf } from "#node/box-state.ts";
+import { careForGuest } from "#node/guest-care.ts";
 import { Turnstile } from "#node/limits.ts";
 import { ReportLog } from "#node/report-diff.ts";
 import { SnapshotKeeper, type Transfers } from "#node/snapshot-keeper.ts";
@@ -198,6 +199,15 @@ export class Agent {
     const result = await step(state, this.#loopPorts);
     if (!state.assignment && !state.host) this.#boxes.delete(boxId);
     return result;
+  }
+
+  /** Asks the guests of ready boxes what listens, and gives them the assigned SSH keys. */
+  async careForGuests(): Promise<void> {
+    const care = Promise.all(
+      [...this.#boxes.values()].map((state) => careForGuest(state, this.#loopPorts)),
+    );
+    this.#loopPorts.inBackground(care.then(() => {}));
+    await care;
   }
 
   async sweep(): Promise<void> {

@@ -41,6 +41,11 @@ export interface BoxState {
   notices: Notice[];
   /** Snapshots that were given up, with what the control plane is told of each. */
   givenUp: Map<string, SnapshotReport>;
+  /** What listened when the guest was last asked. */
+  ports: BoxReport["ports"];
+  /** Epoch, VMM and SSH keys of the last `authorizeKeys`. */
+  authorized: string | null;
+  isCaredFor: boolean;
   /** Aborts the call that is running for it. */
   abort: AbortController | null;
 }
@@ -60,6 +65,9 @@ export function newBoxState(boxId: string): BoxState {
     brokenBuilds: 0,
     notices: [],
     givenUp: new Map(),
+    ports: null,
+    authorized: null,
+    isCaredFor: false,
     abort: null,
   };
 }
@@ -70,7 +78,8 @@ export function assign(state: BoxState, assignment: Assignment | null): void {
   state.assignment = assignment;
   const isSameEpoch = before?.epoch === assignment?.epoch;
   if (!isSameEpoch) {
-    Object.assign(state, newBoxState(state.boxId), { host: state.host, abort: state.abort });
+    const { host, abort, isCaredFor } = state;
+    Object.assign(state, newBoxState(state.boxId), { host, abort, isCaredFor });
     state.assignment = assignment;
   }
   if (!isSameEpoch || before?.generation !== assignment?.generation) state.attempt = null;
@@ -111,6 +120,8 @@ export function reportOf(state: BoxState, limits: Limits): BoxReport {
       log: build.log,
       error: build.error,
     },
+    // A box that stands still for a moment has the ports that it had.
+    ports: isThisEpoch && (host.state === "ready" || host.state === "frozen") ? state.ports : null,
   };
 }
 

@@ -12,6 +12,8 @@ const BEAT_MS = 5_000;
 /** Changes that come together are reported together. */
 const GATHER_MS = 20;
 const OBSERVE_MS = 1_000;
+/** Guests are asked what listens. */
+const CARE_MS = 3_000;
 const SWEEP_MS = 600_000;
 const LEAVE_MS = 5_000;
 /** A transfer that failed is looked at again at the latest then. */
@@ -37,6 +39,12 @@ export async function runAgent(agent: Agent, ports: Ports, signal: AbortSignal):
     loops.forever("assignments", async () => {
       const isNew = await agent.pull(agent.gateways === null ? 0 : POLL_MS);
       if (isNew) loops.wakeBoxes(agent.boxIds());
+      if (isNew) loops.careBell.ring();
+    }),
+    loops.forever("guests", async () => {
+      await loops.careBell.wait(CARE_MS, agent.closing);
+      // A guest that does not answer must not hold up the others' next turn.
+      void agent.careForGuests();
     }),
     loops.forever("report", async () => {
       await loops.reportBell.wait(BEAT_MS, agent.closing);
@@ -74,11 +82,13 @@ class Loops {
   readonly #boxes = new Map<string, { readonly bell: Bell; readonly loop: Promise<void> }>();
   readonly #transferBells: Bell[] = [];
   readonly reportBell: Bell;
+  readonly careBell: Bell;
 
   constructor(agent: Agent, ports: Ports) {
     this.#agent = agent;
     this.#ports = ports;
     this.reportBell = new Bell(ports.clock);
+    this.careBell = new Bell(ports.clock);
   }
 
   changed(): void {
@@ -141,6 +151,7 @@ class Loops {
     const isOver = () => !this.#agent.boxIds().includes(boxId);
     const work = async () => {
       const result = await this.#agent.stepBox(boxId);
+      this.careBell.ring(); // It may have become ready.
       if (result === "again" || isOver()) return;
       const { untilMs } = result;
       const nowMs = this.#ports.clock.nowMs();

@@ -177,8 +177,7 @@ export const MAX_DATA_BYTES = 64 * 1024;
 export const MAX_FRAME_BYTES = 1024 * 1024;
 const HEADER_BYTES = 5;
 
-const toBytes = new TextEncoder();
-const toText = new TextDecoder();
+const [toBytes, toText] = [new TextEncoder(), new TextDecoder()];
 const NOTHING = new Uint8Array(0);
 
 /** Bytes of one frame; stdin, stdout and stderr longer than 64 KiB become several. */

@@ -19,7 +19,7 @@ import {
 import { type FakeExecOptions, fakeExecStream } from "#drivers/fake/exec-stream.ts";
 import type { FakeOp } from "#drivers/fake/faults.ts";
 import { identityFiles, runInGuest } from "#drivers/fake/guest.ts";
-import type { FakeBox, FakeHost } from "#drivers/fake/host.ts";
+import { type FakeBox, type FakeHost, NO_GUEST } from "#drivers/fake/host.ts";
 import { FakeSessions, type RunOnce, SESSIONS_PATH } from "#drivers/fake/sessions.ts";
 import {
   commitStaged,
@@ -169,7 +169,7 @@ class FakeDriver implements Driver {
       await this.#failpoints.hit("driver.shutdown.asked");
       const box = this.#expect(boxId, epoch);
       const gone = { state: "down", pid: null, memory: {} } as const;
-      this.#host.put({ ...box, ...gone, ports: [], wasShutDown: true });
+      this.#host.put({ ...box, ...gone, ...NO_GUEST, wasShutDown: true });
       await this.#failpoints.hit("driver.shutdown.done");
     });
   }
@@ -360,8 +360,7 @@ class FakeDriver implements Driver {
       renewal: null,
       parentId: origin?.snapshotId ?? null,
       console: "",
-      ports: [],
-      authorizedKeys: [],
+      ...NO_GUEST,
     });
     await this.#failpoints.hit("driver.start.preparing");
     const prepared = this.#host.put({ ...box, state: "down" });

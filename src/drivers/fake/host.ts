@@ -41,6 +41,9 @@ export interface FakeBox {
   authorizedKeys: readonly string[];
 }
 
+/** What is gone with the VMM, besides memory. */
+export const NO_GUEST = { ports: [] as ListeningPort[], authorizedKeys: [] as string[] };
+
 /** Hears when guests execute, to catch one box running twice. */
 export interface Beats {
   runs(boxId: string, epoch: number, hostName: string): void;
@@ -126,7 +129,7 @@ export class FakeHost {
   killVmm(boxId: string): void {
     const box = this.get(boxId);
     if (!box || box.pid === null) return;
-    this.put({ ...box, state: "down", pid: null, memory: {}, ports: [], wasShutDown: false });
+    this.put({ ...box, state: "down", pid: null, memory: {}, wasShutDown: false, ...NO_GUEST });
   }
 
   /** The guest powers itself off. */
@@ -140,7 +143,7 @@ export class FakeHost {
     };
     const notices = [...box.notices, notice];
     const gone = { state: "down", pid: null, memory: {} } as const;
-    this.put({ ...box, ...gone, ports: [], wasShutDown: true, notices });
+    this.put({ ...box, ...gone, ...NO_GUEST, wasShutDown: true, notices });
   }
 
   /** The power is cut: every VMM is gone, disks stay. */
