@@ -97,6 +97,14 @@ async function postgresStatus({ postgresDir }: Installation): Promise<ProcessSta
   };
 }
 
+/** Where people come in with a browser or with plain ssh. */
+function doorsText({ dashboardUrl, previewOrigin, sshAddress }: System): string {
+  const previews = previewOrigin ?? "in reduced mode, below the gateway's own address";
+  const lines = [`Web app ${dashboardUrl}`, `Previews ${previews}`];
+  if (sshAddress) lines.push(`SSH ${sshAddress}`);
+  return `${plainLine(lines.join(", "))}.\n`;
+}
+
 function statusText(session: Session, found: Status): string {
   const { terminal } = session;
   const nowMs = terminal.clock.nowMs();
@@ -114,6 +122,7 @@ function statusText(session: Session, found: Status): string {
         one.log,
       ]),
     ),
+    ...(found.system ? [doorsText(found.system)] : []),
     ...(found.apiError ? [`${plainLine(found.apiError)}\n`] : []),
     ...(found.nodes.length > 0 ? [nodeTable(found.nodes, nowMs)] : []),
     ...(found.boxes.length > 0 ? [boxTable(found.boxes, nowMs)] : []),

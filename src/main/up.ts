@@ -115,6 +115,7 @@ async function printGreeting(
     ...(config.stateDir === VARIABLES.BERTH_STATE_DIR.default
       ? []
       : [`For other commands, first: export BERTH_STATE_DIR=${config.stateDir}`]),
+    `Web app ${system.dashboardUrl}; \`${berth} token create NAME\` makes a token to log in with.`,
     `API http://${printAddress(config.apiListen)}, state and token in ${installation.stateDir}, logs in ${installation.logDir}.`,
     `\`${berth} status\` shows what runs, \`${berth} down\` pauses the boxes and stops everything.`,
   ];

@@ -3,6 +3,7 @@
 
 import { sql } from "kysely";
 import { type ApiServer, createApi, createNodeApi } from "#api/server.ts";
+import type { UserId } from "#domain/ids.ts";
 import type { Subject } from "#domain/permission.ts";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { type Log, silentLog } from "#lib/log.ts";
@@ -10,6 +11,7 @@ import { Metrics } from "#lib/metrics.ts";
 import { createClient } from "#sdk/client.ts";
 import { addToken, createUser, ensureAdmin } from "#store/access.ts";
 import { Wakes } from "#store/listen.ts";
+import { newId } from "#store/new-id.ts";
 import { type PreviewSigner, previewSigner } from "#trust/preview-tokens.ts";
 import { loadSshAuthority, makeSshAuthorityKey } from "#trust/ssh-certificates.ts";
 import { makeTicketKey, ticketSigner } from "#trust/tickets.ts";
@@ -39,6 +41,8 @@ export interface ControlPlane extends TestDatabase {
   readonly signPreview: PreviewSigner;
   /** A web session of the administrator's; its id. */
   login(): Promise<string>;
+  /** Another user of the administrator's organization, without rights of his own. */
+  addMember(name: string): Promise<Caller>;
   readonly admin: Caller;
   /** Not an administrator, of another organization. */
   readonly stranger: Caller;
@@ -152,6 +156,14 @@ export async function controlPlane(
       const payload = { token: admin.token };
       const answer = await api.app.inject({ method: "POST", url: "/v1/web-session", payload });
       return answer.json().id;
+    },
+    addMember: async (name) => {
+      const { orgId } = admin.subject;
+      const userId = newId<UserId>("user");
+      await sql`insert into users (id, org_id, name) values (${userId}, ${orgId}, ${name})`.execute(
+        db.query,
+      );
+      return callerFor({ userId, orgId, isAdmin: false });
     },
     admin,
     stranger: await callerFor(
