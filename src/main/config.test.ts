@@ -55,6 +55,46 @@ test("a child that is given the environment of a configuration reads the same co
   assert.equal(config.gatewayUrl, "http://127.0.0.1:8001");
 });
 
+test("the dashboard and the previews are origins that follow the addresses listened on", () => {
+  const config = readConfig({
+    BERTH_API_LISTEN: "0.0.0.0:8000",
+    BERTH_GATEWAY_LISTEN: "0.0.0.0:8001",
+    BERTH_SSH_LISTEN: "0.0.0.0:2222",
+  });
+  assert.equal(config.dashboardUrl, "http://localhost:8000");
+  assert.equal(config.previewOrigin, "http://*.localhost:8001");
+  assert.equal(config.sshAddress, "0.0.0.0:2222");
+  const reduced = readConfig({ BERTH_PREVIEW_ORIGIN: "none" });
+  assert.equal(reduced.previewOrigin, null);
+  assert.deepEqual(readConfig(environmentOf(reduced)), reduced);
+  assert.equal(
+    readConfig({ BERTH_DASHBOARD_URL: "https://Berth.example.com/" }).dashboardUrl,
+    "https://berth.example.com",
+  );
+});
+
+test("an origin that is none, or that previews would share with the dashboard, is refused", () => {
+  for (const [dashboard, previews] of [
+    ["https://berth.example.com/app", "https://*.preview.example"],
+    ["berth.example.com", "https://*.preview.example"],
+    ["ftp://berth.example.com", "https://*.preview.example"],
+    ["https://user@berth.example.com", "https://*.preview.example"],
+    ["https://berth.example.com", "https://preview.example"],
+    ["https://berth.example.com", "https://a*.preview.example"],
+    ["https://berth.example.com", "https://*.*.preview.example"],
+    ["https://berth.example.com", "https://*.preview.example/x"],
+    ["https://berth.example.com", "*.preview.example"],
+    ["https://berth.example.com", "https://*.example.com"],
+    ["https://berth.example.com", "https://*.berth.example.com"],
+    ["https://BERTH.example.com", "https://*.Berth.Example.com"],
+  ] as const)
+    assert.throws(
+      () => readConfig({ BERTH_DASHBOARD_URL: dashboard, BERTH_PREVIEW_ORIGIN: previews }),
+      ConfigError,
+      `${dashboard} ${previews}`,
+    );
+});
+
 test("docs/configuration.md documents exactly the variables that are read", () => {
   const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
   const documented = [...page.matchAll(/^\| `([A-Z_]+)` \|/gm)].map((match) => match[1]);

@@ -190,3 +190,46 @@ test("nodes hear which images are needed: of boxes, snapshots, and versions of t
   await world.settle();
   assert.deepEqual(await needed(), []);
 });
+
+test("ports that listen are told when they change, held while not asked, and gone at rest", async (t) => {
+  const { db } = await testDatabase(t);
+  const world = await PaperWorld.make(db);
+  const { node } = world;
+  await createBox(db, world.admin, box("one"));
+  await world.settle();
+  const { boxes } = await readAssignments(db, node.id, { sshUserCa: "", gateways: [] });
+  const one = boxes.find((each) => each.identity.hostName === "one");
+  assert.ok(one);
+  const report = (fields: Partial<BoxReport>) =>
+    node.report(
+      [
+        {
+          ...{ boxId: one.boxId, epoch: one.epoch, state: "ready", activity: null, fault: null },
+          ...{ observedGeneration: one.generation, bootSerial: 0, notices: [], renewal: null },
+          ...{ started: null, build: null, ports: null },
+          ...fields,
+        },
+      ],
+      { full: false },
+    );
+  const events = async () => {
+    const { rows } = await sql<{ message: string }>`
+      select message from events where kind = 'box.ports' order by id`.execute(db.query);
+    return rows.map((row) => row.message);
+  };
+  const web = { port: 3000, isLoopback: true, program: "node" };
+  await report({ ports: [web] });
+  await report({ ports: [web] });
+  await report({ ports: null });
+  const shown = async () => (await getBox(db, world.admin, "one")).ports.map(({ port }) => port);
+  assert.deepEqual(await shown(), [3000]);
+  await report({ ports: [] });
+  await report({ ports: [web, { ...web, port: 22 }] });
+  assert.deepEqual(await events(), [
+    "one listens on 3000",
+    "nothing listens in one",
+    "one listens on 3000, 22",
+  ]);
+  await report({ state: "down", ports: null });
+  assert.deepEqual(await shown(), []);
+});
