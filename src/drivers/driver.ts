@@ -59,6 +59,8 @@ export interface RenewalReport {
 export interface StartOptions {
   /** Asks the control plane's SSH CA for a host certificate of the given public key line. */
   readonly signHostKey: (publicKey: string) => Promise<string>;
+  /** As for `authorizeKeys`, from the first moment on; none when left out. */
+  readonly sshAuthorizedKeys?: readonly string[];
   readonly signal?: AbortSignal;
 }
 

@@ -191,6 +191,7 @@ async function start(
     const origin = source.kind === "snapshot" ? keeper.find(source.snapshotId) : null;
     const { how, renewal, phases } = await driver.start(runOf(assignment), {
       signHostKey: (publicKey) => ports.signHostKey(boxId, epoch, publicKey),
+      sshAuthorizedKeys: assignment.sshAuthorizedKeys,
       signal,
     });
     if (assignment !== state.assignment) return;

@@ -395,7 +395,7 @@ class FakeDriver implements Driver {
     if (!isSameEpoch) this.#host.sessions.get(run.boxId)?.detachAll();
     const ready = this.#host.put({
       ...named,
-      authorizedKeys: isSameEpoch ? (named.authorizedKeys ?? []) : [],
+      authorizedKeys: options.sshAuthorizedKeys ?? (isSameEpoch ? named.authorizedKeys : []),
       state: "ready",
       wasReady: true,
       disk: { ...named.disk, ...identityFiles(named) },

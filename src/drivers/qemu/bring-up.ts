@@ -125,6 +125,7 @@ export async function renew(
   certificate: string,
   how: StartResult["how"],
   phases: Phases,
+  sshAuthorizedKeys: readonly string[] = [],
 ): Promise<BoxRecord> {
   if (!record.vmm || record.slot === null) throw new Error("no VMM to renew");
   // The same for the same epoch: what was opened with it before a snapshot stays open after.
@@ -143,6 +144,7 @@ export async function renew(
         sshHostPublicKey: record.sshHostKey.publicKey,
         sshUserCa: identity.sshUserCa,
         sshPrincipals: identity.sshPrincipals,
+        sshAuthorizedKeys,
         env: identity.env,
       },
       RENEW_TIMEOUT_MS,

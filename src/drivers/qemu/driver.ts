@@ -105,7 +105,8 @@ export class QemuDriver implements Driver {
       const [live, how] = await this.#liveFor(record, run, phases, options.signal);
       const certificate = await signing;
       phases.end("sign");
-      const ready = await renew(this.#host, this.#vmms, live, run, certificate, how, phases);
+      const keys = options.sshAuthorizedKeys;
+      const ready = await renew(this.#host, this.#vmms, live, run, certificate, how, phases, keys);
       return resultOf(ready, how);
     });
   }

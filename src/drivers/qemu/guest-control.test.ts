@@ -229,3 +229,35 @@ test("a thaw tells whether the freeze was still held", async () => {
   assert.equal(await control.thaw(), true);
   assert.equal(await control.thaw(), false);
 });
+
+test("ports are taken as the guest says them, and what makes no sense is left out", async () => {
+  const { control, far } = pair();
+  const said = ["22 any sshd", "5173 loopback node dev", "8080 any ", "0 any x", "70000 any x"];
+  const odd = ["x any y", "80 everywhere y", "81 any \u0007", `82 any ${"x".repeat(33)}`, ""];
+  guest(far, ({ session, sequence, verb }) => {
+    assert.equal(verb, "ports");
+    const fields = [...said, ...odd].map((text): Field => ["port", text]);
+    far.write(line(session, sequence, "ok", fields));
+  });
+  assert.deepEqual(await control.ports(), [
+    { port: 22, isLoopback: false, program: "sshd" },
+    { port: 5173, isLoopback: true, program: "node dev" },
+    { port: 8080, isLoopback: false, program: null },
+  ]);
+});
+
+test("SSH keys are a field each, and never two lines", async () => {
+  const { control, far } = pair();
+  const seen: DecodedRecord[] = [];
+  guest(far, ({ session, sequence, verb, record }) => {
+    assert.equal(verb, "keys");
+    seen.push(record);
+    far.write(line(session, sequence, "ok", []));
+  });
+  await control.authorizeKeys(["ssh-ed25519 AAAA one", "ssh-rsa BBBB two\nssh-rsa CCCC three"]);
+  await control.authorizeKeys([]);
+  assert.deepEqual(
+    seen.map((record) => record.texts("sshAuthorizedKey")),
+    [["ssh-ed25519 AAAA one", "ssh-rsa BBBB two ssh-rsa CCCC three"], []],
+  );
+});

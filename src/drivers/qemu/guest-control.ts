@@ -37,6 +37,8 @@ export interface Renewal {
   readonly sshHostCertificate: string;
   readonly sshUserCa: string;
   readonly sshPrincipals: readonly string[];
+  /** Key lines that enter besides certificates; none leaves a box that goes on (same token) with those it has. */
+  readonly sshAuthorizedKeys?: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** Opens the exec server for this epoch; no older one does. */
   readonly execToken: string;
@@ -179,8 +181,7 @@ export class GuestControl {
 
   /** Public key lines that enter as dev from now on, until the next renewal for another epoch. */
   async authorizeKeys(keys: readonly string[], timeoutMs = 15_000): Promise<void> {
-    const fields = keys.map((key): Field => ["sshAuthorizedKey", key]);
-    await this.#ask("keys", fields, timeoutMs);
+    await this.#ask("keys", keyFields(keys), timeoutMs);
   }
 
   /** Asks for an orderly power-off; the VMM exits when the guest is done. */
@@ -301,6 +302,11 @@ function statusOf(record: DecodedRecord): GuestStatus {
   };
 }
 
+/** A line break in a key would be a key of its own. */
+function keyFields(keys: readonly string[]): Field[] {
+  return keys.map((key) => ["sshAuthorizedKey", key.replaceAll(/[\r\n]/g, " ")]);
+}
+
 function renewalFields(renewal: Renewal, clock: Clock): Field[] {
   const fields: Field[] = [
     ["epoch", String(renewal.epoch)],
@@ -316,6 +322,7 @@ function renewalFields(renewal: Renewal, clock: Clock): Field[] {
     ["timeMs", String(Math.round(clock.nowMs()))],
   ];
   for (const principal of renewal.sshPrincipals) fields.push(["sshPrincipal", principal]);
+  fields.push(...keyFields(renewal.sshAuthorizedKeys ?? []));
   for (const [name, value] of Object.entries(renewal.env)) fields.push(["env", `${name}=${value}`]);
   return fields;
 }
