@@ -92,7 +92,6 @@ export class Entry {
       label,
       port: String(port),
       nonce: nonceHash(going.nonce),
-      path: going.path,
     });
     const cookie = `Set-Cookie: ${returnsCookie([...others, going])}`;
     return answer(redirect(`${dashboardOrigin}/v1/preview-authorize?${query}`, [cookie]));

@@ -372,6 +372,7 @@ test("a login goes to the dashboard and back: one code, one browser, once, to wh
   assert.equal(location.origin, rig.doors.known.settings.dashboardOrigin);
   assert.equal(location.pathname, "/v1/preview-authorize");
   assert.equal(location.searchParams.get("port"), "3000");
+  assert.doesNotMatch(location.href, /deep/);
   const code = await rig.code(nonce);
   const enter = (one: PreviewRig, text: string, lines: string[]) =>
     get(one, `/.berth/enter?code=${text}`, [...NAVIGATION, ...lines]);
