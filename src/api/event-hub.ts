@@ -7,7 +7,7 @@
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import type { Db } from "#store/db.ts";
-import { type EventView, listAllEvents, readFrontier } from "#store/events.ts";
+import { type EventView, listAllEvents, listEarlyEvents, readFrontier } from "#store/events.ts";
 import type { Wakes } from "#store/listen.ts";
 import { TOPICS } from "#store/wake.ts";
 
@@ -27,8 +27,17 @@ export interface Listening {
   close(): void;
 }
 
+export interface ListenOptions {
+  /**
+   * An open transaction holds up the order of the events: this listener is told of later ones all the same, and of each
+   * of them again when its turn comes.
+   */
+  readonly early?: boolean;
+}
+
 interface Listener {
   readonly isFor: (event: EventView) => boolean;
+  readonly isEarly: boolean;
   unread: EventView[] | null;
   wake: () => void;
 }
@@ -44,6 +53,9 @@ export class EventHub {
   #position: number | null = null;
   #running: Promise<void> | null = null;
 
+  /** Told early, above the position. */
+  readonly #early = new Set<number>();
+
   readonly #maxUnread: number;
 
   constructor(parts: { db: Db; wakes: Wakes; clock: Clock; log: Log; maxUnread?: number }) {
@@ -55,9 +67,12 @@ export class EventHub {
   }
 
   /** Begins with the first listener, so that an idle API does not even look. */
-  async listen(isFor: (event: EventView) => boolean): Promise<Listening> {
+  async listen(
+    isFor: (event: EventView) => boolean,
+    { early = false }: ListenOptions = {},
+  ): Promise<Listening> {
     this.#running ??= this.#run();
-    const listener: Listener = { isFor, unread: [], wake: () => {} };
+    const listener: Listener = { isFor, isEarly: early, unread: [], wake: () => {} };
     while (this.#position === null && !this.#stop.signal.aborted) await this.#firstLook();
     this.#listeners.add(listener);
     return {
@@ -114,16 +129,30 @@ export class EventHub {
     if (this.#position === null) return "again";
     const page = { after: this.#position, limit: BATCH };
     const { events, upTo } = await listAllEvents(this.#db, this.#clock, page);
-    if (upTo === null) return "again";
+    if (upTo === null) {
+      await this.#lookEarly(this.#position);
+      return "again";
+    }
+    this.#early.clear();
     // Both in one turn: a listener that comes between would miss or repeat an event.
     this.#position = Math.max(this.#position, upTo);
     for (const event of events) this.#hand(event);
     return events.length === BATCH ? "more" : "idle";
   }
 
-  #hand(event: EventView): void {
+  async #lookEarly(position: number): Promise<void> {
+    const wanted = [...this.#listeners].some((listener) => listener.isEarly);
+    const events = wanted ? await listEarlyEvents(this.#db, position, BATCH) : [];
+    for (const event of events) {
+      if (this.#early.has(event.id)) continue;
+      this.#early.add(event.id);
+      this.#hand(event, true);
+    }
+  }
+
+  #hand(event: EventView, isEarly = false): void {
     for (const listener of this.#listeners) {
-      if (!listener.unread || !listener.isFor(event)) continue;
+      if (!listener.unread || (isEarly && !listener.isEarly) || !listener.isFor(event)) continue;
       if (listener.unread.length < this.#maxUnread) listener.unread.push(event);
       else listener.unread = null;
       listener.wake();

@@ -28,6 +28,7 @@ export function eventHandlers(
     },
     "events.watch": async function* ({
       subject,
+      credential,
       query,
       lastEventId,
       signal,
@@ -35,7 +36,7 @@ export function eventHandlers(
       const boxId = query.box === undefined ? null : (await getBox(db, subject, query.box)).id;
       // A browser repeats the first URL when it reconnects; its header is newer.
       const cursor = lastEventId ?? query.cursor ?? null;
-      yield* watchEvents({ db, hub, clock, subject, cursor, boxId, signal });
+      yield* watchEvents({ db, hub, clock, credential, cursor, boxId, signal });
     },
     "operations.get": async ({ subject, params }) =>
       shapeOperation(await getOperation(db, subject, params.operation)),

@@ -192,6 +192,35 @@ test("a transaction that commits late is told all the same", async (t) => {
   await feed.until("the one after", (known) => known.findBox(subject.orgId, "after") !== null);
 });
 
+test("a transaction that stays open holds up no revocation", async (t) => {
+  const { plane, box } = await planeWithBox(t);
+  const { client } = plane.admin;
+  const feed = await (await gatewayPeer(plane)).openFeed();
+  t.after(async () => feed.close());
+  const token = await client.tokens.create({ name: "x" });
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let isOpen = true;
+  let isBegun = () => {};
+  const begun = new Promise<void>((resolve) => {
+    isBegun = resolve;
+  });
+  const slow = plane.db.query.transaction().execute(async (query) => {
+    await sql`update boxes set phase_reason = 'held' where id = ${box.id}`.execute(query);
+    isBegun();
+    await held;
+    isOpen = false;
+  });
+  await begun;
+  await client.tokens.delete(token.id);
+  await feed.until("the revocation", (known) => known.isRevoked(token.id));
+  assert.ok(isOpen);
+  release();
+  await slow;
+});
+
 test("when its replica dies a gateway goes on at another; clients and nodes are sent to those that live", async (t) => {
   const { plane } = await planeWithBox(t, { beatMs: 50 });
   const { client, subject } = plane.admin;

@@ -166,7 +166,7 @@ async function* feedLines(
   const { db, log } = context;
   const feed = randomUUID();
   // Listens before it reads what is: nothing falls between.
-  const listening = await hub.listen((event) => tells(event));
+  const listening = await hub.listen(tells, { early: true });
   const news = new News();
   signal.addEventListener("abort", () => news.end(), { once: true });
   const following = follow(context, listening, news, { name: gateway.name, feed }, signal);

@@ -7,7 +7,7 @@ import { sql } from "kysely";
 import { createClient, type Event } from "#sdk/client.ts";
 import { transact } from "#store/db.ts";
 import { insertEvents } from "#store/events.ts";
-import { type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
+import { type ControlPlane, controlPlane, DASHBOARD } from "#test/harness/control-plane.ts";
 
 const GENEROUS_MS = 120_000;
 
@@ -240,4 +240,32 @@ test("a watch goes on at another replica when its own goes away", async (t) => {
     Array.from({ length: n - start }, (_, i) => `n${start + i}`),
   );
   assert.ok(opened.length > 1 && opened.at(-1)?.startsWith(other));
+});
+
+test("a watch ends with the token or the web session that it was opened with", async (t) => {
+  const plane = await controlPlane(t);
+  const { client } = plane.admin;
+  const watching = async (headers: Record<string, string>) => {
+    const signal = AbortSignal.timeout(GENEROUS_MS);
+    const response = await fetch(`${plane.url}/v1/watch`, { headers, signal });
+    assert.equal(response.status, 200);
+    const reader = response.body?.getReader();
+    await reader?.read();
+    return async () => {
+      while (!(await reader?.read())?.done);
+    };
+  };
+  const token = await client.tokens.create({ name: "t" });
+  const login = await fetch(`${plane.url}/v1/web-session`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ token: token.token }),
+  });
+  const cookie = login.headers.get("set-cookie")?.split(";")[0] ?? "";
+  const ends = [
+    await watching({ authorization: `Bearer ${token.token}` }),
+    await watching({ cookie, origin: DASHBOARD }),
+  ];
+  await client.tokens.delete(token.id);
+  for (const end of ends) await end();
 });

@@ -3,7 +3,6 @@
 import { Problem } from "#contract/errors.ts";
 import type { Event } from "#contract/events.ts";
 import type { BoxId } from "#domain/ids.ts";
-import type { Subject } from "#domain/permission.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Db } from "#store/db.ts";
 import {
@@ -13,6 +12,7 @@ import {
   readEventsStart,
   readFrontier,
 } from "#store/events.ts";
+import { credentialHolds, type Identified } from "#store/tokens.ts";
 import { encodeCursor, numberPosition } from "./cursor.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { SseMessage } from "./sse.ts";
@@ -46,20 +46,21 @@ export interface WatchOptions {
   readonly db: Db;
   readonly hub: EventHub;
   readonly clock: Clock;
-  readonly subject: Subject;
+  readonly credential: Identified;
   readonly cursor: string | null;
   readonly boxId: BoxId | null;
   readonly signal: AbortSignal;
 }
 
 export async function* watchEvents(options: WatchOptions): AsyncGenerator<SseMessage, void> {
-  const { subject, boxId, signal } = options;
+  const { db, clock, credential, boxId, signal } = options;
+  let checkedMs = clock.monotonicMs();
+  const { subject } = credential;
+  const isShown = (event: EventView) =>
+    (event.orgId === subject.orgId || (event.orgId === null && subject.isAdmin)) &&
+    (boxId === null || event.boxId === boxId);
   // Listens before it reads what has been: nothing falls between.
-  const listening = await options.hub.listen(
-    (event) =>
-      (event.orgId === subject.orgId || (event.orgId === null && subject.isAdmin)) &&
-      (boxId === null || event.boxId === boxId),
-  );
+  const listening = await options.hub.listen((event) => isShown(event) || ends(event, credential));
   try {
     let after = await startOf(options);
     // Tells where the stream stands, so that a client that loses it at once misses nothing either.
@@ -70,15 +71,24 @@ export async function* watchEvents(options: WatchOptions): AsyncGenerator<SseMes
       const events = await listening.take(LOOK_EVERY_MS, signal);
       // Dropped for not keeping up: the client resumes with its cursor.
       if (events === null) return;
-      for (const event of events) if (event.id > after) yield toMessage(event);
+      for (const event of events) if (event.id > after && isShown(event)) yield toMessage(event);
+      const isDue = clock.monotonicMs() - checkedMs >= LOOK_EVERY_MS;
+      if (!isDue && !events.some((event) => ends(event, credential))) continue;
+      if (!(await credentialHolds(db, credential))) return;
+      checkedMs = clock.monotonicMs();
     }
   } finally {
     listening.close();
   }
 }
 
+/** Of the token, or of the web session, that the watch was opened with. */
+function ends({ kind, subjectId }: EventView, credential: Identified): boolean {
+  return kind.endsWith(".deleted") && subjectId === credential.credentialId;
+}
+
 async function* pastEvents(
-  { db, clock, subject, boxId }: WatchOptions,
+  { db, clock, credential: { subject }, boxId }: WatchOptions,
   start: number,
   upTo: number,
 ): AsyncGenerator<EventView, void> {

@@ -74,7 +74,7 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
     signTicket: ticketSigner(keys.ticketKeyPem),
     gatewayUrl: config.gatewayUrl,
     webDirectory: WEB_DIRECTORY,
-    hosts: [config.apiListen.host.toLowerCase()],
+    hosts: [config.apiListen.host.toLowerCase(), hostname().toLowerCase()],
     resolveBase: async (base) => (BASES.includes(base) ? await baseImageDigest(base) : null),
   });
   const tls = await keys.authority.makeServerCertificate({

@@ -153,6 +153,14 @@ export async function listAllEvents(
   return { events, upTo: last?.id ?? frontier };
 }
 
+/**
+ * What can be seen after a cursor, although more may still appear among it: for those who must know soon, and do not mind
+ * to be told twice.
+ */
+export async function listEarlyEvents(db: Db, after: number, limit: number): Promise<EventView[]> {
+  return selectEvents(db, sql`e.id > ${after}`, sql`e.id asc limit ${limit}`);
+}
+
 /** Events before a cursor (null: from the newest), newest first: for reading, not for following. */
 export async function listEventsBack(
   db: Db,

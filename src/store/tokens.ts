@@ -52,6 +52,17 @@ export async function identifySession(db: Db, hash: string): Promise<Identified 
   return identified(rows[0]);
 }
 
+/** For what goes on after it was let in. */
+export async function credentialHolds(db: Db, { credentialId }: Identified): Promise<boolean> {
+  const { rows } = await sql`
+    select 1 from tokens where id = ${credentialId} and revoked_at is null
+      and (expires_at is null or expires_at > now())
+    union all
+    select 1 from web_sessions where id = ${credentialId} and revoked_at is null
+      and expires_at > now()`.execute(db.query);
+  return rows.length > 0;
+}
+
 export interface TokenView {
   readonly id: string;
   readonly name: string;
