@@ -1,0 +1,145 @@
+// Sessions by the real CLI, through a real gateway and agent link, to the guest's own exec server.
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { type DoorApi, openDoorApi } from "#test/harness/door-api.ts";
+import { type Doors, openDoors, until } from "#test/harness/doors.ts";
+import { type ExecHost, startExecHost, TOKEN } from "#test/harness/exec-host.ts";
+import { encodeExecFrame } from "#wire/exec-frames.ts";
+import { selfCommand } from "./ssh.ts";
+
+let doors: Doors;
+let api: DoorApi;
+let box: ExecHost;
+let opener: Server;
+let home = "";
+const children: ChildProcess[] = [];
+
+before(async () => {
+  doors = await openDoors();
+  api = await openDoorApi(doors);
+  box = await startExecHost();
+  // As the node does it: the token comes from the opener of the stream.
+  opener = createServer({ allowHalfOpen: true, noDelay: true }, (outer) => {
+    const inner = connect({
+      port: box.port,
+      host: "127.0.0.1",
+      allowHalfOpen: true,
+      noDelay: true,
+    });
+    inner.write(encodeExecFrame({ kind: "auth", token: TOKEN }));
+    for (const side of [outer, inner]) side.on("error", () => {});
+    outer.on("close", () => inner.destroy());
+    inner.on("close", () => outer.destroy());
+    outer.pipe(inner).pipe(outer);
+  });
+  await new Promise<void>((done) => opener.listen(0, "127.0.0.1", done));
+  doors.driver.ports.set(1, (opener.address() as { port: number }).port);
+  home = await mkdtemp(join(tmpdir(), "berth-home-"));
+});
+
+after(async () => {
+  for (const child of children) child.kill("SIGKILL");
+  await api?.close();
+  await doors?.close();
+  opener?.close();
+  await box?.stop();
+  await rm(home, { recursive: true, force: true });
+});
+
+function berth(...args: string[]) {
+  const [program = "", ...own] = [...selfCommand(), ...args];
+  const env = { PATH: process.env.PATH, HOME: home, BERTH_URL: api.url, BERTH_TOKEN: api.token };
+  const child = spawn(program, own, { env, stdio: ["pipe", "pipe", "pipe"] });
+  children.push(child);
+  const said = { out: "", err: "" };
+  child.stdout.on("data", (data) => {
+    said.out += data;
+  });
+  child.stderr.on("data", (data) => {
+    said.err += data;
+  });
+  const ended = new Promise<number | null>((done) => child.once("close", done));
+  return { child, said, ended };
+}
+
+async function ran(...args: string[]) {
+  const { child, said, ended } = berth(...args);
+  child.stdin.end();
+  return { code: await ended, ...said };
+}
+
+const exec = ["exec", "-u", "root", "-T"];
+
+test("a session's output, input and exit code pass through as without one", async () => {
+  const { child, said, ended } = berth(
+    ...exec,
+    "-s",
+    "one",
+    "web",
+    "--",
+    "sh",
+    "-c",
+    "cat; exit 7",
+  );
+  child.stdin.end("given\n");
+  assert.equal(await ended, 7, said.err);
+  assert.equal(said.out, "given\n");
+  assert.match((await ran("session", "list", "web")).out, /^SESSION/);
+});
+
+test("it goes on when nothing is connected to stdin", async () => {
+  const { child, said, ended } = berth(...exec, "-s", "quiet", "web", "--", "echo", "said");
+  child.stdin.destroy();
+  assert.equal(await ended, 0, said.err);
+  assert.equal(said.out, "said\n");
+});
+
+test("every line is shown once over two deaths of the gateway", async () => {
+  const count = "n=0; while [ $n -lt 600 ]; do n=$((n+1)); echo $n; sleep 0.01; done";
+  const { child, said, ended } = berth(...exec, "-s", "lines", "web", "--", "sh", "-c", count);
+  child.stdin.end();
+  const lines = () => said.out.split("\n").slice(0, -1);
+  let gateway = doors.gateway;
+  for (const at of [100, 300]) {
+    await until(() => lines().length >= at);
+    await gateway.close();
+    gateway = await doors.restartGateway();
+  }
+  assert.equal(await ended, 0, said.err);
+  assert.deepEqual(
+    lines(),
+    Array.from({ length: 600 }, (_, index) => String(index + 1)),
+  );
+});
+
+test("a detached program is listed, attached to later, and ended", async () => {
+  const script = "echo begun; read line; echo got $line; sleep 600";
+  const started = await ran(...exec, "-d", "-s", "later", "web", "--", "sh", "-c", script);
+  assert.deepEqual([started.code, started.out], [0, "later\n"], started.err);
+  assert.match((await ran("session", "list", "web")).out, /later\s+running/);
+  const looking = berth("session", "attach", "web", "later");
+  await until(() => looking.said.out.includes("begun"));
+  looking.child.stdin.write("this\n");
+  await until(() => looking.said.out.includes("got this"));
+  looking.child.kill("SIGKILL");
+  assert.equal((await ran("session", "end", "web", "later")).code, 0);
+  assert.doesNotMatch((await ran("session", "list", "web")).out, /later/);
+  const gone = await ran("session", "attach", "web", "later");
+  assert.equal(gone.code, 1);
+  assert.match(gone.err, /session later of web/);
+});
+
+test("--timeout ends the program with 124, with a session and without", async () => {
+  for (const session of [[], ["-s", "slow"]]) {
+    const { code, err } = await ran(
+      ...[...exec, ...session, "--timeout", "300ms", "web", "--", "sleep", "600"],
+    );
+    assert.equal(code, 124, err);
+  }
+});
