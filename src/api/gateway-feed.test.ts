@@ -242,9 +242,11 @@ test("when its replica dies a gateway goes on at another; clients and nodes are 
   await again.until("a beat", () => again.kinds.includes("beat"));
   // The gateway itself leaves: it is no address for clients any more.
   again.close();
+  const limit = AbortSignal.timeout(60_000);
   for (;;) {
     const gateways = await listGateways(plane.db);
     if (!gateways.find((one) => one.name === "one")?.isLive) break;
+    assert.ok(!limit.aborted, "it is still listed as live");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   assert.deepEqual((await client.access.ticket("web")).gatewayUrls, ["http://two.test"]);
