@@ -32,7 +32,7 @@ export class TestInstallation {
     const base = await mkdtemp(join(tmpdir(), "berth-e2e-"));
     await chmod(base, 0o755); // The user that Postgres runs as must be able to enter.
     const stateDir = join(base, "state");
-    const [api, nodeApi, gateway, gatewayNode] = await freePorts(4);
+    const [api, nodeApi, gateway, gatewayNode, ssh] = await freePorts(5);
     return new TestInstallation(stateDir, {
       PATH: process.env.PATH ?? "",
       HOME: base,
@@ -42,6 +42,7 @@ export class TestInstallation {
       BERTH_NODE_API_LISTEN: `127.0.0.1:${nodeApi}`,
       BERTH_GATEWAY_LISTEN: `127.0.0.1:${gateway}`,
       BERTH_GATEWAY_NODE_LISTEN: `127.0.0.1:${gatewayNode}`,
+      BERTH_SSH_LISTEN: `127.0.0.1:${ssh}`,
     });
   }
 
@@ -163,7 +164,7 @@ async function runToEnd(
   });
 }
 
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from(
       { length: count },

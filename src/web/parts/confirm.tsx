@@ -34,7 +34,7 @@ function subscribe(listener: () => void): () => void {
 export function ConfirmDialog() {
   const present = useSyncExternalStore(subscribe, () => asked);
   const answer = (yes: boolean) => {
-    present?.answer(yes);
+    asked?.answer(yes);
     change(null);
   };
   return (

@@ -2,12 +2,13 @@
 
 import "@xterm/xterm/css/xterm.css";
 import { ActionIcon, Button, Tooltip } from "@mantine/core";
-import { IconX } from "@tabler/icons-react";
+import { IconClipboardText, IconX } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import type { Box } from "#sdk/client.ts";
 import type { SessionStatus } from "#sdk/exec-session.ts";
 import { mainAction } from "../boxes/actions.ts";
 import { doAction } from "../boxes/do-action.ts";
+import { attempt, notifyDone } from "../parts/notify.ts";
 import type { Pane } from "./panes.ts";
 import { type StatusLine, statusLine } from "./status-line.ts";
 import css from "./terminal.module.css";
@@ -71,9 +72,17 @@ export function TerminalPane(props: TerminalPaneProps) {
         status={status}
         line={line}
         retry={() => terminal.current?.session.retryNow()}
+        copyAll={() => void copyText(terminal.current?.allText() ?? "")}
       />
     </div>
   );
+}
+
+async function copyText(text: string): Promise<void> {
+  const isCopied = await attempt("It could not be copied", () =>
+    navigator.clipboard.writeText(text),
+  );
+  if (isCopied) notifyDone("Copied");
 }
 
 function fit(terminal: BoxTerminal, place: HTMLElement | null): void {
@@ -85,6 +94,7 @@ function PaneFoot(
     readonly status: SessionStatus;
     readonly line: StatusLine;
     readonly retry: () => void;
+    readonly copyAll: () => void;
   },
 ) {
   const { box, pane, status, line } = props;
@@ -114,6 +124,15 @@ function PaneFoot(
         {pane.mode === "read" ? "read only · " : ""}
         {pane.session}
       </span>
+      <Tooltip label="Copy all output">
+        <ActionIcon
+          size="xs"
+          aria-label={`Copy all output of ${pane.session}`}
+          onClick={props.copyAll}
+        >
+          <IconClipboardText size={13} />
+        </ActionIcon>
+      </Tooltip>
       <Tooltip label="Close this pane; the session goes on in the box">
         <ActionIcon size="xs" aria-label={`Close ${pane.session}`} onClick={props.close}>
           <IconX size={13} />

@@ -105,6 +105,17 @@ export class BoxTerminal {
     this.#term.focus();
   }
 
+  /** Everything that is still kept, as text. */
+  allText(): string {
+    const buffer = this.#term.buffer.active;
+    let text = "";
+    for (let row = 0; row < buffer.length; row++) {
+      const line = buffer.getLine(row);
+      text += `${line?.isWrapped || row === 0 ? "" : "\n"}${line?.translateToString(true) ?? ""}`;
+    }
+    return text.trimEnd();
+  }
+
   dispose(): void {
     this.session.close();
     this.#term.dispose();

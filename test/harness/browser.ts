@@ -1,0 +1,57 @@
+// Real Chromium, driven by Playwright: what a page does is tried where people will see it.
+
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+
+/** No sandbox: tests run as root. The others keep it from calling home, which would be refused here, many times. */
+const FLAGS = [
+  ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+];
+const WAIT_MS = 120_000;
+const SCREENSHOTS = resolve(import.meta.dirname, "../../.berth/screenshots");
+
+/** Without WebGL terminals draw text that a test can find. */
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: "/usr/bin/chromium",
+    args: [...FLAGS, "--disable-3d-apis"],
+  });
+}
+
+export interface Visit {
+  readonly context: BrowserContext;
+  readonly page: Page;
+  /** What the page or its policy complained about. */
+  readonly complaints: string[];
+}
+
+/** A person with a fresh profile. Waits are generous: the machine may be busy. */
+export async function visit(
+  browser: Browser,
+  options: Parameters<Browser["newContext"]>[0] = {},
+): Promise<Visit> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  context.setDefaultTimeout(WAIT_MS);
+  const page = await context.newPage();
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    if (/Content.Security.Policy|violates/i.test(message.text())) complaints.push(message.text());
+  });
+  return { context, page, complaints };
+}
+
+export async function logIn(page: Page, url: string, token: string): Promise<void> {
+  await page.goto(`${url}/login`);
+  await page.getByLabel("Access token").fill(token);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByRole("heading", { name: "Boxes" }).waitFor();
+}
+
+/** For people to look at; nothing compares them. */
+export async function keepScreenshot(page: Page, name: string): Promise<void> {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
+}
