@@ -56,10 +56,13 @@ export async function openClientDoor(options: ClientDoorOptions): Promise<Client
   const onOther = (socket: Socket) => {
     for (const listener of serve) listener.call(server, socket);
   };
+  const forget = function (this: Socket) {
+    sockets.delete(this);
+  };
   server.on("connection", (socket) => {
     sockets.add(socket);
     lobby.enter(socket);
-    socket.on("close", () => sockets.delete(socket));
+    socket.on("close", forget);
     if (previews) previews.accept(socket, { lobby, onOther });
     else onOther(socket);
   });

@@ -155,7 +155,7 @@ export class NodeLink {
       { ":method": "POST", ":path": streamPath(target) },
       { endStream: false },
     );
-    stream.on("error", () => {}); // The one who holds the stream listens too; this is for the time before.
+    stream.on("error", ignore); // The one who holds the stream listens too; this is for the time before.
     try {
       return await withDeadline(
         clock,
@@ -170,6 +170,8 @@ export class NodeLink {
   }
 }
 
+function ignore(): void {}
+
 function lost(nodeId: string): Problem {
   return new Problem("node_away", `the connection to node ${nodeId} was lost`);
 }
@@ -182,23 +184,26 @@ function parseLine(line: string): Announcement | null {
   }
 }
 
+/** Nothing of the waiting stays with the stream: many are open for long. */
 function answerOf(
   stream: ClientHttp2Stream,
   signal: AbortSignal,
   nodeId: string,
 ): Promise<ClientHttp2Stream> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    const settle = (end: () => void) => {
-      signal.removeEventListener("abort", onAbort);
-      end();
-    };
-    signal.addEventListener("abort", onAbort, { once: true });
-    stream.on("close", () => settle(() => reject(lost(nodeId))));
-    stream.on("response", (headers: IncomingHttpHeaders & { ":status"?: number }) => {
-      if (headers[":status"] === 200) return settle(() => resolve(stream));
-      readRefusal(stream).then((problem) => settle(() => reject(problem)));
-    });
+  const { promise, resolve, reject } = Promise.withResolvers<ClientHttp2Stream>();
+  const onAbort = () => reject(signal.reason);
+  const onClose = () => reject(lost(nodeId));
+  const onResponse = (headers: IncomingHttpHeaders & { ":status"?: number }) => {
+    if (headers[":status"] === 200) resolve(stream);
+    else readRefusal(stream).then(reject);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  stream.on("close", onClose);
+  stream.on("response", onResponse);
+  return promise.finally(() => {
+    signal.removeEventListener("abort", onAbort);
+    stream.off("close", onClose);
+    stream.off("response", onResponse);
   });
 }
 

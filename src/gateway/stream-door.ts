@@ -42,7 +42,7 @@ export function streamDoor(options: StreamDoorOptions): HttpDoor {
   return {
     request: (request, response) => answer(request, response, options),
     upgrade: (request, socket, head) => {
-      socket.on("error", () => {}); // A close follows.
+      socket.on("error", ignore);
       // A browser sends Origin by itself, and nobody else does.
       const isPage = request.headers.origin !== undefined;
       (isPage ? enterFromPage : enter)(request, socket, head).catch((error: unknown) =>
@@ -51,6 +51,9 @@ export function streamDoor(options: StreamDoorOptions): HttpDoor {
     },
   };
 }
+
+/** A close follows. */
+function ignore(): void {}
 
 function tickets(options: StreamDoorOptions & { readonly checkTicket: TicketCheck }): Upgrade {
   const { join, lobby } = options;

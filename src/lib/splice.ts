@@ -17,31 +17,38 @@ export function splice<Side extends Duplex>(
   clock: Clock,
 ): Promise<Side | null> {
   return new Promise((resolve) => {
-    const over = new AbortController();
-    let open = 2;
+    // Made when one side has closed: most of what is open here stays open for long, and is many.
+    let draining: AbortController | null = null;
+    const onClose = (side: Side, other: Side) => {
+      if (!isWhole(side)) resolve(side);
+      else if (draining) resolve(null);
+      if (draining) return draining.abort();
+      draining = new AbortController();
+      clock.sleep(DRAIN_MS, draining.signal).then(
+        () => resolve(other),
+        () => {},
+      );
+    };
     for (const [side, other] of [
       [left, right],
       [right, left],
     ] as const) {
-      side.pipe(other, { end: false });
+      // As `pipe` does, with a quarter of what it keeps for each stream.
+      side.on("data", (bytes) => {
+        if (!other.destroyed && !other.write(bytes)) side.pause();
+      });
+      other.on("drain", () => side.resume());
       side.on("end", () => {
         if (!wasReset(side)) other.end();
       });
-      side.on("error", () => {}); // A close follows.
-      side.on("close", () => {
-        open -= 1;
-        if (!isWhole(side)) resolve(side);
-        else if (open === 0) resolve(null);
-        else
-          clock.sleep(DRAIN_MS, over.signal).then(
-            () => resolve(other),
-            () => {},
-          );
-        if (open === 0) over.abort();
-      });
+      side.on("error", ignore);
+      side.on("close", () => onClose(side, other));
     }
   });
 }
+
+/** A close follows. */
+function ignore(): void {}
 
 /** Both directions ended and everything was passed on. */
 function isWhole(side: Duplex): boolean {

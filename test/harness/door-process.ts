@@ -4,6 +4,7 @@
 import { readFile } from "node:fs/promises";
 import { createGateway } from "#gateway/gateway.ts";
 import { KnownState } from "#gateway/known.ts";
+import { previewDoor } from "#gateway/preview-door.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { GatewayLinks } from "#node/gateway-link.ts";
@@ -15,7 +16,11 @@ const common = { clock: systemClock, log: silentLog };
 
 if (role === "gateway") {
   const known = new KnownState(config.feed, Date.now());
-  await createGateway({ ...config, known, askWake: async () => "resuming", ...common });
+  await createGateway({
+    ...{ ...config, known, ...common },
+    askWake: async () => "resuming",
+    preview: (base) => previewDoor({ ...base, renewGrant: async (grant: string) => grant }),
+  });
 } else {
   const driver = new DoorDriver();
   driver.boxes.set(BOX, { epoch: 1, state: "ready" });
