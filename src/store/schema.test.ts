@@ -65,6 +65,28 @@ const HOT: [string, string][] = [
   ["events after", "select id from events where org_id = 'o' and id > 5 order by id limit 100"],
   ["a box's events", "select id from events where box_id = 'b' and id > 5 order by id limit 100"],
   ["a token", "select id from tokens where hash = 'h'"],
+  ["a web session", "select id from web_sessions where hash = 'h'"],
+  [
+    "a user's tokens",
+    "select id from tokens where user_id = 'u' and revoked_at is null and id > '' order by id limit 9",
+  ],
+  ["a user's keys", "select public_key from ssh_keys where user_id = 'u' and revoked_at is null"],
+  ["a box's previews", "select label from previews where box_id = 'b' and closed_at is null"],
+  ["a preview by its label", "select id from previews where label = 'l' and closed_at is null"],
+  [
+    "a preview's links",
+    "select id from preview_links where preview_id = 'p' and revoked_at is null order by id limit 9",
+  ],
+  ["a credential", "select 1 from revocations where credential_id = 'c'"],
+  ["a user's boxes", "select node_id from boxes where owner_id = 'u' and reserved"],
+  [
+    "labels that ended last",
+    "select label from preview_labels where ended_at is not null order by ended_at desc limit 9",
+  ],
+  [
+    "a page of boxes for the feed",
+    "select id from boxes where deleted_at is null and id > '' order by id limit 100",
+  ],
 ];
 
 test("hot statements use an index", async (t) => {

@@ -26,6 +26,7 @@ export async function createSshKey(
   key: Pick<SshKeyView, "name" | "publicKey" | "fingerprint">,
 ): Promise<SshKeyView> {
   return transact(db, "store.key.create", async (tx) => {
+    await refuseMany(tx, subject);
     const { rows } = await sql<SshKeyView>`
       insert into ssh_keys (id, org_id, user_id, name, public_key, fingerprint)
       values (${newId<SshKeyId>("sshKey")}, ${subject.orgId}, ${subject.userId}, ${key.name},
@@ -36,6 +37,17 @@ export async function createSshKey(
     await tellKey(tx, subject, rows[0], "created", `SSH key ${key.name} was registered`);
     return rows[0];
   });
+}
+
+/** Each is written into every box of the user. */
+const MAX_KEYS = 100;
+
+async function refuseMany(tx: Db, subject: Subject): Promise<void> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from ssh_keys where user_id = ${subject.userId} and revoked_at is null
+  `.execute(tx.query);
+  if ((rows[0]?.count ?? 0) >= MAX_KEYS)
+    throw new StoreRefusal("in_use", `You have ${MAX_KEYS} SSH keys already: delete one first.`);
 }
 
 async function knownKey(tx: Db, subject: Subject, fingerprint: string): Promise<SshKeyView> {
