@@ -335,7 +335,7 @@ export interface paths {
         delete: operations["nodes.delete"];
         options?: never;
         head?: never;
-        /** Keep new boxes away from a node, or let them in */
+        /** Keep new boxes away from a node or let them in; set how much it may promise */
         patch: operations["nodes.update"];
         trace?: never;
     };
@@ -917,6 +917,7 @@ export interface components {
             };
             spec: {
                 cpus: number;
+                gpus: number;
                 homeDiskGib: number;
                 memoryMib: number;
                 rootDiskGib: number;
@@ -1129,6 +1130,8 @@ export interface components {
              */
             createdAt: string;
             driver: ("qemu" | "fake") | null;
+            /** @description Of its disk, as last reported; null: not known. */
+            freeDiskGib: number | null;
             /** @description An id: node_ and 20 characters. */
             id: string;
             labels: {
@@ -1136,6 +1139,12 @@ export interface components {
             };
             lastReportAt: string | null;
             name: string;
+            /** @description How much may be promised for each unit that it has. */
+            overcommit: {
+                cpu: number;
+                disk: number;
+                memory: number;
+            };
             /** @description It reported within the last few seconds. */
             reachable: boolean;
             region: string;
@@ -1275,6 +1284,8 @@ export interface components {
         Size: {
             /** @default 2 */
             cpus?: number;
+            /** @description Whole GPUs of the node (0). */
+            gpus?: number;
             /** @default 10 */
             homeDiskGib?: number;
             /** @default 2048 */
@@ -1588,8 +1599,14 @@ export interface components {
             nextCursor: string | null;
         };
         UpdateNode: {
+            /** @description CPUs that may be promised for each that it has. */
+            cpuOvercommit?: number;
+            /** @description Disk that may be promised for each byte it has. */
+            diskOvercommit?: number;
+            /** @description Memory that may be promised for each byte that it has. Over 1, boxes can run out of it. */
+            memoryOvercommit?: number;
             /** @description False keeps new boxes away; running ones stay. */
-            schedulable: boolean;
+            schedulable?: boolean;
         };
         UpdateOrg: {
             /**
@@ -2400,7 +2417,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Keep new boxes away from a node, or let them in */
+            /** @description Keep new boxes away from a node or let them in; set how much it may promise */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -366,6 +366,17 @@ test("a removed node is heard no more, and an operator can keep boxes away from 
   const { identity } = await join(plane, "one");
   assert.equal((await nodes.update("one", { schedulable: false })).schedulable, false);
   assert.equal((await nodes.get("one")).schedulable, false);
+  const change = { cpuOvercommit: 4, memoryOvercommit: 1.5 };
+  assert.deepEqual((await nodes.update("one", change)).overcommit, {
+    cpu: 4,
+    memory: 1.5,
+    disk: 4,
+  });
+  const node = await nodes.get("one");
+  assert.deepEqual([node.schedulable, node.overcommit.memory], [false, 1.5], "the rest stays");
+  for (const wrong of [{}, { cpuOvercommit: 0 }, { memoryOvercommit: 65 }])
+    await assert.rejects(nodes.update("one", wrong), { code: "invalid_request" });
+  await assert.rejects(plane.stranger.client.nodes.update("one", change), { code: "forbidden" });
   const removed = await nodes.delete("one");
   assert.equal(removed.reachable, false);
   await assert.rejects(nodes.get("one"), { code: "not_found" });

@@ -9,7 +9,7 @@ import {
   listNodes,
   type NodeView,
   removeNode,
-  setSchedulable,
+  updateNode,
 } from "#store/nodes.ts";
 import { hashToken, makeToken } from "#trust/token-hash.ts";
 import { gatewayUrlsOf } from "./access.ts";
@@ -40,6 +40,8 @@ function shapeNode(node: NodeView): Node {
       diskGib: fingerprint.diskGib,
       gpus: fingerprint.gpus,
     },
+    freeDiskGib: fingerprint?.freeDiskGib ?? null,
+    overcommit: { ...node.overcommit },
     used: { ...node.used },
     createdAt: node.joinedAt.toISOString(),
   };
@@ -58,7 +60,7 @@ export function nodeHandlers(
     },
     "nodes.get": async ({ params }) => shapeNode(await getNode(db, params.node)),
     "nodes.update": async ({ subject, params, body }) =>
-      shapeNode(await setSchedulable(db, subject, params.node, body.schedulable)),
+      shapeNode(await updateNode(db, subject, params.node, body)),
     "nodes.delete": async ({ subject, params }) =>
       shapeNode(await removeNode(db, subject, params.node)),
     "nodes.createJoinToken": async ({ subject, body }) => {

@@ -24,6 +24,7 @@ export function shapeBox(box: BoxView, place: PreviewPlace): Box {
       memoryMib: box.spec.memoryMib,
       rootDiskGib: box.spec.rootDiskGib,
       homeDiskGib: box.spec.homeDiskGib,
+      gpus: box.spec.gpus ?? 0,
     },
     node: box.node && { id: box.node.id, name: box.node.name },
     snapshot: box.rest && {

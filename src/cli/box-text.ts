@@ -20,7 +20,8 @@ export function boxTable(boxes: readonly Box[], nowMs: number): string {
 }
 
 export function sizeOf(box: Box): string {
-  return `${box.spec.cpus} cpu, ${memoryOf(box.spec.memoryMib)}`;
+  const gpus = box.spec.gpus > 0 ? `, ${box.spec.gpus} gpu` : "";
+  return `${box.spec.cpus} cpu, ${memoryOf(box.spec.memoryMib)}${gpus}`;
 }
 
 function memoryOf(mib: number): string {

@@ -156,6 +156,10 @@ test("a wait that is over its time says why, and leaves the request", async () =
   const { terminal, ended } = start(["wait", "waiting", "--for", "running"]);
   await shown(terminal, "err", /cordoned/);
   await ok(["node", "uncordon", "vm"]);
+  assert.match(
+    await ok(["node", "set", "vm", "--memory-overcommit", "1.5"]),
+    /vm promises 8x CPUs, 1.5x memory/,
+  );
   assert.equal(await ended, EXIT.ok);
 });
 

@@ -1,6 +1,6 @@
 // Nodes, for operators: what they have, and whether new boxes may go there.
 
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { Node } from "#sdk/client.ts";
 import { confirm } from "./confirm.ts";
 import { type OutputOptions, parseCount, withExamples, withOutput } from "./options.ts";
@@ -35,6 +35,7 @@ export function addNodeCommands(program: Command, session: Session): void {
     false,
   );
   addSchedulable(group, session, "uncordon", "let new boxes onto a node again", true);
+  addSet(group, session);
 }
 
 function addRemove(group: Command, session: Session): void {
@@ -95,6 +96,39 @@ function addSchedulable(
       session.print(options, node, () => `${node.name}\n`);
     });
   withExamples(withOutput(command), [`berth node ${verb} host-2`]);
+}
+
+interface SetOptions extends OutputOptions {
+  readonly cpuOvercommit?: number;
+  readonly memoryOvercommit?: number;
+  readonly diskOvercommit?: number;
+}
+
+function addSet(group: Command, session: Session): void {
+  const command = group
+    .command("set")
+    .summary("set how much of a node may be promised to boxes")
+    .argument("<node>", "name or id")
+    .option("--cpu-overcommit <factor>", "CPUs promised for each that it has", parseFactor)
+    .option("--memory-overcommit <factor>", "memory promised for what it has", parseFactor)
+    .option("--disk-overcommit <factor>", "disk promised for what it has", parseFactor)
+    .action(async (ref: string, { output, ...change }: SetOptions) => {
+      const client = await session.client();
+      const node = await client.nodes.update(ref, change);
+      const { cpu, memory, disk } = node.overcommit;
+      session.print(
+        { output },
+        node,
+        () => `${node.name} promises ${cpu}x CPUs, ${memory}x memory, ${disk}x disk\n`,
+      );
+    });
+  withExamples(withOutput(command), ["berth node set host-2 --cpu-overcommit 4"]);
+}
+
+function parseFactor(value: string): number {
+  const factor = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
+  if (factor >= 0.1 && factor <= 64) return factor;
+  throw new InvalidArgumentError("Write a number from 0.1 to 64, such as 1.5.");
 }
 
 export function nodeTable(nodes: readonly Node[], nowMs: number): string {

@@ -20,6 +20,7 @@ const specSchema = z.object({
   memoryMib: z.number().int(),
   rootDiskGib: z.number().int(),
   homeDiskGib: z.number().int(),
+  gpus: z.number().int(),
 });
 
 const placementSchema = z.object({

@@ -29,6 +29,7 @@ const specSchema = z.object({
   memoryMib: z.number().int().positive(),
   rootDiskGib: z.number().int().positive(),
   homeDiskGib: z.number().int().positive(),
+  gpus: z.number().int().min(0).optional(),
 });
 
 const noticeSchema = z.object({ code: z.string(), message: z.string(), atMs: z.number() });
@@ -204,6 +205,7 @@ export const reportSchema = z.object({
       memoryMib: countSchema.min(1),
       diskGib: countSchema,
       gpus: countSchema,
+      freeDiskGib: countSchema.nullable().optional(),
       compatibility: z.string(),
     })
     .nullable(),

@@ -24,6 +24,10 @@ export const nodeSchema = z
         gpus: z.number(),
       })
       .nullable(),
+    freeDiskGib: z.number().nullable().describe("Of its disk, as last reported; null: not known."),
+    overcommit: z
+      .object({ cpu: z.number(), memory: z.number(), disk: z.number() })
+      .describe("How much may be promised for each unit that it has."),
     used: z.object({ boxes: z.number(), cpus: z.number(), memoryMib: z.number() }),
     createdAt: timeSchema,
   })
@@ -33,10 +37,18 @@ export type Node = z.infer<typeof nodeSchema>;
 export const nodePage = pageOf(nodeSchema, "NodePage");
 export const nodeQuery = z.strictObject(pageQuery);
 
+const overcommitSchema = z.number().min(0.1).max(64).optional();
+
 export const updateNodeSchema = z
   .strictObject({
-    schedulable: z.boolean().describe("False keeps new boxes away; running ones stay."),
+    schedulable: z.boolean().optional().describe("False keeps new boxes away; running ones stay."),
+    cpuOvercommit: overcommitSchema.describe("CPUs that may be promised for each that it has."),
+    memoryOvercommit: overcommitSchema.describe(
+      "Memory that may be promised for each byte that it has. Over 1, boxes can run out of it.",
+    ),
+    diskOvercommit: overcommitSchema.describe("Disk that may be promised for each byte it has."),
   })
+  .refine((change) => Object.keys(change).length > 0, "changes nothing: give at least one field")
   .meta({ id: "UpdateNode" });
 
 export const createJoinTokenSchema = z

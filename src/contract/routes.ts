@@ -352,7 +352,7 @@ const nodes = [
     method: "PATCH",
     path: "/nodes/{node}",
     permission: "node.manage",
-    summary: "Keep new boxes away from a node, or let them in",
+    summary: "Keep new boxes away from a node or let them in; set how much it may promise",
     params: nodeParams,
     body: updateNodeSchema,
     status: 200,

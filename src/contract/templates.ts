@@ -18,6 +18,7 @@ export const sizeSchema = z
     memoryMib: z.number().int().min(256).max(1_048_576).default(2048),
     rootDiskGib: z.number().int().min(4).max(4096).default(20),
     homeDiskGib: z.number().int().min(1).max(16_384).default(10),
+    gpus: z.number().int().min(0).max(16).optional().describe("Whole GPUs of the node (0)."),
   })
   .meta({ id: "Size" });
 

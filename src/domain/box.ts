@@ -12,6 +12,8 @@ export interface BoxSpec {
   readonly memoryMib: number;
   readonly rootDiskGib: number;
   readonly homeDiskGib: number;
+  /** None when left out. */
+  readonly gpus?: number | undefined;
 }
 
 /**

@@ -3,7 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { choosePlacement, type PlacementNode, type PlacementRequest } from "./placement.ts";
+import {
+  choosePlacement,
+  diskReserveGib,
+  type PlacementNode,
+  type PlacementRequest,
+} from "./placement.ts";
 
 function node(change: Partial<PlacementNode> = {}): PlacementNode {
   return {
@@ -16,6 +21,7 @@ function node(change: Partial<PlacementNode> = {}): PlacementNode {
     capacity: { cpus: 8, memoryMib: 16_384, diskGib: 100, gpus: 0 },
     overcommit: { cpu: 8, memory: 1, disk: 4 },
     used: { cpus: 0, memoryMib: 0, diskGib: 0, gpus: 0 },
+    freeDiskGib: null,
     boxes: 0,
     compatibility: "x",
     images: new Set(),
@@ -49,6 +55,7 @@ test("each filter keeps a node out and says why", () => {
     [{ overcommit: { cpu: 0.1, memory: 1, disk: 4 } }, {}, /CPUs left/],
     [{ overcommit: { cpu: 8, memory: 1, disk: 0.1 } }, {}, /disk left/],
     [{}, { needs: { ...request().needs, gpus: 1 } }, /GPUs left/],
+    [{ freeDiskGib: 4 }, {}, /has 4 GiB of disk free, and keeps 5 GiB/],
     [{}, { source: source({ isDurable: false }) }, /not in the object store yet/],
     [{}, { strayNodeIds: new Set(["node_a"]) }, /what it ran there before/],
     [{ compatibility: "y" }, { source: source({}) }, /cannot restore memory of x/],
@@ -171,4 +178,10 @@ test("the choice is fit for the box, does not depend on the order, and never exc
     ),
     { numRuns: 2000 },
   );
+});
+
+test("a node keeps a part of its disk for the boxes that it has", () => {
+  assert.deepEqual([0, 20, 100, 1000, 100_000].map(diskReserveGib), [2, 2, 5, 50, 50]);
+  assert.equal(chosen(request(), [node({ freeDiskGib: 5 })]), "node_a");
+  assert.equal(chosen(request(), [node({ freeDiskGib: 4 }), b]), "node_b");
 });

@@ -11,6 +11,8 @@ export interface PlacementNode {
   readonly capacity: Resources;
   readonly overcommit: { readonly cpu: number; readonly memory: number; readonly disk: number };
   readonly used: Resources;
+  /** What its disk really has left; null: not known. */
+  readonly freeDiskGib: number | null;
   readonly boxes: number;
   readonly compatibility: string | null;
   readonly images: ReadonlySet<string>;
@@ -64,6 +66,10 @@ export interface PlacementChoice {
 
 /** Points of a score; a local snapshot outweighs everything, because bytes are what takes time. */
 const POINTS = { localSnapshot: 1000, lastNode: 200, localImage: 100, free: 100 } as const;
+
+const RESERVE_SHARE = 0.05;
+const RESERVE_GIB_MIN = 2;
+const RESERVE_GIB_MAX = 50;
 
 /** How the summary of a box that waits begins; what follows changes with every box that comes and goes. */
 export const NO_NODE_FITS = "no node fits";
@@ -137,6 +143,9 @@ function obstaclesOf(request: PlacementRequest, node: PlacementNode): string[] {
   shortage("memory", " MiB", request.needs.memoryMib, free.memoryMib);
   shortage("disk", " GiB", request.needs.diskGib, free.diskGib);
   shortage("GPUs", "", request.needs.gpus, free.gpus);
+  const reserveGib = diskReserveGib(node.capacity.diskGib);
+  if (node.freeDiskGib !== null && node.freeDiskGib < reserveGib)
+    obstacles.push(`has ${node.freeDiskGib} GiB of disk free, and keeps ${reserveGib} GiB of it`);
   if (request.source && !request.source.isDurable && !request.source.copies.has(node.id))
     obstacles.push("does not have the snapshot, which is not in the object store yet");
   if (request.strayNodeIds.has(node.id))
@@ -152,6 +161,11 @@ function isCompatible(request: PlacementRequest, node: PlacementNode): boolean {
   const { source } = request;
   if (!source?.withMemory || source.compatibility === null) return true;
   return source.compatibility === node.compatibility;
+}
+
+/** Left to the boxes that a node has: their memory and disks are files that grow, and a full disk kills them. */
+export function diskReserveGib(diskGib: number): number {
+  return Math.min(RESERVE_GIB_MAX, Math.max(RESERVE_GIB_MIN, Math.ceil(diskGib * RESERVE_SHARE)));
 }
 
 /** What may still be promised. GPUs are never promised twice. */

@@ -46,6 +46,7 @@ export async function startNode(context: RoleContext): Promise<RunningRole> {
     transport,
     transfers: workerTransfers(store, failpoints),
     images,
+    ...(config.driver === "fake" ? {} : { freeDiskGib: () => freeDiskGib(config) }),
     clock,
     log,
     failpoints,
@@ -78,6 +79,15 @@ export async function startNode(context: RoleContext): Promise<RunningRole> {
       await driver.close();
     },
   };
+}
+
+/** The node's directory may be a file system in a file, which is as full as the one that it is on. */
+async function freeDiskGib(config: Config): Promise<number> {
+  const free = [config.stateDir, installationIn(config.stateDir).nodeDir].map(async (directory) => {
+    const { bavail, bsize } = await statfs(directory);
+    return Math.floor((bavail * bsize) / GIB);
+  });
+  return Math.min(...(await Promise.all(free)));
 }
 
 /** True when the agent cannot start without a join token. */

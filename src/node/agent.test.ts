@@ -59,6 +59,7 @@ class Desk implements NodeTransport {
 }
 
 interface Scene {
+  freeDiskGib: number;
   /** What was needed, each time that images were collected. */
   readonly collected: string[][];
   readonly desk: Desk;
@@ -101,6 +102,7 @@ async function scene(t: TestContext): Promise<Scene> {
         ensure: async () => {},
         collect: async (needed) => void collected.push([...needed()].sort()),
       },
+      freeDiskGib: async () => made.freeDiskGib,
       clock: systemClock,
       log: silentLog,
       failpoints,
@@ -110,6 +112,7 @@ async function scene(t: TestContext): Promise<Scene> {
     return agent;
   };
   const made: Scene = {
+    freeDiskGib: 40,
     collected,
     desk,
     host,
@@ -359,6 +362,15 @@ test("an epoch that was taken over is shut down and kept, and never started agai
   for (const id of [PAUSE, other])
     await until("kept", () => Boolean(desk.snapshots.get(id)?.manifestKey));
   assert.equal(host.inventory().boxes.length, 0);
+});
+
+test("reports tell what the disk has left, as it changes", async (t) => {
+  const world = await scene(t);
+  const { desk, until } = world;
+  const told = () => desk.reports.map(({ fingerprint }) => fingerprint?.freeDiskGib);
+  await until("the first", () => told().includes(40));
+  world.freeDiskGib = 3;
+  await until("the next", () => told().includes(3));
 });
 
 test("a build runs once, and starts over when it was interrupted", async (t) => {

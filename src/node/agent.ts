@@ -25,6 +25,8 @@ export interface AgentOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly failpoints: Pick<Failpoints, "hit">;
+  /** What the disk has left; not known when left out. */
+  readonly freeDiskGib?: () => Promise<number>;
   readonly limits?: Limits;
   /** Boxes that are brought up at the same time. */
   readonly startsAtOnce?: number;
@@ -163,7 +165,10 @@ export class Agent {
     const boxes = [...this.#boxes.values()];
     const report = this.#reports.next(
       {
-        fingerprint: this.#fingerprint,
+        fingerprint: {
+          ...this.#fingerprint,
+          freeDiskGib: (await this.#options.freeDiskGib?.()) ?? null,
+        },
         images: await images.list(),
         boxes: boxes
           .filter(({ assignment, host }) => assignment || host)

@@ -8,11 +8,12 @@ import { silentLog } from "#lib/log.ts";
 import { settleBoxes } from "#reconciler/settle-boxes.ts";
 import { setDesired } from "#store/box-intent.ts";
 import { createBox, getBox } from "#store/boxes.ts";
+import { createTemplate } from "#store/builds.ts";
 import { openDatabase } from "#store/db.ts";
-import { removeNode, setOvercommit, setSchedulable } from "#store/nodes.ts";
+import { removeNode, updateNode } from "#store/nodes.ts";
 import { testDatabase } from "#test/harness/database.ts";
 import { PaperNode } from "#test/harness/paper-node.ts";
-import { PaperWorld } from "#test/harness/world.ts";
+import { IMAGE, PaperWorld, recipe } from "#test/harness/world.ts";
 import { placeBoxes } from "./place-boxes.ts";
 
 const box = (name: string) => ({ name, template: "base", version: null, env: {} });
@@ -58,7 +59,7 @@ test("replicas over 200 boxes: none placed twice, capacity never exceeded, the r
     return told[0]?.count;
   };
   const before = await events();
-  await setOvercommit(db, world.node.id, { cpu: 0.001, memory: 1, disk: 4 });
+  await updateNode(db, world.admin, world.node.id, { cpuOvercommit: 0.001 });
   assert.equal(await placeBoxes(db, systemClock), 0);
   const later = await getBox(db, world.admin, left.id);
   assert.notEqual(later.reason, left.reason);
@@ -86,7 +87,7 @@ test("a box waits for capacity and is placed when there is some", async (t) => {
       ["one", "two", "three"].map(async (name) => (await getBox(db, world.admin, name)).phase),
     );
   assert.equal((await phases()).filter((phase) => phase === "running").length, 2);
-  await setOvercommit(db, world.node.id, { cpu: 8, memory: 1.5, disk: 4 });
+  await updateNode(db, world.admin, world.node.id, { memoryOvercommit: 1.5 });
   await world.settle();
   assert.deepEqual(await phases(), ["running", "running", "running"]);
 });
@@ -100,7 +101,7 @@ test("a paused box resumes elsewhere once durable; incompatible memory boots fro
   await setDesired(db, world.admin, "one", "pause");
   await world.settle();
   world.nodes.push(await PaperNode.join(db, world.admin, { name: "b", compatibility: "x" }));
-  await setSchedulable(db, world.admin, "a", false);
+  await updateNode(db, world.admin, "a", { schedulable: false });
   await setDesired(db, world.admin, "one", "resume");
   await world.settle();
   const moved = await getBox(db, world.admin, "one");
@@ -141,4 +142,41 @@ test("a node that is removed frees its boxes, which say what was lost", async (t
   await world.settle();
   const again = await getBox(db, world.admin, "one");
   assert.deepEqual([again.phase, again.epoch], ["running", 2]);
+});
+
+test("a node whose disk is nearly full takes no more boxes until there is room", async (t) => {
+  const { db } = await testDatabase(t);
+  const world = await PaperWorld.make(db, [{ diskGib: 200 }]);
+  world.node.freeDiskGib = 9;
+  await createBox(db, world.admin, box("one"));
+  await world.node.report([]);
+  await world.settle();
+  const waits = await getBox(db, world.admin, "one");
+  assert.equal(waits.phase, "creating");
+  assert.match(waits.reason ?? "", /has 9 GiB of disk free, and keeps 10 GiB/);
+  world.node.freeDiskGib = 10;
+  await world.settle();
+  assert.equal((await getBox(db, world.admin, "one")).phase, "running");
+});
+
+test("a box that needs GPUs goes where there are some, and each is promised once", async (t) => {
+  const { db } = await testDatabase(t);
+  const world = await PaperWorld.make(db, [{ name: "plain" }, { name: "gpu", gpus: 2 }]);
+  const size = { ...recipe().size, gpus: 1 };
+  const definition = recipe({ name: "cuda", size });
+  await createTemplate(db, world.admin, { definition, imageDigest: IMAGE });
+  await world.settle();
+  for (const name of ["one", "two", "three"])
+    await createBox(db, world.admin, { ...box(name), template: "cuda" });
+  await world.settle();
+  const found = await Promise.all(
+    ["one", "two", "three"].map((name) => getBox(db, world.admin, name)),
+  );
+  const placed = found.filter(({ phase }) => phase === "running");
+  assert.deepEqual(
+    placed.map(({ node }) => node?.name),
+    ["gpu", "gpu"],
+  );
+  const waits = found.find(({ phase }) => phase !== "running");
+  assert.match(waits?.reason ?? "", /has 0 GPUs left of 1 needed/);
 });

@@ -217,11 +217,12 @@ async function writeBox(
   const { rows } = await sql`
     with made as (
       insert into boxes (id, org_id, owner_id, name, kind, template_version_id, forked_from_id, spec,
-        cpus, memory_mib, disk_gib, region, labels, image_digest, env, machine_id, desired,
+        cpus, memory_mib, disk_gib, gpus, region, labels, image_digest, env, machine_id, desired,
         source_snapshot_id, source_with_memory, phase, phase_reason, phase_since, created_at)
       select ${box.id}, ${box.orgId}, ${box.ownerId}, ${box.name}, ${box.kind}, ${box.template.versionId},
         ${draft.forked_from_id}, ${JSON.stringify(spec)}::jsonb, ${spec.cpus}::integer,
-        ${spec.memoryMib}::integer, ${spec.rootDiskGib + spec.homeDiskGib}::integer, ${wanted.region},
+        ${spec.memoryMib}::integer, ${spec.rootDiskGib + spec.homeDiskGib}::integer,
+        ${spec.gpus ?? 0}::integer, ${wanted.region},
         ${JSON.stringify(wanted.labels)}::jsonb, ${box.imageDigest}, ${JSON.stringify(box.env)}::jsonb,
         ${newMachineId()}, 'running', ${draft.source_snapshot_id}, ${draft.source_with_memory}::boolean,
         ${box.phase}, ${box.reason}, ${draft.created_at}::timestamptz, ${draft.created_at}::timestamptz

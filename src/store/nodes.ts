@@ -23,6 +23,7 @@ export interface NodeView {
   readonly status: NodeStatus;
   readonly statusSince: Date;
   readonly schedulable: boolean;
+  readonly overcommit: { readonly cpu: number; readonly memory: number; readonly disk: number };
   readonly fingerprint: Fingerprint;
   readonly lastReportAt: Date | null;
   readonly used: { readonly boxes: number; readonly cpus: number; readonly memoryMib: number };
@@ -127,59 +128,75 @@ export async function getNode(db: Db, reference: string): Promise<NodeView> {
 
 async function selectNodes(db: Db, condition: RawBuilder<unknown>): Promise<NodeView[]> {
   const { rows } = await sql<
-    Omit<NodeView, "used"> & { boxes: number; cpus: number; memoryMib: number }
+    Omit<NodeView, "used" | "overcommit"> & {
+      cpu: number;
+      memory: number;
+      disk: number;
+      boxes: number;
+      cpus: number;
+      memoryMib: number;
+    }
   >`
     select n.id, n.name, n.region, n.labels, n.status, n.status_since as "statusSince", n.schedulable,
       n.fingerprint, n.last_report_at as "lastReportAt", n.joined_at as "joinedAt",
+      n.overcommit_cpu as cpu, n.overcommit_memory as memory, n.overcommit_disk as disk,
       u.boxes, u.cpus, u.memory as "memoryMib"
     from nodes n
     cross join lateral (
       select count(*) as boxes, coalesce(sum(b.cpus), 0) as cpus, coalesce(sum(b.memory_mib), 0) as memory
       from boxes b where b.node_id = n.id and b.reserved) u
     where ${condition}`.execute(db.query);
-  return rows.map(({ boxes, cpus, memoryMib, ...row }) => ({
+  return rows.map(({ boxes, cpus, memoryMib, cpu, memory, disk, ...row }) => ({
     ...row,
+    overcommit: { cpu, memory, disk },
     used: { boxes, cpus, memoryMib },
   }));
 }
 
-export async function setSchedulable(
+export interface NodeChange {
+  readonly schedulable?: boolean | undefined;
+  /** How much may be promised of a node for each unit that it has. */
+  readonly cpuOvercommit?: number | undefined;
+  readonly memoryOvercommit?: number | undefined;
+  readonly diskOvercommit?: number | undefined;
+}
+
+/** What is left out stays as it is; what changes nothing is not told. */
+export async function updateNode(
   db: Db,
   subject: Subject,
   reference: string,
-  schedulable: boolean,
+  change: NodeChange,
 ): Promise<NodeView> {
-  return transact(db, "store.node.schedulable", async (tx) => {
-    const node = await getNode(tx, reference);
-    const { numAffectedRows } = await sql`
-      update nodes set schedulable = ${schedulable}
-      where id = ${node.id} and schedulable <> ${schedulable}`.execute(tx.query);
-    const words = schedulable ? "takes new boxes again" : "takes no new boxes";
-    if (numAffectedRows)
-      await insertEvents(
-        tx,
-        [nodeEvent(node.id, "node.schedulable", `node ${node.name} ${words}`, subject.userId)],
-        [TOPICS.schedule],
-      );
-    return { ...node, schedulable };
+  return transact(db, "store.node.update", async (tx) => {
+    const { id } = await getNode(tx, reference);
+    await sql`select 1 from nodes where id = ${id} for no key update`.execute(tx.query);
+    const before = await getNode(tx, id);
+    const schedulable = change.schedulable ?? before.schedulable;
+    const overcommit = {
+      cpu: change.cpuOvercommit ?? before.overcommit.cpu,
+      memory: change.memoryOvercommit ?? before.overcommit.memory,
+      disk: change.diskOvercommit ?? before.overcommit.disk,
+    };
+    const { cpu, memory, disk } = overcommit;
+    await sql`
+      update nodes set schedulable = ${schedulable}, overcommit_cpu = ${cpu},
+        overcommit_memory = ${memory}, overcommit_disk = ${disk}
+      where id = ${id}`.execute(tx.query);
+    const words: string[] = [];
+    if (schedulable !== before.schedulable)
+      words.push(schedulable ? "takes new boxes again" : "takes no new boxes");
+    if (JSON.stringify(overcommit) !== JSON.stringify(before.overcommit))
+      words.push(`promises ${cpu}x of its CPUs, ${memory}x of its memory, ${disk}x of its disk`);
+    await insertEvents(
+      tx,
+      words.map((one) =>
+        nodeEvent(id, "node.updated", `node ${before.name} ${one}`, subject.userId),
+      ),
+      words.length > 0 ? [TOPICS.schedule] : [],
+    );
+    return { ...before, schedulable, overcommit };
   });
-}
-
-/** How much may be promised of a node for each unit that it has. */
-export async function setOvercommit(
-  db: Db,
-  nodeId: NodeId,
-  factors: { readonly cpu: number; readonly memory: number; readonly disk: number },
-): Promise<void> {
-  await db.query
-    .updateTable("nodes")
-    .set({
-      overcommit_cpu: factors.cpu,
-      overcommit_memory: factors.memory,
-      overcommit_disk: factors.disk,
-    })
-    .where("id", "=", nodeId)
-    .execute();
 }
 
 /** For a node that will not come back. Its boxes are freed; what was only there is lost, and they say so. */

@@ -90,7 +90,9 @@ export async function listPlacementNodes(tx: Db): Promise<PlacementNode[]> {
     labels: Record<string, string>;
     schedulable: boolean;
     is_ready: boolean;
-    fingerprint: (Resources & { compatibility: string }) | null;
+    fingerprint:
+      | (Resources & { compatibility: string; freeDiskGib?: number | null | undefined })
+      | null;
     images: string[];
     overcommit_cpu: number;
     overcommit_memory: number;
@@ -131,6 +133,7 @@ export async function listPlacementNodes(tx: Db): Promise<PlacementNode[]> {
       diskGib: row.disk_gib,
       gpus: row.gpus,
     },
+    freeDiskGib: row.fingerprint?.freeDiskGib ?? null,
     boxes: row.boxes,
     compatibility: row.fingerprint?.compatibility ?? null,
     images: new Set(row.images),

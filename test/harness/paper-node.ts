@@ -42,6 +42,8 @@ export class PaperNode {
   readonly #options: PaperOptions;
   readonly boxes = new Map<string, PaperBox>();
   readonly snapshots = new Map<string, SnapshotReport>();
+  /** Null: it does not say. */
+  freeDiskGib: number | null = null;
   /** Whether snapshots become durable. */
   uploads = true;
   /** Faults to report, by box. */
@@ -193,6 +195,7 @@ export class PaperNode {
           memoryMib: this.#options.memoryMib ?? 262_144,
           diskGib: this.#options.diskGib ?? 100_000,
           gpus: this.#options.gpus ?? 0,
+          freeDiskGib: this.freeDiskGib,
           compatibility: this.#compatibility(),
         },
         images: this.#options.images ?? [],
