@@ -8,6 +8,7 @@ import { randomUUID } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { Problem } from "#contract/errors.ts";
 import {
+  boxPortsRequestSchema,
   type FeedChange,
   type FeedRequest,
   type FeedSettings,
@@ -25,6 +26,7 @@ import {
   readFeedPreviews,
   readFeedRevocations,
   readGoneLabels,
+  readListeningPorts,
 } from "#store/gateway-feed.ts";
 import { closeFeed, keepFeed, openFeed } from "#store/gateways.ts";
 import { refuseRenewal } from "#store/preview-visits.ts";
@@ -90,6 +92,15 @@ export function registerGatewayRoutes(
     peerOf(request, "gateway");
     return { phase: await wakeBox(db, request.body as WakeRequest) };
   });
+
+  app.post(
+    "/node/v1/gateway/ports",
+    { schema: { body: boxPortsRequestSchema } },
+    async (request) => {
+      peerOf(request, "gateway");
+      return { ports: await readListeningPorts(db, (request.body as { boxId: string }).boxId) };
+    },
+  );
 
   app.post(
     "/node/v1/gateway/preview-grant",

@@ -4,6 +4,7 @@
 //   POST /node/v1/gateway/feed               feedRequest -> lines of JSON, `feedLineSchema`, for as long as it lasts
 //   POST /node/v1/gateway/wake               a request or a login waits for a box at rest
 //   POST /node/v1/gateway/preview-grant      a preview grant that is half over -> a fresh one
+//   POST /node/v1/gateway/ports              what listens in a box, when what a preview asks for does not
 //   POST /node/v1/gateway/host-certificate   the SSH door's host key -> its certificate
 //
 // The first line of a feed is `full`; then come changes, and a `beat` when nothing else was said for 3 s. A gateway
@@ -121,6 +122,9 @@ export const wakeRequestSchema = z.object({
 export type WakeRequest = z.infer<typeof wakeRequestSchema>;
 
 export const wakeAnswerSchema = z.object({ phase: z.enum(PHASES) });
+
+export const boxPortsRequestSchema = z.object({ boxId: z.string() });
+export const boxPortsAnswerSchema = z.object({ ports: z.array(z.number().int()) });
 
 export const previewGrantRequestSchema = z.object({ grant: z.string().max(4096) });
 export const previewGrantAnswerSchema = z.object({ grant: z.string() });

@@ -3,6 +3,7 @@
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import {
+  boxPortsAnswerSchema,
   type FeedRequest,
   gatewayHostCertificateAnswerSchema,
   previewGrantAnswerSchema,
@@ -47,6 +48,11 @@ export class PlaneCalls {
   /** Asks that a box at rest should run. Throws PlaneRefusal. */
   async wake(wanted: WakeRequest): Promise<Phase> {
     return wakeAnswerSchema.parse(await this.#ask("wake", wanted)).phase;
+  }
+
+  /** Ports of a box where something listens. */
+  async ports(boxId: string): Promise<readonly number[]> {
+    return boxPortsAnswerSchema.parse(await this.#ask("ports", { boxId })).ports;
   }
 
   /** A grant that is half over for a fresh one. Throws PlaneRefusal when it holds no more. */

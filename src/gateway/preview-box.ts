@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { Problem } from "#contract/errors.ts";
 import type { Door } from "#contract/gateway-protocol.ts";
 import type { Clock } from "#lib/clock.ts";
-import type { Known } from "./known.ts";
+import { withDeadline } from "#lib/deadline.ts";
 import type { Right, Rights } from "./preview-rights.ts";
 import type { Access } from "./streams.ts";
 import type { WakeAndWait } from "./wake.ts";
@@ -21,7 +21,7 @@ export interface BoxWayOptions {
   readonly open: OpenStream;
   readonly wakeAndWait: WakeAndWait;
   readonly rights: Rights;
-  readonly known: Known;
+  readonly portsOf: (boxId: string) => Promise<readonly number[]>;
   readonly clock: Clock;
   readonly isEnding: boolean;
 }
@@ -31,6 +31,8 @@ export const WAKE_TIMEOUT_MS = 60_000;
 /** In a box that has just come up, programs may still be starting. */
 const START_TIMEOUT_MS = 20_000;
 const AGAIN_MS = 250;
+/** A page that says what is wrong does not wait long to say more. */
+const PORTS_TIMEOUT_MS = 1000;
 
 /** Throws a Problem when the box cannot be reached, also after waiting. */
 export async function enterBox(
@@ -50,7 +52,8 @@ export async function enterBox(
     const nowMs = clock.monotonicMs();
     const leftMs = startedMs + WAKE_TIMEOUT_MS - nowMs;
     if (problem.code === "port_closed") {
-      if (cameUpMs === null || nowMs - cameUpMs > START_TIMEOUT_MS) throw problem;
+      if (cameUpMs === null || nowMs - cameUpMs > START_TIMEOUT_MS)
+        throw await closedPort(boxId, options);
       await clock.sleep(AGAIN_MS, signal);
     } else if (isAway(problem) && leftMs > 0) {
       await wakeAndWait(boxId, whoIs(right), { signal, timeoutMs: leftMs });
@@ -59,6 +62,19 @@ export async function enterBox(
       cameUpMs = clock.monotonicMs();
     } else throw problem;
   }
+}
+
+/** With where something does listen, as far as that can be known now. */
+async function closedPort(boxId: string, { portsOf, clock }: BoxWayOptions): Promise<Problem> {
+  const ports = await withDeadline(
+    clock,
+    PORTS_TIMEOUT_MS,
+    () => portsOf(boxId),
+    () => new Error("nobody says what listens"),
+  ).catch(() => null);
+  if (ports === null) return new Problem("port_closed", "");
+  const list = ports.length > 0 ? `at ${ports.join(", ")}` : "nowhere yet";
+  return new Problem("port_closed", `In this box something listens ${list}.`);
 }
 
 function onlyProblems(error: unknown): Problem {

@@ -226,9 +226,11 @@ test("an app that closes idle connections is asked again, on a new one", async (
 
 test("nothing listens: a page names the port; the app that talks no HTTP, another", async () => {
   rig.doors.driver.ports.delete(PORT);
+  rig.listening = [22, 5173];
   const closed = await get(rig, "/", [...NAVIGATION, `Cookie: ${cookie}`]);
   assert.equal(statusOf(closed), 502);
   assert.match(closed, /Nothing listens at port 3000/);
+  assert.match(closed, /something listens at 22, 5173/);
   assert.match(closed, /Refresh: 3/);
   await rig.tcp((socket) => socket.end("SSH-2.0-x\r\n\r\n"));
   const other = await get(rig, "/", [...NAVIGATION, `Cookie: ${cookie}`]);

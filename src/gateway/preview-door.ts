@@ -20,6 +20,8 @@ export interface PreviewDoorOptions {
   readonly known: Known;
   /** A grant that is half over for a fresh one (plane-calls.ts). */
   readonly renewGrant: (grant: string) => Promise<string>;
+  /** Where something listens in a box (plane-calls.ts). */
+  readonly portsOf: (boxId: string) => Promise<readonly number[]>;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: GatewayLimits;

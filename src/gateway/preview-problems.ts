@@ -48,7 +48,7 @@ export function pageForProblem({ code, message }: Problem, right: Right): OwnAns
     return {
       status: 502,
       title: `Nothing listens at port ${port}`,
-      detail: `The box runs, but no program in it answers at port ${port}. Start it there; this page tries again by itself.`,
+      detail: `The box runs, but no program in it answers at port ${port}. Start it there; this page tries again by itself.\n${right.grant ? message : ""}`,
       isTemporary: true,
     };
   if (code === "revoked")

@@ -50,7 +50,11 @@ export async function startGateway(context: RoleContext): Promise<RunningGateway
     known: feed.known,
     askWake: (wanted) => plane.wake(wanted),
     preview: (base) =>
-      previewDoor({ ...base, renewGrant: (grant: string) => plane.renewGrant(grant) }),
+      previewDoor({
+        ...base,
+        renewGrant: (grant) => plane.renewGrant(grant),
+        portsOf: (boxId) => plane.ports(boxId),
+      }),
     ssh: async (base) =>
       openSshDoor({
         ...config.sshListen,

@@ -21,6 +21,14 @@ async function selectBoxes(db: Db, condition: RawBuilder<unknown>): Promise<Feed
   return rows;
 }
 
+/** What listens in it, as its node last said; nothing at rest. */
+export async function readListeningPorts(db: Db, boxId: string): Promise<number[]> {
+  const { rows } = await sql<{ ports: { port: number }[] | null }>`
+    select observed_ports as ports from boxes where id = ${boxId} and reserved`.execute(db.query);
+  const ports = (rows[0]?.ports ?? []).map(({ port }) => port);
+  return [...new Set(ports)].sort((a, b) => a - b);
+}
+
 /** Null: all. */
 export async function readFeedPreviews(
   db: Db,

@@ -19,7 +19,8 @@ if (role === "gateway") {
   await createGateway({
     ...{ ...config, known, ...common },
     askWake: async () => "resuming",
-    preview: (base) => previewDoor({ ...base, renewGrant: async (grant: string) => grant }),
+    preview: (base) =>
+      previewDoor({ ...base, renewGrant: async (grant) => grant, portsOf: async () => [] }),
   });
 } else {
   const driver = new DoorDriver();

@@ -36,6 +36,7 @@ if (role === "agent") {
         ...base,
         ...(role === "alone" ? { streams: { open: directly(new Map(config.ports)) } } : {}),
         renewGrant: () => Promise.reject(new Error("nobody renews here")),
+        portsOf: async () => [],
       }),
     ...common,
   });

@@ -131,12 +131,15 @@ async function openBox(plane: ControlPlane, closing: (() => unknown)[]) {
     known: feed.known,
     askWake: (wanted) => calls.wake(wanted),
     preview: (base) => {
-      const renewGrant = (grant: string) => calls.renewGrant(grant);
-      let door = previewDoor({ ...base, renewGrant });
+      const asked = {
+        renewGrant: (grant: string) => calls.renewGrant(grant),
+        portsOf: (id: string) => calls.ports(id),
+      };
+      let door = previewDoor({ ...base, ...asked });
       const sockets = new Set<Socket>();
       setDefences = (defences) => {
         door.close();
-        door = previewDoor({ ...base, renewGrant, defences });
+        door = previewDoor({ ...base, ...asked, defences });
         for (const socket of sockets) socket.destroy();
       };
       const accept = (socket: Socket, seat: Seat) => {

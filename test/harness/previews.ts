@@ -31,6 +31,8 @@ export interface PreviewRig {
   readonly doors: Doors;
   readonly port: number;
   readonly signer: PreviewSigner;
+  /** Ports where something listens, as the control plane would say. */
+  listening: readonly number[];
   /** PORT-LABEL.localhost:N, as a request names it. */
   host(port?: number, label?: string): string;
   origin(port?: number, label?: string): string;
@@ -48,11 +50,12 @@ export interface PreviewRig {
 }
 
 export async function openPreviews(options: PreviewRigOptions = {}): Promise<PreviewRig> {
+  const portsOf = async () => rig.listening;
   const { defences = {}, renewGrant = async () => Promise.reject(new Error("away")) } = options;
   const key = makeTicketKey();
   const signer = previewSigner(key.privateKeyPem);
   const doors = await openDoors({
-    preview: (base) => previewDoor({ ...base, renewGrant, defences }),
+    preview: (base) => previewDoor({ ...base, renewGrant, portsOf, defences }),
     ...options,
   });
   const port = doors.gateway.clientPort;
@@ -74,7 +77,7 @@ export async function openPreviews(options: PreviewRigOptions = {}): Promise<Pre
   const servers: { close(): unknown; closeAllConnections?(): void }[] = [];
   const sockets = new Set<Socket>();
   const rig: PreviewRig = {
-    ...{ doors, port, signer, host },
+    ...{ doors, port, signer, host, listening: [] },
     origin: (one, label) => `http://${host(one, label)}`,
     set: (change = {}) => {
       preview = { ...preview, ...change };
