@@ -147,6 +147,61 @@ test("a gateway that is killed breaks its streams; the node finds the next one b
   }
 });
 
+test("of two gateways one is killed: its streams break at once, and the other serves at once", async () => {
+  const authority = await makeAuthority();
+  const key = makeTicketKey();
+  const driver = new DoorDriver();
+  driver.boxes.set(BOX, { epoch: 1, state: "ready" });
+  driver.ports.set(ECHO, echoPort);
+  const tls = await nodeTls(authority);
+  const links = new GatewayLinks({ driver, tls, clock: systemClock, log: silentLog });
+  try {
+    const gateways = [];
+    for (const name of ["one", "two"]) {
+      const [nodePort, clientPort] = [await freePort(), await freePort()];
+      const config = {
+        nodeDoor: { host: "127.0.0.1", port: nodePort, tls: await serverTls(authority, "gateway") },
+        clientDoor: { host: "127.0.0.1", port: clientPort },
+        feed: emptyFeed(key.publicKeyPem),
+      };
+      const process = await startProcess("gateway", config);
+      gateways.push({ name, process, nodePort, clientPort });
+    }
+    const [one, two] = gateways as [(typeof gateways)[0], (typeof gateways)[0]];
+    links.setGateways(gateways.map(({ nodePort }) => `https://127.0.0.1:${nodePort}`));
+    await until(() => links.connected.length === 2, "the node is at both");
+    const { ticket } = await ticketSigner(key.privateKeyPem)(
+      {
+        ...{ userId: "usr_test", orgId: "org_test", boxId: BOX, epoch: 1, ports: [ECHO] },
+        ...{ kinds: ["port"], session: null, credentialId: "token_test", origin: null },
+      },
+      Date.now(),
+    );
+    const enter = ({ clientPort }: { clientPort: number }) =>
+      openStream({
+        gatewayUrl: `http://127.0.0.1:${clientPort}`,
+        ticket,
+        boxId: BOX,
+        door: { port: ECHO },
+      });
+    const kept = await entered(() => enter(two));
+    const streams = await Promise.all(Array.from({ length: 50 }, () => entered(() => enter(one))));
+    const breaks = streams.map(breakOf);
+    const sinceMs = performance.now();
+    await kill(one.process);
+    for (const error of await Promise.all(breaks)) assert.ok(error instanceof StreamBroken);
+    // With the same ticket, and without a second try.
+    const next = await enter(two);
+    await talk(next, "at the other");
+    assert.ok(performance.now() - sinceMs < 3000, "within 3 s");
+    await talk(kept, "not disturbed");
+    await until(() => links.connected.length === 1, "the node noticed");
+    for (const stream of [next, kept]) stream.destroy();
+  } finally {
+    await links.close();
+  }
+});
+
 test("an agent that is killed breaks its streams with the reason; its successor takes over", async () => {
   const doors = await openDoors();
   try {
