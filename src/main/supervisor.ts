@@ -8,14 +8,14 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { mkdir, rename, stat } from "node:fs/promises";
+import { backoffMs } from "#lib/backoff.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import { type Installation, logPath, type ProcessCommand, recordPath } from "./installation.ts";
 import { type ProcessRecord, readLiving, removeRecord, signal } from "./process-record.ts";
 
 const POLL_MS = 250;
-const BACKOFF_MIN_MS = 250;
-const BACKOFF_MAX_MS = 15_000;
+const RETRY = { firstMs: 250, longestMs: 15_000 };
 /** A process that lived this long is started again without waiting. */
 const STEADY_MS = 30_000;
 /** A log larger than this is set aside (one old one is kept) when its process starts. */
@@ -52,16 +52,16 @@ export async function supervise(options: SuperviseOptions): Promise<void> {
 
 async function keepRunning(role: Role | OwnRole, options: SuperviseOptions): Promise<void> {
   const { clock, log, signal } = options;
-  let backoffMs = BACKOFF_MIN_MS;
+  let failures = 0;
   let startedMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
     try {
       if ("ensure" in role) await role.ensure();
       else if (!(await readLiving(recordPath(options.installation, role.name)))) {
         if (clock.monotonicMs() - startedMs < STEADY_MS) {
-          await clock.sleep(backoffMs, signal);
-          backoffMs = Math.min(backoffMs * 2, BACKOFF_MAX_MS);
-        } else backoffMs = BACKOFF_MIN_MS;
+          failures += 1;
+          await clock.sleep(backoffMs(failures, RETRY), signal);
+        } else failures = 0;
         startedMs = clock.monotonicMs();
         const record = await startDetached(role, options);
         log.info({ process: role.name, pid: record.pid }, "started");
@@ -70,8 +70,8 @@ async function keepRunning(role: Role | OwnRole, options: SuperviseOptions): Pro
     } catch (error) {
       if (signal.aborted) return;
       log.error({ process: role.name, err: error }, "could not be started; trying again");
-      await clock.sleep(backoffMs, signal).catch(() => {});
-      backoffMs = Math.min(backoffMs * 2, BACKOFF_MAX_MS);
+      failures += 1;
+      await clock.sleep(backoffMs(failures, RETRY), signal).catch(() => {});
     }
   }
 }

@@ -2,7 +2,6 @@
 // entered, and serves streams into them. The node listens nowhere.
 // Reads: driver.list, driver.inspect. Wakes on: refresh(), a gateway that asks. Every: 5 s.
 
-import { randomInt } from "node:crypto";
 import {
   type IncomingHttpHeaders,
   performServerHandshake,
@@ -22,6 +21,7 @@ import {
 } from "#contract/gateway-protocol.ts";
 import type { BoxId } from "#domain/ids.ts";
 import { type Driver, DriverError, type HostBox } from "#drivers/driver.ts";
+import { backoffMs, spreadMs } from "#lib/backoff.ts";
 import type { Clock } from "#lib/clock.ts";
 import { withDeadline } from "#lib/deadline.ts";
 import type { Log } from "#lib/log.ts";
@@ -204,7 +204,8 @@ class GatewayLink {
   async #run(): Promise<void> {
     const { clock, log } = this.#options;
     const gateway = this.#url.href;
-    let waitMs = this.#times.backoffMinMs;
+    const { backoffMinMs: firstMs, backoffMaxMs: longestMs } = this.#times;
+    let failures = 0;
     while (!this.#closed.signal.aborted) {
       let reason = "";
       try {
@@ -218,12 +219,10 @@ class GatewayLink {
       const wasWelcome = this.isWelcome;
       this.#announcements = null;
       this.#session = null;
-      waitMs = wasWelcome
-        ? this.#times.backoffMinMs
-        : Math.min(waitMs * 2, this.#times.backoffMaxMs);
-      const jitteredMs = waitMs / 2 + randomInt(Math.ceil(waitMs / 2) + 1);
-      log.warn({ gateway, reason, againInMs: jitteredMs }, "gateway not connected");
-      await clock.sleep(jitteredMs, this.#closed.signal).catch(() => {});
+      failures = wasWelcome ? 1 : failures + 1;
+      const waitMs = spreadMs(backoffMs(failures, { firstMs, longestMs }));
+      log.warn({ gateway, reason, againInMs: waitMs }, "gateway not connected");
+      await clock.sleep(waitMs, this.#closed.signal).catch(() => {});
     }
   }
 

@@ -1,7 +1,7 @@
 // The agent's loops: each calls one of its steps when woken or when time has passed, and survives any
 // error of it. Boxes have a loop each, so that a slow one holds up no other.
 
-import { randomInt } from "node:crypto";
+import { backoffMs, spreadMs } from "#lib/backoff.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import type { Agent } from "#node/agent.ts";
@@ -18,8 +18,7 @@ const SWEEP_MS = 600_000;
 const LEAVE_MS = 5_000;
 /** A transfer that failed is looked at again at the latest then. */
 const RECHECK_MS = 2_000;
-const RETRY_MS = 500;
-const RETRY_MAX_MS = 4_000;
+const RETRY = { firstMs: 500, longestMs: 4_000 };
 
 interface Ports {
   readonly clock: Clock;
@@ -129,9 +128,7 @@ class Loops {
         if (this.#agent.closing.aborted) return;
         failures += 1;
         log.warn({ err: error, failures }, `the agent's loop '${name}' failed`);
-        const longestMs = Math.min(RETRY_MS * 2 ** (failures - 1), RETRY_MAX_MS);
-        // Not all at once, when a control plane comes back to many nodes.
-        const waitMs = randomInt(longestMs / 2, longestMs + 1);
+        const waitMs = spreadMs(backoffMs(failures, RETRY));
         await pause(clock, waitMs, this.#agent.closing);
       }
     }

@@ -4,6 +4,7 @@
 import type { KeptSnapshot, SnapshotReport } from "#contract/node-protocol.ts";
 import type { SnapshotId } from "#domain/ids.ts";
 import type { Driver, LocalSnapshot } from "#drivers/driver.ts";
+import { backoffMs } from "#lib/backoff.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Failpoints } from "#lib/failpoint.ts";
 import type { Log } from "#lib/log.ts";
@@ -46,8 +47,7 @@ interface Progress {
   abort: AbortController | null;
 }
 
-const BACKOFF_MS = 1_000;
-const BACKOFF_MAX_MS = 60_000;
+const RETRY = { firstMs: 1_000, longestMs: 60_000 };
 /** Causes that a repetition does not cure. */
 const FINAL_CODES = new Set(["local_changed", "conflict", "corrupt", "missing"]);
 
@@ -230,8 +230,7 @@ export class SnapshotKeeper {
       progress.failures += 1;
       progress.isFinal = FINAL_CODES.has(code);
       progress.error = message;
-      progress.nextMs =
-        clock.nowMs() + Math.min(BACKOFF_MS * 2 ** (progress.failures - 1), BACKOFF_MAX_MS);
+      progress.nextMs = clock.nowMs() + backoffMs(progress.failures, RETRY);
       log.warn({ snapshotId: id, err: error }, "a snapshot's transfer failed");
     } finally {
       progress.abort = null;

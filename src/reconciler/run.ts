@@ -2,6 +2,7 @@
 // until the time is over. A pass has four outcomes: done, more to do, another replica's turn, failed. Loops hold
 // nothing in memory, so any number of replicas may run them; a lease only saves double work.
 
+import { backoffMs } from "#lib/backoff.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import type { Db } from "#store/db.ts";
@@ -35,26 +36,25 @@ export interface LoopContext {
 }
 
 const LEASE_MS = 5_000;
-const BACKOFF_MIN_MS = 100;
-const BACKOFF_MAX_MS = 10_000;
+const RETRY = { firstMs: 100, longestMs: 10_000 };
 
 /** Runs until the signal aborts. Never throws: a loop that fails waits and looks again. */
 export async function runLoop(loop: Loop, context: LoopContext): Promise<void> {
   const { db, clock, log, signal } = context;
   const subscription = context.wakes.subscribe(loop.topics);
   const lease = `loop:${loop.name}`;
-  let backoffMs = BACKOFF_MIN_MS;
+  let failures = 0;
   try {
     while (!signal.aborted) {
       let waitMs = loop.everyMs;
       try {
         const isOurs = loop.isShared || (await takeLease(db, lease, context.holder, LEASE_MS));
         if (isOurs && (await loop.pass()) === "again") continue;
-        backoffMs = BACKOFF_MIN_MS;
+        failures = 0;
       } catch (err) {
         log.warn({ err, loop: loop.name }, "a loop failed and will look again");
-        waitMs = backoffMs;
-        backoffMs = Math.min(backoffMs * 2, BACKOFF_MAX_MS);
+        failures += 1;
+        waitMs = backoffMs(failures, RETRY);
       }
       if (waitMs === loop.everyMs) await subscription.next(waitMs, signal);
       else await clock.sleep(waitMs, signal).catch(() => {});

@@ -2,12 +2,12 @@
 // comes back, because something may have been missed meanwhile.
 
 import pg from "pg";
+import { backoffMs } from "#lib/backoff.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import { CHANNEL } from "./wake.ts";
 
-const RECONNECT_MIN_MS = 50;
-const RECONNECT_MAX_MS = 2_000;
+const RECONNECT = { firstMs: 50, longestMs: 2_000 };
 
 interface Waiter {
   readonly matches: (topic: string) => boolean;
@@ -57,7 +57,7 @@ export class Wakes {
 
   async #run(onFirst: () => void): Promise<void> {
     const { url, clock, log } = this.#options;
-    let backoffMs = RECONNECT_MIN_MS;
+    let failures = 0;
     while (!this.#stop.signal.aborted) {
       const client = new pg.Client({ connectionString: url, application_name: "berth listen" });
       const ended = new Promise<void>((resolve) => {
@@ -69,7 +69,7 @@ export class Wakes {
         await client.connect();
         client.on("notification", ({ payload = "" }) => this.#wake((w) => w.matches(payload)));
         await client.query(`listen ${CHANNEL}`);
-        backoffMs = RECONNECT_MIN_MS;
+        failures = 0;
         onFirst();
         this.#wake(() => true);
         await ended;
@@ -78,8 +78,8 @@ export class Wakes {
       }
       await client.end().catch(() => {});
       if (this.#stop.signal.aborted) return;
-      await clock.sleep(backoffMs, this.#stop.signal).catch(() => {});
-      backoffMs = Math.min(backoffMs * 2, RECONNECT_MAX_MS);
+      failures += 1;
+      await clock.sleep(backoffMs(failures, RECONNECT), this.#stop.signal).catch(() => {});
     }
   }
 }
