@@ -267,11 +267,13 @@ test("hosts that are no previews reach the door beside, on the same listener", a
   assert.match(await client.say("\r\n").closes(), /"boxes":1/);
 });
 
-test("an open answer, a WebSocket and a waiting request end when the right does", async (t) => {
-  await rig.http((_, response) => {
+test("an open answer, a WebSocket and an unanswered request end when the right does", async (t) => {
+  const server = await rig.http((request, response) => {
+    if (request.url !== "/events") return;
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write("data: 1\n\n");
   });
+  new WebSocketServer({ server });
   const endings: Record<string, () => void> = {
     revoked: () => rig.revoke({ credentialId: "web_1", untilMs: Date.now() + 3_600_000 }),
     narrowed: () => rig.set({ serial: 9 }),
@@ -281,19 +283,73 @@ test("an open answer, a WebSocket and a waiting request end when the right does"
     await t.test(name, async () => {
       rig.set({ serial: 1, previewId: `preview_${name}` });
       cookie = await rig.cookie();
-      const { sent, answered } = open("GET");
-      sent.end();
-      const answer = await answered;
-      const over = new Promise((done) => answer.on("close", done));
-      answer.on("error", () => {});
-      answer.resume();
+      const events = new RawClient(rig.port).say(head("GET", "/events"));
+      const unanswered = new RawClient(rig.port).say(head("GET", "/never"));
+      const headers = { host: rig.host(), cookie, origin: rig.origin() };
+      const socket = new WebSocket(`ws://127.0.0.1:${rig.port}/ws`, { headers });
+      const socketOver = new Promise((done) => socket.on("close", done));
+      await new Promise((done) => socket.on("open", done));
+      await events.hears("data: 1");
       const startedMs = performance.now();
       end();
-      await over;
+      await Promise.all([events.closes(), unanswered.closes(), socketOver]);
       assert.ok(performance.now() - startedMs < 5000);
       rig.doors.known.apply({ kind: "beat" }, Date.now() + 7_200_000);
       rig.set({ serial: 1 });
     });
+});
+
+function head(method: string, path: string, lines: readonly string[] = []): string {
+  const first = [`${method} ${path} HTTP/1.1`, `Host: ${rig.host()}`, `Cookie: ${cookie}`];
+  return `${[...first, ...lines].join("\r\n")}\r\n\r\n`;
+}
+
+test("answers without a body: HEAD, 204, 304, and the connection goes on", async () => {
+  await rig.http((request, response) => {
+    if (request.method === "HEAD") response.setHeader("content-length", 1000).end();
+    else response.writeHead(Number(request.url?.slice(1))).end();
+  });
+  const client = new RawClient(rig.port);
+  client.say(head("HEAD", "/")).say(head("GET", "/204")).say(head("GET", "/304"));
+  client.say(head("GET", "/200", ["Connection: close"]));
+  const heard = await client.closes();
+  assert.deepEqual(
+    [...heard.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, code]) => code),
+    ["200", "204", "304", "200"],
+  );
+  assert.match(heard, /Content-Length: 1000/i);
+});
+
+test("an app may ask for the body first, or answer without having taken it", async () => {
+  await rig.http((request, response) => {
+    if (request.url === "/refused") {
+      response.writeHead(413, { connection: "close" }).end("too large");
+      return;
+    }
+    request.pipe(response);
+  });
+  const asking = new RawClient(rig.port);
+  asking.say(head("POST", "/", ["Expect: 100-continue", "Content-Length: 5", "Connection: close"]));
+  await asking.hears("100 Continue");
+  assert.match(await asking.say("hello").closes(), /200 OK.*hello/s);
+  const large = new RawClient(rig.port).say(head("POST", "/refused", ["Content-Length: 99999999"]));
+  large.say("x".repeat(100_000));
+  assert.match(await large.closes(), /413 .*too large/s);
+});
+
+test("a browser that goes away takes its request with it", async () => {
+  let isGone = false;
+  await rig.http((_, response) => {
+    response.write("begun");
+    response.on("close", () => {
+      isGone = true;
+    });
+  });
+  const client = new RawClient(rig.port).say(head("GET", "/"));
+  await client.hears("begun");
+  client.end();
+  await until(() => isGone, "the app hears of it");
+  await until(() => rig.doors.gateway.status().streams === 0, "the stream is closed");
 });
 
 test("a request waits for a box at rest; 200 that wait are all served", async () => {

@@ -13,6 +13,7 @@ import { run } from "#lib/run.ts";
 import { BOX, emptyFeed, makeAuthority, nodeTls, serverTls } from "#test/harness/doors.ts";
 import { previewSigner } from "#trust/preview-tokens.ts";
 import { makeTicketKey } from "#trust/tickets.ts";
+import type { CertificateAuthority } from "#trust/x509.ts";
 
 const HOST = "127.0.0.1";
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -34,6 +35,9 @@ export interface Proxies {
   readonly berthAlone: Target;
   readonly nginx: Target;
   readonly caddy: Target;
+  /** Two of them with TLS between: as ours are a gateway and a node. */
+  readonly nginxTwice: Target;
+  readonly caddyTwice: Target;
   readonly close: () => Promise<void>;
 }
 
@@ -61,14 +65,37 @@ export async function startProxies(directory: string, bigFileMib: number): Promi
     await mkdir(join(directory, "www"), { recursive: true });
     await chmod(directory, 0o755); // nginx's worker is another user.
     await writeFile(join(directory, "www/big"), Buffer.alloc(bigFileMib << 20, "x"));
-    const [app, nginx, caddy] = [await freePort(), await freePort(), await freePort()];
+    const authority = await makeAuthority();
+    const tls = await writeTls(directory, await serverTls(authority, "server"));
+    const app = await freePort();
     children.push(await startNginx(directory, "app", appConfig(app, directory)));
-    children.push(await startNginx(directory, "proxy", proxyConfig(nginx, app)));
-    children.push(await startCaddy(directory, caddy, app));
-    for (const port of [app, nginx, caddy]) await answers(port);
-    const ours = await startOurs(directory, app, children);
-    const plain = (port: number) => ({ url: `http://${HOST}:${port}`, headers: [] });
-    return { direct: plain(app), ...ours, nginx: plain(nginx), caddy: plain(caddy), close };
+    const plain = async (start: (listen: string) => Promise<ChildProcess>): Promise<Target> => {
+      const port = await freePort();
+      children.push(await start(String(port)));
+      await answers(port);
+      return { url: `http://${HOST}:${port}`, headers: [] };
+    };
+    const behind = [await freePort(), await freePort()] as const;
+    children.push(
+      await startNginx(directory, "inner", nginxProxy(`${behind[0]} ssl`, app, tls)),
+      await startCaddy(directory, "inner", caddyProxy(`https://:${behind[1]}`, app, tls)),
+    );
+    await answers(app);
+    const nginx = (name: string, to: number, hop?: TlsPaths) =>
+      plain((listen) => startNginx(directory, name, nginxProxy(listen, to, undefined, hop)));
+    const caddy = (name: string, to: number, hop?: TlsPaths) =>
+      plain((listen) =>
+        startCaddy(directory, name, caddyProxy(`http://:${listen}`, to, undefined, hop)),
+      );
+    return {
+      direct: { url: `http://${HOST}:${app}`, headers: [] },
+      ...(await startOurs(directory, app, children, authority)),
+      nginx: await nginx("proxy", app),
+      caddy: await caddy("proxy", app),
+      nginxTwice: await nginx("outer", behind[0], tls),
+      caddyTwice: await caddy("outer", behind[1], tls),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
@@ -90,10 +117,38 @@ function appConfig(port: number, directory: string): string {
 location = / { return 200 "hello\\n"; } location = /upload { return 200 "taken\\n"; } }`;
 }
 
-function proxyConfig(port: number, app: number): string {
-  return `upstream app { server ${HOST}:${app}; keepalive 64; keepalive_requests 1000000000; }
-server { listen ${HOST}:${port}; location / { proxy_pass http://app; proxy_http_version 1.1;
+interface TlsPaths {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+async function writeTls(
+  directory: string,
+  files: { readonly certificatePem: string; readonly privateKeyPem: string },
+): Promise<TlsPaths> {
+  const paths = { certificate: join(directory, "cert.pem"), key: join(directory, "key.pem") };
+  await writeFile(paths.certificate, files.certificatePem);
+  await writeFile(paths.key, files.privateKeyPem);
+  return paths;
+}
+
+/** `own`: it speaks TLS itself. `hop`: what it passes on to does. */
+function nginxProxy(listen: string, to: number, own?: TlsPaths, hop?: TlsPaths): string {
+  const certificate = own
+    ? `ssl_certificate ${own.certificate}; ssl_certificate_key ${own.key};`
+    : "";
+  return `upstream next { server ${HOST}:${to}; keepalive 64; keepalive_requests 1000000000; }
+server { listen ${HOST}:${listen}; ${certificate} location / {
+proxy_pass ${hop ? "https" : "http"}://next; proxy_http_version 1.1; proxy_ssl_verify off;
 proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; } }`;
+}
+
+function caddyProxy(address: string, to: number, own?: TlsPaths, hop?: TlsPaths): string {
+  const certificate = own ? `tls ${own.certificate} ${own.key}` : "";
+  const next = hop
+    ? `https://${HOST}:${to} {\ntransport http {\ntls_insecure_skip_verify\n}\n}`
+    : `${HOST}:${to}`;
+  return `{\nadmin off\nauto_https off\n}\n${address} {\n${certificate}\nreverse_proxy ${next}\n}\n`;
 }
 
 async function startNginx(directory: string, name: string, server: string): Promise<ChildProcess> {
@@ -102,19 +157,23 @@ async function startNginx(directory: string, name: string, server: string): Prom
   return spawn(peer("usr/sbin/nginx"), ["-c", path, "-p", directory], { stdio: "ignore" });
 }
 
-async function startCaddy(directory: string, port: number, app: number): Promise<ChildProcess> {
-  const path = join(directory, "Caddyfile");
-  await writeFile(
-    path,
-    `{\nadmin off\nauto_https off\n}\nhttp://:${port} {\nreverse_proxy ${HOST}:${app}\n}\n`,
-  );
+async function startCaddy(directory: string, name: string, text: string): Promise<ChildProcess> {
+  const path = join(directory, `${name}.Caddyfile`);
+  await writeFile(path, text);
   // One processor, as a Node process and one nginx worker have.
   const env = { HOME: directory, GOMAXPROCS: "1" };
-  return spawn(peer("usr/bin/caddy"), ["run", "--config", path], { stdio: "ignore", env });
+  return spawn(peer("usr/bin/caddy"), ["run", "--adapter", "caddyfile", "--config", path], {
+    stdio: "ignore",
+    env,
+  });
 }
 
-async function startOurs(directory: string, app: number, children: ChildProcess[]) {
-  const authority = await makeAuthority();
+async function startOurs(
+  directory: string,
+  app: number,
+  children: ChildProcess[],
+  authority: CertificateAuthority,
+) {
   const key = makeTicketKey();
   const preview: FeedPreview = {
     ...{ previewId: "preview_1", label: LABEL, boxId: BOX, port: APP_PORT, serial: 1 },
