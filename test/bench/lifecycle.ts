@@ -25,6 +25,7 @@ async function startRows(rig: VmRig): Promise<Row[]> {
   const boot: Timing = { answerMs: [], sshMs: [] };
   const resume: Timing = { answerMs: [], sshMs: [] };
   const create: Timing = { answerMs: [], sshMs: [] };
+  const unready: Timing = { answerMs: [], sshMs: [] };
   const template = rig.newBoxId();
   await rig.start(template, rig.image(), MEMORY_MIB);
   await rig.ssh(template);
@@ -49,16 +50,24 @@ async function startRows(rig: VmRig): Promise<Row[]> {
     await time(boot, () => rig.start(booted, rig.image(), MEMORY_MIB), booted);
     await rig.driver.destroy(booted);
     const created = rig.newBoxId();
+    await rig.driver.sparesReady();
     await time(create, () => rig.start(created, source, MEMORY_MIB), created);
-    const paused = await rig.snapshot(created, "pause");
-    const rest = { kind: "snapshot", snapshotId: paused.snapshotId, withMemory: true } as const;
-    await time(resume, () => rig.start(created, rest, MEMORY_MIB), created);
+    for (const timing of [resume, unready]) {
+      const paused = await rig.snapshot(created, "pause");
+      const rest = { kind: "snapshot", snapshotId: paused.snapshotId, withMemory: true } as const;
+      await rig.reopen(timing === unready ? { spareVmms: 0 } : {});
+      await rig.driver.sparesReady();
+      await time(timing, () => rig.start(created, rest, MEMORY_MIB), created);
+      await rig.driver.removeSnapshot(paused.snapshotId);
+    }
+    await rig.reopen();
     await rig.driver.destroy(created);
-    await rig.driver.removeSnapshot(paused.snapshotId);
   }
   return [
     ratio("T1 boot ÷ resume, guest answered", resume.answerMs, boot.answerMs),
     ratio("T1 boot ÷ resume, SSH command done", resume.sshMs, boot.sshMs),
+    ratio("boot ÷ resume without a spare VMM, guest answered", unready.answerMs, boot.answerMs),
+    ratio("boot ÷ resume without a spare VMM, SSH command done", unready.sshMs, boot.sshMs),
     ratio("boot ÷ create from prebuild, guest answered", create.answerMs, boot.answerMs),
     ratio("boot ÷ create from prebuild, SSH command done", create.sshMs, boot.sshMs),
   ];
@@ -88,6 +97,7 @@ async function pauseRows(rig: VmRig): Promise<Row[]> {
         rest = (await rig.snapshot(boxId, "pause")).snapshotId;
       });
       const source = { kind: "snapshot", snapshotId: rest, withMemory: true } as const;
+      await rig.driver.sparesReady();
       const resumeMs = await timedMs(() => rig.start(boxId, source, memoryMib));
       if (round > 0) {
         pauses.get(memoryMib)?.push(pauseMs);

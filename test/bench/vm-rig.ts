@@ -84,10 +84,10 @@ export class VmRig {
     return join(this.#host.options.imagesDir, name);
   }
 
-  /** Lets go of every monitor, so that a bench can use the box's; the boxes run on. */
-  async reopen(): Promise<void> {
+  /** Another driver object: nothing holds the boxes' monitors; the boxes run on. */
+  async reopen(options: Pick<QemuDriverOptions, "spareVmms"> = {}): Promise<void> {
     await this.driver.close();
-    this.#driver = await createQemuDriver({ ...this.#host.options, log: this.#log });
+    this.#driver = await createQemuDriver({ ...this.#host.options, ...options, log: this.#log });
   }
 
   /** Directory of the sockets of the box's VMM. */
@@ -152,7 +152,7 @@ export class VmRig {
   }
 
   /** A whole new SSH connection with plain OpenSSH that runs `true`. */
-  async ssh(boxId: BoxId): Promise<void> {
+  async ssh(boxId: BoxId, boxPort = 22): Promise<void> {
     const key = makeSshKey("bench");
     const keyPath = join(this.#directory, "key");
     await writeFile(keyPath, key.privateKeyOpenssh, { mode: 0o600 });
@@ -170,7 +170,7 @@ export class VmRig {
     const epoch = this.#epochs.get(boxId) ?? 0;
     const server = createServer((socket) => {
       socket.on("error", () => {});
-      this.driver.connect(boxId, epoch, 22).then(
+      this.driver.connect(boxId, epoch, boxPort).then(
         (box) => {
           socket.once("close", () => box.destroy());
           box.pipe(socket).pipe(box);

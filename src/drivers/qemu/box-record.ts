@@ -89,6 +89,12 @@ export class BoxDirectory {
     await writeJson(join(this.path(record.run.boxId), "box.json"), record, durable);
   }
 
+  /** Makes a directory with files in it the box's, with its record, at once. The box must have none. */
+  async moveIn(directory: string, record: BoxRecord): Promise<void> {
+    await writeJson(join(directory, "box.json"), record, true);
+    await rename(directory, this.path(record.run.boxId));
+  }
+
   /** Removes everything of the box, out of sight at once. */
   async remove(boxId: BoxId): Promise<void> {
     const trash = join(this.#root, "trash");

@@ -51,20 +51,23 @@ export async function restoreBox(
 ): Promise<BoxRecord> {
   if (!record.memoryFrom) throw new Error("no memory to restore");
   const statePath = join(host.snapshots.path(record.memoryFrom), STATE_FILE);
-  const launched = await vmms.launch(record, statePath);
+  const launched = await vmms.launch(record, true);
   phases.end("launch");
-  await vmms.restore(launched);
+  await vmms.restore(launched, statePath);
   await host.failpoints.hit("driver.restore.loaded");
   vmms.openGuest(launched); // Before the vCPUs run, so that the guest finds a host.
   if (record.mustGrow) await growDisks(vmms, launched);
   const qmp = await vmms.monitor(launched);
   await qmp.execute("cont");
   phases.end("restore");
-  await answered(launched, () => vmms.guest(launched, RESTORE_TIMEOUT_MS, signal));
+  // Until the renewal nothing of the tenant's runs, so this may be written down while the guest wakes up.
+  const released: BoxRecord = { ...launched, memoryFrom: null };
+  await Promise.all([
+    answered(launched, () => vmms.guest(launched, RESTORE_TIMEOUT_MS, signal)),
+    host.boxes.write(released, true),
+  ]);
   phases.end("answer");
   await host.failpoints.hit("driver.restore.running");
-  const released: BoxRecord = { ...launched, memoryFrom: null };
-  await host.boxes.write(released, true);
   return released;
 }
 
@@ -79,7 +82,7 @@ export async function bootBox(
   const files = host.boxes.filesPath(record.run.boxId);
   await clearRam(files, record.run.spec.memoryMib);
   await keepOldConsole(files);
-  const launched = await vmms.launch(record, null);
+  const launched = await vmms.launch(record, false);
   phases.end("launch");
   if (record.mustGrow) await growDisks(vmms, launched);
   await answered(launched, () => vmms.guest(launched, BOOT_TIMEOUT_MS, signal));

@@ -100,7 +100,24 @@ export class Cgroups {
         await writeFile(join(directory, name, file), value);
       }
     }
+    return this.entrances(name);
+  }
+
+  /** The cgroup.procs files of the group. */
+  entrances(name: string): string[] {
     return this.#hierarchies.map(({ directory }) => join(directory, name, "cgroup.procs"));
+  }
+
+  /** Moves all processes of one group to another, which is there. */
+  async move(from: string, to: string): Promise<void> {
+    for (let round = 0; round < KILL_ROUNDS; round++) {
+      const pids = await this.processes(from);
+      if (pids.length === 0) return;
+      for (const entrance of this.entrances(to)) {
+        for (const pid of pids) await enter(entrance, pid);
+      }
+    }
+    throw new Error(`processes of cgroup ${from} cannot be moved to ${to}`);
   }
 
   /** Every process in any of the box's groups. */
@@ -181,6 +198,12 @@ export class Cgroups {
     for (const name of await this.list()) await this.remove(name);
     for (const { directory } of this.#hierarchies) await rmdir(directory).catch(() => {});
   }
+}
+
+async function enter(entrance: string, pid: number): Promise<void> {
+  await writeFile(entrance, String(pid)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ESRCH") throw error; // Gone in the meantime.
+  });
 }
 
 function killQuietly(pid: number): void {

@@ -13,6 +13,8 @@ export interface CrashCall {
   readonly stateDir: string;
   readonly imagesDir: string;
   readonly failpoint: string;
+  /** A spare VMM is ready for the start, or there is none. */
+  readonly withSpare: boolean;
   readonly run: BoxRun;
   /** Starts the box when there is none. */
   readonly snapshot: SnapshotRequest | null;
@@ -24,9 +26,11 @@ failpoints.arm(call.failpoint, { kind: "crash" });
 const { stateDir, imagesDir } = call;
 const driver = await createQemuDriver({
   ...{ stateDir, imagesDir, failpoints, run },
+  ...(call.withSpare ? {} : { spareVmms: 0 }),
   clock: systemClock,
   log: silentLog,
 });
+if (call.withSpare) await driver.sparesReady();
 if (call.snapshot) await driver.snapshot(call.run.boxId, call.run.epoch, call.snapshot);
 else await driver.start(call.run, { signHostKey: async (key) => key });
 throw new Error(`failpoint ${call.failpoint} was not hit`);

@@ -1,7 +1,8 @@
 // A box's files for its VMM: RAM, root overlay, home volume, console. They belong to the box's uid; their
 // directory does not, so the VMM can neither add nor replace files.
 
-import { chmod, chown, mkdir, open } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chmod, chown, copyFile, mkdir, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { BoxSpec } from "#domain/box.ts";
 import type { Run } from "#lib/run.ts";
@@ -44,6 +45,21 @@ export async function copyDisks(
     ...names.map((name) => reflink(join(snapshotDirectory, name), join(directory, name), run)),
     createEmpty(join(directory, BOX_FILES.console), 0),
   ]);
+}
+
+/**
+ * Puts a snapshot's disks and RAM into the files of a spare VMM, which has them open: by reference, or not at all. A
+ * file that is replaced would not be the VMM's any more.
+ */
+export async function pourDisks(snapshotDirectory: string, directory: string): Promise<void> {
+  await Promise.all(
+    [BOX_FILES.root, BOX_FILES.home, BOX_FILES.ram].map(async (name) => {
+      const path = join(directory, name);
+      const { ino } = await stat(path);
+      await copyFile(join(snapshotDirectory, name), path, constants.COPYFILE_FICLONE_FORCE);
+      if ((await stat(path)).ino !== ino) throw new Error(`${path} was replaced`);
+    }),
+  );
 }
 
 /** RAM for a boot: all holes. What an earlier boot left in it is gone. */

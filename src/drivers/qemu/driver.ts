@@ -56,7 +56,9 @@ const GIB = 1024 ** 3;
 export async function createQemuDriver(options: QemuDriverOptions): Promise<QemuDriver> {
   const host = await openHost(options);
   host.spares.fill();
-  return new QemuDriver(host);
+  const driver = new QemuDriver(host);
+  await driver.expectNewest();
+  return driver;
 }
 
 export class QemuDriver implements Driver {
@@ -67,6 +69,19 @@ export class QemuDriver implements Driver {
   constructor(host: Host) {
     this.#host = host;
     this.#vmms = new Vmms(host);
+  }
+
+  /** Makes spare VMMs for boxes like those that came to rest last. */
+  async expectNewest(): Promise<void> {
+    const snapshots = await this.#host.snapshots.list();
+    snapshots.sort((a, b) => a.createdAtMs - b.createdAtMs);
+    for (const snapshot of snapshots) if (snapshot.withMemory) this.#vmms.spares.expect(snapshot);
+    this.#vmms.spares.fill();
+  }
+
+  /** Resolves when the spare VMMs that are wanted now are made, or could not be. */
+  async sparesReady(): Promise<void> {
+    await this.#vmms.spares.settled();
   }
 
   async fingerprint(): Promise<Fingerprint> {
@@ -107,6 +122,7 @@ export class QemuDriver implements Driver {
       phases.end("sign");
       const keys = options.sshAuthorizedKeys;
       const ready = await renew(this.#host, this.#vmms, live, run, certificate, how, phases, keys);
+      if (how === "restored") this.#vmms.spares.fill(); // Not before: it would take the CPU from this one.
       return resultOf(ready, how);
     });
   }
@@ -121,7 +137,7 @@ export class QemuDriver implements Driver {
     const unusable = record?.stage !== "complete" || record.memoryFrom !== null;
     if (!unusable && !(await sourceIsNewer(this.#host, record, run))) return record;
     await this.#vmms.end(run.boxId);
-    return await prepare(this.#host, run);
+    return await prepare(this.#host, this.#vmms.spares, run);
   }
 
   /** A VMM whose guest answers: the one that runs, or a new one. */
@@ -198,6 +214,10 @@ export class QemuDriver implements Driver {
       : await takeOfLiveDisks(host, vmms, ready, request);
     if (releasesCompute(request.kind)) await this.#release(boxId);
     else await this.#noteOrigin(boxId, request.snapshotId);
+    if (request.withMemory) {
+      vmms.spares.expect(snapshot);
+      vmms.spares.fill();
+    }
     return snapshot;
   }
 
@@ -359,8 +379,9 @@ export class QemuDriver implements Driver {
     await this.#healVmms();
     const { boxes, cgroups, networks, slots, spares, runDir, stateDir } = this.#host;
     await networks.protectHost();
+    const isHeld = (name: BoxId) => spares.holds(name) || this.#vmms.spares.holds(name);
     const isRemains = async (boxId: BoxId) =>
-      !this.#turns.isBusy(boxId) && !spares.holds(boxId) && (await boxes.read(boxId)) === null;
+      !this.#turns.isBusy(boxId) && !isHeld(boxId) && (await boxes.read(boxId)) === null;
     for (const name of await cgroups.list()) {
       if (await isRemains(name as BoxId)) await cgroups.remove(name);
     }
@@ -377,6 +398,7 @@ export class QemuDriver implements Driver {
     const held = await slots.mine(); // Later than the list: a claim comes before its network.
     for (const slot of found) if (!held.has(slot)) await networks.remove(slot);
     for (const boxId of await boxes.list()) if (await isRemains(boxId)) await boxes.remove(boxId);
+    await this.#vmms.spares.sweep();
     if (!this.#turns.anyBusy()) {
       await boxes.emptyTrash();
       await rm(join(stateDir, "taking"), { recursive: true, force: true });
@@ -404,6 +426,7 @@ export class QemuDriver implements Driver {
   /** Lets go of every connection and of what was made ahead; the boxes run on. */
   async close(): Promise<void> {
     this.#vmms.close();
+    await this.#vmms.spares.close();
     await this.#host.spares.close();
   }
 

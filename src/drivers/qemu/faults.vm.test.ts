@@ -1,14 +1,12 @@
 // What is killed, filled, cut or refused on a real VM: afterwards the box is what it promised to be.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { readdir, readFile, rm, stat, statfs } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import type { BoxRun, BoxSource, SnapshotKind } from "#domain/box.ts";
 import { type BoxId, makeId, type SnapshotId, type TemplateVersionId } from "#domain/ids.ts";
 import { systemClock } from "#lib/clock.ts";
@@ -18,7 +16,7 @@ import type { LocalSnapshot } from "../driver.ts";
 import type { CrashCall } from "./crash-agent.ts";
 import { createQemuDriver, type QemuDriver } from "./driver.ts";
 import { boxLink } from "./network-rules.ts";
-import { IMAGES_DIR, openVmTestHost, TEST_SPEC, type VmTestHost } from "./vm-test-host.ts";
+import { openVmTestHost, TEST_SPEC, type VmTestHost } from "./vm-test-host.ts";
 
 let host: VmTestHost;
 let driver: QemuDriver;
@@ -411,15 +409,9 @@ async function writesIn(boxId: BoxId, durationMs: number): Promise<number> {
   return seen.size - 1;
 }
 
-async function crashAgent(call: Omit<CrashCall, "stateDir" | "imagesDir">): Promise<void> {
+async function crashAgent(call: Pick<CrashCall, "failpoint" | "run" | "snapshot">): Promise<void> {
   await driver.close();
-  const program = fileURLToPath(new URL("./crash-agent.ts", import.meta.url));
-  const whole: CrashCall = { ...call, stateDir: host.stateDir, imagesDir: IMAGES_DIR };
-  const child = spawn(process.execPath, [program, JSON.stringify(whole)], {
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  const [, signal] = (await once(child, "exit")) as [number | null, string | null];
-  assert.equal(signal, "SIGKILL");
+  assert.equal(await host.crashAgent({ ...call, withSpare: false }), "SIGKILL");
 }
 
 async function answers(address: string, port: number): Promise<boolean> {

@@ -12,6 +12,7 @@ import { BoxDirectory } from "./box-record.ts";
 import { Cgroups } from "./cgroup.ts";
 import { type BoxNetworks, boxNetworks } from "./network.ts";
 import { readBootId } from "./proc.ts";
+import { canReflink } from "./reflink-fs.ts";
 import { openSlots, type Slots } from "./slots.ts";
 import { SnapshotDirectory } from "./snapshot-dir.ts";
 import { SpareNetworks } from "./spare-networks.ts";
@@ -29,6 +30,8 @@ export interface QemuDriverOptions {
   readonly runDir?: string;
   /** Networks to make ahead of time. */
   readonly spareNetworks?: number;
+  /** VMMs to start ahead of time. */
+  readonly spareVmms?: number;
   /** The kernel's, unless a test restarts the host. */
   readonly bootId?: string;
   /** First uid for VMMs; a box's is this plus its slot. */
@@ -53,12 +56,15 @@ export interface Host {
   readonly slots: Slots;
   readonly networks: BoxNetworks;
   readonly spares: SpareNetworks;
+  readonly spareVmmsWanted: number;
   readonly cgroups: Cgroups;
   readonly accelerators: Accelerators;
 }
 
 const UID_BASE = 1_200_000_000;
 const SPARE_NETWORKS = 2;
+/** Each holds about 20 MiB. */
+const SPARE_VMMS = 2;
 const RUN_DIR = "/run/berth";
 
 export async function openHost(options: QemuDriverOptions): Promise<Host> {
@@ -96,6 +102,8 @@ export async function openHost(options: QemuDriverOptions): Promise<Host> {
     slots,
     networks,
     spares: new SpareNetworks(networks, slots, { uidBase, log, wanted }),
+    // A snapshot's bytes get into the files that a spare has open by reference, or not at all.
+    spareVmmsWanted: (await canReflink(stateDir)) ? (options.spareVmms ?? SPARE_VMMS) : 0,
     cgroups: await Cgroups.open(`berth-${owner}`, clock),
     accelerators: openAccelerators({ ...options, bootId }),
   };

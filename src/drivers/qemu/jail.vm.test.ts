@@ -89,11 +89,12 @@ async function launch(script: string): Promise<ProcessIdentity> {
     imageDirectory: join(base, "image"),
     socketDirectory: join(base, "run/jail"),
   };
-  return await launchVmm({
-    ...{ argv: jailed(jail, ["sh", "-c", script]), statePath: null, bootId, log: silentLog },
+  const { identity } = await launchVmm({
+    ...{ argv: jailed(jail, ["sh", "-c", script]), incoming: false, bootId, log: silentLog },
     socketDirectory: join(base, "run"),
     logPath: join(base, "log"),
   });
+  return identity;
 }
 
 async function ended(vmm: ProcessIdentity): Promise<void> {
@@ -183,7 +184,7 @@ test("a launch that fails says why", async () => {
     ...{ boxDirectory: base, imageDirectory: base, socketDirectory: base },
   };
   const failed = launchVmm({
-    ...{ argv: jailed(jail, ["true"]), statePath: null, bootId, log: silentLog },
+    ...{ argv: jailed(jail, ["true"]), incoming: false, bootId, log: silentLog },
     socketDirectory: join(base, "run"),
     logPath: join(base, "log"),
   });

@@ -4,9 +4,9 @@
 
 import { spawn } from "node:child_process";
 import { chmod, mkdir, open, rename } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import type { Log } from "#lib/log.ts";
 import { identifyProcess, type ProcessIdentity } from "./proc.ts";
 
@@ -18,17 +18,22 @@ export interface Launch {
   readonly socketDirectory: string;
   /** What the launch chain and the VMM say on standard output and error. */
   readonly logPath: string;
-  /** Device state to restore, handed down as VMM_FDS.state. */
-  readonly statePath: string | null;
+  /** Waits for a device state, which it gets through VMM_FDS.state. */
+  readonly incoming: boolean;
   readonly bootId: string;
   readonly log: Log;
 }
 
+export interface SpawnedVmm {
+  readonly identity: ProcessIdentity;
+  /** Where the device state goes; null when it boots. Ends with the agent: what it was for begins anew. */
+  readonly feed: Duplex | null;
+}
+
 /** Returns once the VMM's process exists; throws with what it said when it ended at once. */
-export async function launchVmm(launch: Launch): Promise<ProcessIdentity> {
+export async function launchVmm(launch: Launch): Promise<SpawnedVmm> {
   await mkdir(launch.socketDirectory, { recursive: true, mode: 0o700 });
   const output = await open(launch.logPath, "w", 0o600);
-  const state = launch.statePath === null ? null : await open(launch.statePath, "r");
   const qmp = await listen(join(launch.socketDirectory, "qmp.sock"));
   const control = await listen(join(launch.socketDirectory, "control.sock"));
   try {
@@ -43,7 +48,7 @@ export async function launchVmm(launch: Launch): Promise<ProcessIdentity> {
         descriptorOf(qmp),
         descriptorOf(control),
         "pipe",
-        state?.fd ?? "ignore",
+        launch.incoming ? "pipe" : "ignore",
       ],
     });
     const info = (child.stdio as readonly unknown[])[VMM_FDS.info] as Readable;
@@ -59,10 +64,17 @@ export async function launchVmm(launch: Launch): Promise<ProcessIdentity> {
     child.unref();
     const identity = await identifyProcess(pid, launch.bootId);
     if (!identity) throw new Error(`VMM ended at once, see ${launch.logPath}`);
-    return identity;
+    return { identity, feed: feedOf((child.stdio as readonly unknown[])[VMM_FDS.state]) };
   } finally {
-    await Promise.all([closeServer(qmp), closeServer(control), output.close(), state?.close()]);
+    await Promise.all([closeServer(qmp), closeServer(control), output.close()]);
   }
+}
+
+function feedOf(stream: unknown): Duplex | null {
+  const feed = (stream ?? null) as Socket | null;
+  feed?.on("error", () => {}); // Met by whoever writes to it.
+  feed?.unref();
+  return feed;
 }
 
 /** Listens at `path`; closing the server later leaves the socket, which the VMM then serves. */

@@ -8,18 +8,22 @@ import { syncDirectory } from "#lib/page-digests.ts";
 import { makeHostKey } from "#lib/ssh-keys.ts";
 import { DriverError, type LocalSnapshot } from "../driver.ts";
 import type { BoxRecord } from "./box-record.ts";
-import { copyDisks, createDisks } from "./disk.ts";
+import { copyDisks, createDisks, pourDisks } from "./disk.ts";
 import { readJson } from "./durable-file.ts";
 import type { Host } from "./host.ts";
+import { imageDirectory } from "./images.ts";
 import type { Machine, SshHostKey } from "./snapshot-dir.ts";
-import { imageDirectory } from "./vmm.ts";
+import type { SpareVmm, SpareVmms } from "./spare-vmms.ts";
 
 const MIB = 1024 * 1024;
 /** A full file system kills VMMs (their RAM is a file), so a start leaves this much beside its RAM. */
 const FREE_MIB_MIN = 512;
 
-/** Makes the box's files anew; whatever it had on this host is gone. */
-export async function prepare(host: Host, run: BoxRun): Promise<BoxRecord> {
+/**
+ * Makes the box's files anew; whatever it had on this host is gone. With memory to restore, a spare VMM is taken when
+ * there is one: the files are then those that it has open.
+ */
+export async function prepare(host: Host, spares: SpareVmms, run: BoxRun): Promise<BoxRecord> {
   const { boxId, source, spec } = run;
   await requireSpace(host, spec.memoryMib);
   const imageContentDigest = await readContentDigest(host, run.imageDigest);
@@ -27,26 +31,52 @@ export async function prepare(host: Host, run: BoxRun): Promise<BoxRecord> {
   const machine = origin ? await host.snapshots.readMachine(origin.snapshotId) : null;
   if (origin && machine) await requireCompatible(host, run, origin, machine, imageContentDigest);
   await host.boxes.remove(boxId);
-  const draft = emptyRecord(run, imageContentDigest, hostKeyFor(run, origin, machine));
-  await host.boxes.write(draft, true);
-  await syncDirectory(join(host.stateDir, "boxes"));
-  await host.failpoints.hit("driver.prepare.begun");
-  const files = host.boxes.filesPath(boxId);
   const withMemory = source.kind === "snapshot" && source.withMemory;
-  if (origin) await copyDisks(origin.directory, files, withMemory, host.run);
-  else await createDisks(files, spec, host.run);
-  await host.failpoints.hit("driver.prepare.copied");
-  await syncDirectory(files);
-  const record: BoxRecord = {
+  const draft = emptyRecord(run, imageContentDigest, hostKeyFor(run, origin, machine));
+  const complete: BoxRecord = {
     ...draft,
     stage: "complete",
     memoryFrom: origin && withMemory ? origin.snapshotId : null,
     originId: origin?.snapshotId ?? null,
     mustGrow: origin !== null && isLarger(spec, origin.spec),
   };
-  await host.boxes.write(record, true);
+  const spare = origin && withMemory ? await spares.take(boxId, run) : null;
+  if (origin && spare) await fillSpare(host, origin, spare, complete);
+  else await makeFiles(host, origin, draft, complete);
   await host.failpoints.hit("driver.prepare.complete");
-  return record;
+  return complete;
+}
+
+async function makeFiles(
+  host: Host,
+  origin: LocalSnapshot | null,
+  draft: BoxRecord,
+  complete: BoxRecord,
+): Promise<void> {
+  const { boxId, spec } = draft.run;
+  await host.boxes.write(draft, true);
+  await syncDirectory(join(host.stateDir, "boxes"));
+  await host.failpoints.hit("driver.prepare.begun");
+  const files = host.boxes.filesPath(boxId);
+  if (origin) await copyDisks(origin.directory, files, complete.memoryFrom !== null, host.run);
+  else await createDisks(files, spec, host.run);
+  await host.failpoints.hit("driver.prepare.copied");
+  await syncDirectory(files);
+  await host.boxes.write(complete, true);
+}
+
+/** The files of a spare are complete when they become the box's. */
+async function fillSpare(
+  host: Host,
+  origin: LocalSnapshot,
+  spare: SpareVmm,
+  complete: BoxRecord,
+): Promise<void> {
+  await host.failpoints.hit("driver.prepare.begun");
+  await pourDisks(origin.directory, join(spare.directory, "files"));
+  await host.failpoints.hit("driver.prepare.copied");
+  await host.boxes.moveIn(spare.directory, complete);
+  await syncDirectory(join(host.stateDir, "boxes"));
 }
 
 function emptyRecord(run: BoxRun, imageContentDigest: string, sshHostKey: SshHostKey): BoxRecord {

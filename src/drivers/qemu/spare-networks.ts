@@ -1,7 +1,6 @@
 // Networks made ahead of time: making one takes longer than everything else between a snapshot and its first
 // instruction. A spare has a slot of its own, and is shut like every new network.
 
-import type { BoxId } from "#domain/ids.ts";
 import type { Log } from "#lib/log.ts";
 import type { BoxNetworks } from "./network.ts";
 import type { Slots } from "./slots.ts";
@@ -34,15 +33,15 @@ export class SpareNetworks {
     this.#wanted = options.wanted;
   }
 
-  /** A slot with a network for the box; null when there is no spare one just now. */
-  async take(boxId: BoxId): Promise<number | null> {
+  /** A slot with a network for its owner; null when there is no spare one just now. */
+  async take(owner: string): Promise<number | null> {
     const [next] = this.#ready;
     if (!next) return null;
     const [name, slot] = next;
     this.#ready.delete(name);
     this.#moving.add(name);
     try {
-      await this.#slots.give(slot, name, boxId);
+      await this.#slots.give(slot, name, owner);
     } finally {
       this.#moving.delete(name);
     }

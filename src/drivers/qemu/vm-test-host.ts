@@ -1,14 +1,18 @@
 // For tests with real VMs: a state directory with reflinks, the base image, and an account of what is left.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { BoxSpec } from "#domain/box.ts";
 import { ensureBaseImage } from "#images/build.ts";
 import { systemClock } from "#lib/clock.ts";
 import { Failpoints } from "#lib/failpoint.ts";
 import { silentLog } from "#lib/log.ts";
 import { run } from "#lib/run.ts";
+import type { CrashCall } from "./crash-agent.ts";
 import { createQemuDriver, type QemuDriver } from "./driver.ts";
 import { openHost, type QemuDriverOptions } from "./host.ts";
 import { ensureReflinkDirectory, removeReflinkDirectory } from "./reflink-fs.ts";
@@ -21,9 +25,13 @@ export const TEST_SPEC: BoxSpec = { cpus: 1, memoryMib: 512, rootDiskGib: 5, hom
 export interface VmTestHost {
   readonly stateDir: string;
   readonly runDir: string;
+  /** Stands for the driver in names of cgroups and networks. */
+  readonly owner: string;
   readonly imageDigest: string;
   readonly options: QemuDriverOptions;
   open(failpoints?: Failpoints): Promise<QemuDriver>;
+  /** An agent of its own that dies in the middle; by which signal. */
+  crashAgent(call: Omit<CrashCall, "stateDir" | "imagesDir">): Promise<string | null>;
   /** What boxes left on the host, one line each. */
   leftovers(): Promise<string[]>;
   /** What a restart of the host leaves: the disk, and nothing that the kernel held. */
@@ -47,21 +55,32 @@ export async function openVmTestHost(): Promise<VmTestHost> {
     throw error;
   });
   return {
-    ...{ stateDir, runDir: host.runDir, imageDigest: digest, options },
+    ...{ stateDir, runDir: host.runDir, owner: host.owner, imageDigest: digest, options },
     open: (failpoints) =>
       createQemuDriver({ ...options, failpoints: failpoints ?? options.failpoints }),
+    async crashAgent(call) {
+      const program = fileURLToPath(new URL("./crash-agent.ts", import.meta.url));
+      const whole: CrashCall = { ...call, stateDir, imagesDir: IMAGES_DIR };
+      const child = spawn(process.execPath, [program, JSON.stringify(whole)], {
+        stdio: ["ignore", "inherit", "inherit"],
+      });
+      const [, signal] = (await once(child, "exit")) as [number | null, string | null];
+      return signal;
+    },
     async leftovers() {
       const lines: string[] = [];
-      for (const name of await host.cgroups.list()) lines.push(`cgroup ${name}`);
+      const isSpare = (name: string) => name.startsWith(SPARE_PREFIX);
+      for (const name of await host.cgroups.list())
+        if (!isSpare(name)) lines.push(`cgroup ${name}`);
       const spares = new Set<number>();
       for (const [slot, name] of await host.slots.mine()) {
-        if (name.startsWith(SPARE_PREFIX)) spares.add(slot);
+        if (isSpare(name)) spares.add(slot);
         else lines.push(`slot ${slot} ${name}`);
       }
       for (const slot of await host.networks.list()) {
         if (!spares.has(slot)) lines.push(`network ${slot}`);
       }
-      for (const name of await readdir(host.runDir)) lines.push(`run ${name}`);
+      for (const name of await readdir(host.runDir)) if (!isSpare(name)) lines.push(`run ${name}`);
       for (const part of ["boxes", "snapshots", "taking", "staging", "trash"]) {
         for (const name of await readdir(join(stateDir, part)).catch(() => [])) {
           lines.push(`${part} ${name}`);

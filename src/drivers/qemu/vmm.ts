@@ -2,29 +2,22 @@
 // ending it. Connections are kept while the VMM lives and made again after the agent restarted.
 
 import { createWriteStream } from "node:fs";
-import { chmod, mkdir, readFile, rm, stat } from "node:fs/promises";
+import { chmod, readFile, rm } from "node:fs/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { BoxId } from "#domain/ids.ts";
 import { DriverError } from "../driver.ts";
-import { JAIL_PATHS, vmmArguments } from "./args.ts";
+import { JAIL_PATHS } from "./args.ts";
 import type { BoxRecord } from "./box-record.ts";
-import { giveFiles } from "./disk.ts";
 import { GuestControl } from "./guest-control.ts";
 import type { Host } from "./host.ts";
-import { jailed } from "./jail.ts";
-import { launchVmm, VMM_FDS } from "./launch.ts";
-import { boxLink, TAP } from "./network-rules.ts";
+import { jailSocketsOf, makeJail, socketsOf, spawnVmm } from "./jailed-vmm.ts";
+import { type SpawnedVmm, VMM_FDS } from "./launch.ts";
 import { isAlive } from "./proc.ts";
 import { connectQmp, type Qmp } from "./qmp.ts";
-import { safeName } from "./snapshot-dir.ts";
-
-/** Beside guest RAM: QEMU itself, TCG's translation buffer, page cache of the disks. */
-const OVERHEAD_MIB = 512;
-/** QEMU's main loop and I/O threads beside the vCPUs. */
-const OVERHEAD_CPUS = 0.25;
-const PROCESSES_MAX = 256;
+import { SpareVmms } from "./spare-vmms.ts";
 
 const MONITOR_TIMEOUT_MS = 30_000;
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -35,6 +28,8 @@ interface Connections {
   readonly pid: number;
   qmp: Promise<Qmp> | null;
   guest: GuestConnection | null;
+  /** Where a device state goes, of a VMM that waits for one. */
+  feed: Duplex | null;
 }
 
 interface GuestConnection {
@@ -47,9 +42,11 @@ interface GuestConnection {
 export class Vmms {
   readonly #host: Host;
   readonly #connections = new Map<BoxId, Connections>();
+  readonly spares: SpareVmms;
 
   constructor(host: Host) {
     this.#host = host;
+    this.spares = new SpareVmms(host);
   }
 
   async isAlive(record: BoxRecord): Promise<boolean> {
@@ -57,69 +54,43 @@ export class Vmms {
   }
 
   /**
-   * Starts a VMM on the box's files, in a fresh network that is shut. With `statePath` it waits for
-   * `restore`. Returns the record with the new process in it, written down.
+   * Starts a VMM on the box's files, in a fresh network that is shut; the one that has them open already, when they
+   * are a spare's. `incoming`: it waits for `restore`. Returns the record with the process in it, written down.
    */
-  async launch(record: BoxRecord, statePath: string | null): Promise<BoxRecord> {
-    const { boxId, imageDigest } = record.run;
-    const { slots, spares, boxes, failpoints } = this.#host;
+  async launch(record: BoxRecord, incoming: boolean): Promise<BoxRecord> {
+    const { boxId, imageDigest, spec } = record.run;
+    const { boxes, failpoints } = this.#host;
+    const spare = incoming ? this.spares.takenBy(boxId) : null;
+    if (spare) {
+      this.#connectionsOf({ ...record, vmm: spare.spawned.identity }).qmp = Promise.resolve(
+        spare.qmp,
+      );
+      return await this.#launched({ ...record, slot: spare.slot }, spare.spawned);
+    }
     await this.end(boxId); // What an unfinished launch left.
-    const image = await imageDirectory(this.#host, imageDigest);
-    const accelerator = await this.#host.accelerators.choose();
-    const spare = record.slot === null ? await spares.take(boxId) : null;
-    const slot = spare ?? (await slots.claim(boxId, record.slot));
+    const ready = record.slot === null ? await this.#host.spares.take(boxId) : null;
+    const slot = ready ?? (await this.#host.slots.claim(boxId, record.slot));
     await failpoints.hit("driver.launch.claimed"); // The claim itself is a file.
-    // As udev has it on most hosts: the VMM opens it under its own uid.
-    if (accelerator.kind === "kvm") await chmod("/dev/kvm", 0o666);
-    const uid = this.#host.uidBase + slot;
-    const [cgroupProcs] = await Promise.all([
-      this.#limit(record),
-      spare ?? this.#host.networks.make(slot, uid),
-      giveFiles(boxes.filesPath(boxId), uid),
-      mkdir(this.#jailSockets(boxId), { recursive: true, mode: 0o755 }),
+    const files = boxes.filesPath(boxId);
+    const logPath = boxes.vmmLogPath(boxId);
+    const place = { name: boxId, slot, spec, imageDigest, files, logPath };
+    await Promise.all([
+      makeJail(this.#host, place),
+      ready ?? this.#host.networks.make(slot, this.#host.uidBase + slot),
     ]);
     await failpoints.hit("driver.launch.prepared");
-    const program = vmmArguments({
-      accelerator: accelerator.kind,
-      tscKhz: accelerator.kind === "tcg" ? accelerator.tscKhz : null,
-      cpus: record.run.spec.cpus,
-      memoryMib: record.run.spec.memoryMib,
-      tapName: TAP,
-      qmpFd: VMM_FDS.qmp,
-      controlFd: VMM_FDS.control,
-      incoming: statePath !== null,
-    });
-    const argv = jailed(
-      {
-        ...{ uid, cgroupProcs, imageDirectory: image },
-        netns: boxLink(this.#host.owner, slot).netns,
-        boxDirectory: boxes.filesPath(boxId),
-        socketDirectory: this.#jailSockets(boxId),
-        kvm: accelerator.kind === "kvm",
-        keptFds: Object.values(VMM_FDS),
-        infoFd: VMM_FDS.info,
-      },
-      ["qemu-system-x86_64", ...program],
-    );
-    const vmm = await launchVmm({
-      ...{ argv, statePath, bootId: this.#host.bootId, log: this.#host.log },
-      socketDirectory: this.#sockets(boxId),
-      logPath: boxes.vmmLogPath(boxId),
-    });
+    const spawned = await spawnVmm(this.#host, place, incoming);
     await failpoints.hit("driver.launch.spawned");
-    const launched: BoxRecord = { ...record, slot, vmm, ended: null, freezing: null };
-    await boxes.write(launched, false);
-    await failpoints.hit("driver.launch.recorded");
-    return launched;
+    return await this.#launched({ ...record, slot }, spawned);
   }
 
-  async #limit(record: BoxRecord): Promise<string[]> {
-    const { spec, boxId } = record.run;
-    return await this.#host.cgroups.create(boxId, {
-      memoryMib: spec.memoryMib + OVERHEAD_MIB,
-      cpus: spec.cpus + OVERHEAD_CPUS,
-      processes: PROCESSES_MAX,
-    });
+  async #launched(record: BoxRecord, { identity, feed }: SpawnedVmm): Promise<BoxRecord> {
+    const launched: BoxRecord = { ...record, vmm: identity, ended: null, freezing: null };
+    this.#connectionsOf(launched).feed = feed;
+    // One that waits for a state is of no use to another agent: it begins anew, and ends what it finds.
+    if (!feed) await this.#host.boxes.write(launched, false);
+    await this.#host.failpoints.hit("driver.launch.recorded");
+    return launched;
   }
 
   /** The monitor of a live VMM. */
@@ -127,7 +98,7 @@ export class Vmms {
     const connections = this.#connectionsOf(record);
     const held = await connections.qmp?.catch(() => null);
     if (held?.isOpen) return held;
-    const path = join(this.#sockets(record.run.boxId), "qmp.sock");
+    const path = join(socketsOf(this.#host, record.run.boxId), "qmp.sock");
     connections.qmp = connectQmp(path, this.#host.clock, MONITOR_TIMEOUT_MS);
     return await connections.qmp.catch(async (error: Error) => {
       throw await this.#vmmFailed(record, error);
@@ -138,7 +109,7 @@ export class Vmms {
   openGuest(record: BoxRecord): GuestControl {
     const connections = this.#connectionsOf(record);
     if (connections.guest && !connections.guest.stream.destroyed) return connections.guest.control;
-    const stream = connect(join(this.#sockets(record.run.boxId), "control.sock"));
+    const stream = connect(join(socketsOf(this.#host, record.run.boxId), "control.sock"));
     const control = new GuestControl(stream, { clock: this.#host.clock });
     connections.guest = { stream, control, isGreeted: false };
     return control; // A failure to connect meets the first question.
@@ -164,17 +135,23 @@ export class Vmms {
     const held = this.#connections.get(boxId);
     if (held?.pid === record.vmm.pid) return held;
     this.#disconnect(boxId);
-    const fresh: Connections = { pid: record.vmm.pid, qmp: null, guest: null };
+    const fresh: Connections = { pid: record.vmm.pid, qmp: null, guest: null, feed: null };
     this.#connections.set(boxId, fresh);
     return fresh;
   }
 
-  /** Loads the device state that the VMM was launched with; its vCPUs stand still. */
-  async restore(record: BoxRecord): Promise<void> {
+  /** Loads a device state into a VMM that waits for it; its vCPUs stand still. */
+  async restore(record: BoxRecord, statePath: string): Promise<void> {
     const qmp = await this.monitor(record);
+    const connections = this.#connectionsOf(record);
     try {
+      const { feed } = connections;
+      if (!feed) throw new Error("the VMM waits for no device state");
+      connections.feed = null;
       await setCapabilities(qmp);
+      feed.end(await readFile(statePath)); // Whether all of it arrived is the migration's to tell.
       await migration(qmp, () => qmp.execute("migrate-incoming", { uri: `fd:${VMM_FDS.state}` }));
+      await this.spares.handOver(record.run.boxId);
     } catch (error) {
       throw await this.#vmmFailed(record, error as Error);
     }
@@ -184,7 +161,7 @@ export class Vmms {
   async freeze(record: BoxRecord, path: string): Promise<void> {
     const { boxId } = record.run;
     const qmp = await this.monitor(record);
-    const socketPath = join(this.#jailSockets(boxId), "migrate.sock");
+    const socketPath = join(jailSocketsOf(this.#host, boxId), "migrate.sock");
     await rm(socketPath, { force: true });
     const received = Promise.withResolvers<void>();
     received.promise.catch(() => {});
@@ -215,11 +192,12 @@ export class Vmms {
   /** Kills whatever runs for the box and takes its network down; its files stay. */
   async end(boxId: BoxId): Promise<void> {
     this.#disconnect(boxId);
+    await this.spares.drop(boxId);
     await this.#host.cgroups.remove(boxId);
     for (const [slot, owner] of await this.#host.slots.mine()) {
       if (owner === boxId) await this.#host.networks.remove(slot);
     }
-    await rm(this.#sockets(boxId), { recursive: true, force: true });
+    await rm(socketsOf(this.#host, boxId), { recursive: true, force: true });
   }
 
   /** True once the VMM is gone; false when it still lives after `timeoutMs`. */
@@ -248,14 +226,7 @@ export class Vmms {
       () => {},
     );
     connections?.guest?.control.close();
-  }
-
-  #sockets(boxId: BoxId): string {
-    return join(this.#host.runDir, safeName(boxId));
-  }
-
-  #jailSockets(boxId: BoxId): string {
-    return join(this.#sockets(boxId), "jail");
+    connections?.feed?.destroy();
   }
 
   close(): void {
@@ -290,15 +261,4 @@ async function migration(qmp: Qmp, begin: () => Promise<unknown>): Promise<void>
   } finally {
     stop();
   }
-}
-
-/** Directory of a base image, when it is whole. */
-export async function imageDirectory(host: Host, digest: string): Promise<string> {
-  const directory = join(host.imagesDir, safeName(digest.replace(/^sha256:/, "")));
-  const there = await stat(join(directory, "meta.json")).then(
-    () => true,
-    () => false,
-  );
-  if (there) return directory;
-  throw new DriverError("image_missing", `base image ${digest} is not in ${host.imagesDir}`, true);
 }
