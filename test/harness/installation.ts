@@ -82,7 +82,10 @@ export class TestInstallation {
     process.kill(await this.pidOf(name), "SIGKILL");
   }
 
-  /** Process ids of this installation's VMMs: in their jail they see its file system and no path of it. */
+  /**
+   * Process ids of the VMMs of this installation's boxes: in their jail they see its file system and no path of it.
+   * Those that are spare belong to no box.
+   */
   async vmms(): Promise<number[]> {
     const { dev } = await stat(join(this.stateDir, "node"));
     const minor = (dev & 0xff) | ((dev >> 12) & 0xfff00);
@@ -93,7 +96,9 @@ export class TestInstallation {
       const command = await readFile(`/proc/${entry}/cmdline`, "utf8").catch(() => "");
       if (!command.startsWith("qemu-system-")) continue;
       const mounts = await readFile(`/proc/${entry}/mountinfo`, "utf8").catch(() => "");
-      if (mounts.includes(device) && mounts.includes(" /box ")) found.push(Number(entry));
+      const groups = await readFile(`/proc/${entry}/cgroup`, "utf8").catch(() => "");
+      const isOurs = mounts.includes(device) && mounts.includes(" /box ");
+      if (isOurs && !groups.includes("/spare-")) found.push(Number(entry));
     }
     return found;
   }
