@@ -194,10 +194,12 @@ test("a transaction that commits late is told all the same", async (t) => {
 
 test("a transaction that stays open holds up no revocation", async (t) => {
   const { plane, box } = await planeWithBox(t);
-  const { client } = plane.admin;
+  const { client, subject } = plane.admin;
   const feed = await (await gatewayPeer(plane)).openFeed();
   t.after(async () => feed.close());
   const token = await client.tokens.create({ name: "x" });
+  const { orgId } = subject;
+  const told = { orgId, kind: "x", subjectKind: "box", subjectId: box.id, message: "x" } as const;
   let release = () => {};
   const held = new Promise<void>((resolve) => {
     release = resolve;
@@ -208,7 +210,7 @@ test("a transaction that stays open holds up no revocation", async (t) => {
     isBegun = resolve;
   });
   const slow = plane.db.query.transaction().execute(async (query) => {
-    await sql`update boxes set phase_reason = 'held' where id = ${box.id}`.execute(query);
+    await insertEvents({ ...plane.db, query, committing: [] }, [told]);
     isBegun();
     await held;
     isOpen = false;
