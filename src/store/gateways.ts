@@ -2,9 +2,9 @@
 
 import { sql } from "kysely";
 import type { NodeId } from "#domain/ids.ts";
-import { StoreRefusal } from "#domain/refusal.ts";
 import { bumpRevisions, nothingTold } from "./box-changes.ts";
 import { type Db, transact } from "./db.ts";
+import { spendJoinToken } from "./join-tokens.ts";
 import { wake } from "./wake.ts";
 
 /** Spends the token. */
@@ -12,13 +12,7 @@ export async function joinGateway(
   db: Db,
   input: { readonly tokenHash: string; readonly name: string },
 ): Promise<void> {
-  const { rows } = await sql<{ hash: string }>`
-    update join_tokens set used_at = now()
-    where hash = ${input.tokenHash} and used_at is null and expires_at > now()
-      and (name is null or name = ${input.name})
-    returning hash`.execute(db.query);
-  if (!rows[0])
-    throw new StoreRefusal("join_token_invalid", "The join token is unknown, used or expired.");
+  await spendJoinToken(db, { hash: input.tokenHash, name: input.name });
 }
 
 export interface GatewayView {

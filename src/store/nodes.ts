@@ -8,6 +8,7 @@ import { StoreRefusal } from "#domain/refusal.ts";
 import { bumpRevisions, concludeBoxes, nothingTold } from "./box-changes.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
+import { spendJoinToken } from "./join-tokens.ts";
 import { newId } from "./new-id.ts";
 import type { NodeStatus, Tables } from "./schema.ts";
 import { releaseNodeBoxes } from "./settle.ts";
@@ -61,13 +62,7 @@ export interface JoinInput {
 /** Spends the token. A node of the same name that has not been removed keeps its id: it joins again. */
 export async function joinNode(db: Db, input: JoinInput): Promise<NodeId> {
   return transact(db, "store.node.join", async (tx) => {
-    const { rows } = await sql<{ hash: string }>`
-      update join_tokens set used_at = now()
-      where hash = ${input.tokenHash} and used_at is null and expires_at > now()
-        and (name is null or name = ${input.name})
-      returning hash`.execute(tx.query);
-    if (!rows[0])
-      throw new StoreRefusal("join_token_invalid", "The join token is unknown, used or expired.");
+    await spendJoinToken(tx, { hash: input.tokenHash, name: input.name });
     const { rows: joined } = await sql<{ id: NodeId }>`
       insert into nodes (id, name, region, labels, status)
       values (${newId<NodeId>("node")}, ${input.name}, ${input.region},
