@@ -15,6 +15,8 @@ enum {
   ACK_AFTER_MS = 20,
   LAST_WORDS = 1024 * 1024, // A pipe holds no more when its program ends.
   LOOK_AGAIN_MS = 100,
+  BULK = 2048, // More than a person types or a screen's line says.
+  GATHER_MS = 2,
   ARGV_SHOWN = 2048,
 };
 static const long long KEEP_ENDED_MS = 24 * 3600 * 1000LL;
@@ -153,12 +155,15 @@ static void serve_attached(struct session *s, const struct pollfd *files) {
 }
 
 static void read_program(struct session *s, const struct pollfd *out, const struct pollfd *error) {
+  unsigned long long before = s->end;
   if (out->revents && !read_output(s, s->program.from, false, false)) {
     // A terminal that nobody holds any more may be opened again; its program's end is what counts.
     if (s->program.terminal) s->look_again = monotonic_ms() + LOOK_AGAIN_MS;
     else close_output(&s->program.from);
   }
   if (error->revents && !read_output(s, s->program.from_error, true, false)) close_output(&s->program.from_error);
+  // Much, but in small pieces: each would be a packet, dear in a box. What comes in the next moment goes together.
+  if (s->end - before >= BULK && s->end - before < CHUNK && !s->look_again) s->look_again = monotonic_ms() + GATHER_MS;
 }
 
 static void wait_for_events(struct session *s, struct pollfd *files) {
@@ -168,7 +173,7 @@ static void wait_for_events(struct session *s, struct pollfd *files) {
   files[1] = (struct pollfd){.fd = running ? s->program.ended : -1, .events = POLLIN};
   files[2] = (struct pollfd){.fd = s->input.length ? s->program.to : -1, .events = POLLOUT};
   files[3] = (struct pollfd){.fd = running && room && !s->look_again ? s->program.from : -1, .events = POLLIN};
-  files[4] = (struct pollfd){.fd = running && room ? s->program.from_error : -1, .events = POLLIN};
+  files[4] = (struct pollfd){.fd = running && room && !s->look_again ? s->program.from_error : -1, .events = POLLIN};
   for (size_t i = 0; i < s->count; i++) {
     struct attachment *a = &s->attached[i];
     bool reads = room_in || !a->writes || a->leaving;

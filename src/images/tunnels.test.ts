@@ -97,16 +97,17 @@ test("listen gives each connection to whoever takes it, once", async () => {
   const outside = open({ kind: "take", connection });
   outside.isRaw = true;
   outside.socket.write("to the inside");
-  inside.once("data", (chunk: Buffer) => inside.end(`got ${chunk}`));
+  inside.once("data", (chunk: Buffer) => inside.write(`got ${chunk}`));
+  inside.on("end", () => inside.end());
   await outside.until(() => outside.raw.length > 0);
-  outside.socket.end();
-  await outside.closed();
-  assert.equal(outside.raw.toString(), "got to the inside");
   for (const id of [connection, "0123456789abcdef-1", "../x-1", "no"]) {
     const again = open({ kind: "take", connection: id });
     await again.closed();
     assert.deepEqual(again.frames, []);
   }
+  outside.socket.end();
+  await outside.closed();
+  assert.equal(outside.raw.toString(), "got to the inside");
   const data = randomBytes(2_000_000);
   const bulk = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
   const second = await listener.until(() =>
