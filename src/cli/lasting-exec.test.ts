@@ -135,6 +135,12 @@ test("a detached program is listed, attached to later, and ended", async () => {
   assert.match(gone.err, /session later of web/);
 });
 
+test("without -u the user is dev, of whom this machine has none: said once, not tried for ever", async () => {
+  const { code, err } = await ran("exec", "-T", "-s", "nobody", "web", "--", "true");
+  assert.equal(code, 1);
+  assert.match(err, /no such user/);
+});
+
 test("--timeout ends the program with 124, with a session and without", async () => {
   for (const session of [[], ["-s", "slow"]]) {
     const { code, err } = await ran(

@@ -120,6 +120,7 @@ function hold(
     },
     isRetryable: (error) =>
       !(error instanceof CliError) &&
+      !(error instanceof TypeError) && // A mistake of ours: trying again does not cure it.
       !(error instanceof ApiError && TAKEN_AWAY.includes(error.code)) &&
       !session.terminal.interrupted.aborted,
     sleep: (ms, signal) => clock.sleep(ms, signal),

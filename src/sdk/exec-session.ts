@@ -44,7 +44,7 @@ export type SessionStatus =
 export interface SessionStart {
   /** None, with a terminal: the user's login shell. */
   readonly argv: readonly string[];
-  readonly user?: string;
+  readonly user?: string | undefined;
   readonly cwd?: string | undefined;
   readonly env?: Readonly<Record<string, string>> | undefined;
   readonly pty?: TerminalSize | undefined;
@@ -202,7 +202,14 @@ export class LastingSession {
     const writer = mode === "write" ? this.#writer : undefined;
     // Once attached it exists; starting another in its place would hide that it is gone.
     if (start && this.#seen === null)
-      return { kind: "start", user: "dev", ...start, pty: this.#pty(start), session, writer };
+      return {
+        ...start,
+        kind: "start",
+        user: start.user ?? "dev",
+        pty: this.#pty(start),
+        session,
+        writer,
+      };
     return { kind: "attach", session, mode, writer, from: this.#seen ?? undefined };
   }
 

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { type IncomingHttpHeaders, request } from "node:http";
 import { join, resolve } from "node:path";
 import { test } from "node:test";
 import { run } from "#lib/run.ts";
@@ -143,6 +144,7 @@ Host *
       ["exec", "--session", "lines", "-T", "first", "--", "bash", "-c", LINES],
       { env: { ...berth.env }, stdio: ["ignore", "pipe", "pipe"] },
     );
+    t.after(() => child.kill("SIGKILL"));
     const shown = collect(child);
     const reaches = (line: number) =>
       until(`line ${line} is shown`, async () => {
@@ -213,12 +215,39 @@ function collect(child: ChildProcess): Shown {
 }
 
 /** As a browser: cookies are kept and redirects followed. *.localhost is this machine. */
-async function follow(url: string): Promise<{ status: number; body: string }> {
-  const { hostname, port, pathname, search } = new URL(url);
-  const { stdout } = await run([
-    ...["curl", "-sSL", "-c", "/dev/null", "-b", "", "--resolve", `${hostname}:${port}:127.0.0.1`],
-    ...["-w", "\n%{http_code}", `http://${hostname}:${port}${pathname}${search}`],
-  ]);
-  const at = stdout.lastIndexOf("\n");
-  return { status: Number(stdout.slice(at + 1)), body: stdout.slice(0, at) };
+async function follow(first: string): Promise<{ status: number; body: string }> {
+  const cookies = new Map<string, string>();
+  for (let url = new URL(first), hops = 0; ; hops += 1) {
+    const answer = await get(
+      url,
+      [...cookies].map(([name, value]) => `${name}=${value}`),
+    );
+    for (const line of answer.headers["set-cookie"] ?? []) {
+      const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      cookies.set(name, value);
+    }
+    const { location } = answer.headers;
+    if (!location || hops > 5) return { status: answer.status, body: answer.body };
+    url = new URL(location, url);
+  }
+}
+
+function get(url: URL, cookies: readonly string[]) {
+  return new Promise<{ status: number; headers: IncomingHttpHeaders; body: string }>(
+    (resolve, reject) => {
+      const headers = { host: url.host, accept: "text/html", cookie: cookies.join("; ") };
+      const { port, pathname, search } = url;
+      request({ host: "127.0.0.1", port, path: pathname + search, headers }, (response) => {
+        let body = "";
+        response.on("data", (chunk) => {
+          body += chunk;
+        });
+        response.on("end", () =>
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
+        );
+      })
+        .on("error", reject)
+        .end();
+    },
+  );
 }
