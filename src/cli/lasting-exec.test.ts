@@ -18,10 +18,12 @@ let api: DoorApi;
 let box: ExecHost;
 let opener: Server;
 let home = "";
+let gateway: Doors["gateway"];
 const children: ChildProcess[] = [];
 
 before(async () => {
   doors = await openDoors();
+  gateway = doors.gateway;
   api = await openDoorApi(doors);
   box = await startExecHost();
   // As the node does it: the token comes from the opener of the stream.
@@ -105,9 +107,8 @@ test("every line is shown once over two deaths of the gateway", async () => {
   const { child, said, ended } = berth(...exec, "-s", "lines", "web", "--", "sh", "-c", count);
   child.stdin.end();
   const lines = () => said.out.split("\n").slice(0, -1);
-  let gateway = doors.gateway;
   for (const at of [100, 300]) {
-    await until(() => lines().length >= at);
+    await until(() => lines().length >= at, `line ${at}`);
     await gateway.close();
     gateway = await doors.restartGateway();
   }
@@ -118,15 +119,30 @@ test("every line is shown once over two deaths of the gateway", async () => {
   );
 });
 
+test("a box that is put to rest is not woken by who was in it; the session goes on afterwards", async () => {
+  const script = "echo begun; read line; echo got $line";
+  const { child, said, ended } = berth(...exec, "-s", "rest", "web", "--", "sh", "-c", script);
+  await until(() => said.out.includes("begun"), "it is shown");
+  api.phase = "paused";
+  await gateway.close();
+  await until(() => said.err.includes("web is paused"), "it is told");
+  gateway = await doors.restartGateway();
+  assert.deepEqual(api.asked, []);
+  api.phase = "running";
+  child.stdin.end("this\n");
+  assert.equal(await ended, 0, said.err);
+  assert.equal(said.out, "begun\ngot this\n");
+});
+
 test("a detached program is listed, attached to later, and ended", async () => {
   const script = "echo begun; read line; echo got $line; sleep 600";
   const started = await ran(...exec, "-d", "-s", "later", "web", "--", "sh", "-c", script);
   assert.deepEqual([started.code, started.out], [0, "later\n"], started.err);
   assert.match((await ran("session", "list", "web")).out, /later\s+running/);
   const looking = berth("session", "attach", "web", "later");
-  await until(() => looking.said.out.includes("begun"));
+  await until(() => looking.said.out.includes("begun"), "it is shown");
   looking.child.stdin.write("this\n");
-  await until(() => looking.said.out.includes("got this"));
+  await until(() => looking.said.out.includes("got this"), "input arrives");
   looking.child.kill("SIGKILL");
   assert.equal((await ran("session", "end", "web", "later")).code, 0);
   assert.doesNotMatch((await ran("session", "list", "web")).out, /later/);

@@ -11,7 +11,7 @@ import {
   type ExecSessionInfo,
   encodeExecFrame,
 } from "#wire/exec-frames.ts";
-import { openDoor, wake } from "./enter.ts";
+import { openDoor } from "./enter.ts";
 import { CliError, ExitWith } from "./exit.ts";
 import { KeyboardEscape } from "./keyboard-escape.ts";
 import { Keyboard, onSignals, write } from "./passing.ts";
@@ -19,6 +19,8 @@ import type { Session } from "./session.ts";
 import { plainLine } from "./terminal.ts";
 
 const EXEC_PORT = 1;
+/** How soon a box that runs again is noticed. */
+const REST_POLL_MS = 500;
 const TAKEN_AWAY: readonly string[] = ["unauthenticated", "forbidden", "not_found", "revoked"];
 
 export interface AttachOptions {
@@ -112,9 +114,8 @@ function hold(
     mode: readOnly ? "read" : "write",
     start,
     ...hearing,
-    connect: async (attempt) => {
-      // A box that was paused meanwhile is woken: the user is here.
-      if (attempt > 0) await wake(session, box.id);
+    connect: async (attempt, signal) => {
+      if (attempt > 0) await untilItRuns(session, box, signal);
       const door = readOnly ? ({ session: sessionId, mode: "read" } as const) : { port: EXEC_PORT };
       return streamChannel(await openDoor(session, box, door, attempt));
     },
@@ -127,6 +128,20 @@ function hold(
     nowMs: () => clock.monotonicMs(),
     random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
   });
+}
+
+/** Somebody put it to rest while we were in it, and had a reason: it is not woken by us. */
+async function untilItRuns(session: Session, { id }: Box, signal: AbortSignal): Promise<void> {
+  const { terminal } = session;
+  const client = await session.client();
+  for (let isFirst = true; ; isFirst = false) {
+    const { name, desired } = await client.boxes.get(id, { signal });
+    if (desired === "running") return;
+    if (desired === "deleted") throw new CliError(`${name} is deleted`);
+    if (isFirst)
+      terminal.err(`\r\nberth: ${name} is ${desired}; the session goes on when it runs again\r\n`);
+    await terminal.clock.sleep(REST_POLL_MS, signal);
+  }
 }
 
 function tell(session: Session, box: Box, status: SessionStatus): void {
