@@ -50,6 +50,7 @@ const nodes = createRoute({
   path: "/nodes",
   component: lazyRouteComponent(() => import("./nodes/nodes-page.tsx"), "NodesPage"),
 });
+const nowhere = createRoute({ getParentRoute: () => inside, path: "$", component: NotFound });
 const keys = createRoute({
   getParentRoute: () => inside,
   path: "/keys",
@@ -64,7 +65,18 @@ const tokens = createRoute({
 export const router = createRouter({
   routeTree: root.addChildren([
     login,
-    inside.addChildren([home, boxes, box, boxTab, templates, template, nodes, keys, tokens]),
+    inside.addChildren([
+      home,
+      boxes,
+      box,
+      boxTab,
+      templates,
+      template,
+      nodes,
+      keys,
+      tokens,
+      nowhere,
+    ]),
   ]),
   defaultErrorComponent: Crashed,
   defaultNotFoundComponent: NotFound,

@@ -168,9 +168,14 @@ test("checkpoints are made, restored and deleted", async () => {
     const box = await berth.json<Shown>(["show", "web"]);
     return box.phase === "running" && box.observedGeneration === box.generation;
   });
+  // What it was restored from is in use; what it was before is not.
   await line.getByRole("button", { name: "Delete before", exact: true }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-  await line.waitFor({ state: "detached" });
+  await page.getByText(/is needed by the box web/).waitFor();
+  const kept = page.getByRole("row").filter({ hasText: "before going back" });
+  await kept.getByRole("button", { name: /^Delete/ }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await kept.waitFor({ state: "detached" });
 });
 
 test("keys and tokens are made and revoked; a revoked token logs its browser out", async () => {

@@ -131,7 +131,7 @@ async function timeToReconnect(die: () => Promise<void>): Promise<number> {
   const startedMs = performance.now();
   await die();
   const before = await screen().textContent();
-  await until("output goes on", async () => await screen().textContent() !== before);
+  await until("output goes on", async () => (await screen().textContent()) !== before);
   await connected();
   return performance.now() - startedMs;
 }

@@ -29,7 +29,7 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
   preview: ["previews"],
   key: ["keys"],
   ssh_key: ["keys"],
-  token: ["tokens"],
+  token: ["tokens", "system"],
   org: ["org"],
 };
 

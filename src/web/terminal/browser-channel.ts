@@ -25,8 +25,8 @@ export class DoorClosed extends Error {
 const SUB_PROTOCOL = "berth.v1";
 const EOF_MESSAGE = "eof";
 const NORMAL = 1000;
-/** Without a socket that can be told to wait: more than this unread, and the connection is given up. It is taken again
- * where it stood when there is room, so memory stays bounded and nothing is lost. */
+/** A browser's socket cannot be told to wait. With more than this unread the connection is given up, and taken again
+ * where it stood once that was read: memory stays bounded, and what the box did not keep meanwhile is told. */
 const MAX_UNREAD_BYTES = 8 * 1024 * 1024;
 const MAX_UNSENT_BYTES = 256 * 1024;
 
@@ -45,8 +45,7 @@ export async function openChannel(
   timeoutMs: number,
 ): Promise<ByteChannel> {
   const url = streamUrl(gatewayUrl);
-  const channel: Messages =
-    "WebSocketStream" in globalThis ? new PacedMessages(url) : new PlainMessages(url);
+  const channel = new Messages(url);
   const timer = setTimeout(() => channel.close(), timeoutMs);
   try {
     await channel.send(JSON.stringify(first));
@@ -80,13 +79,6 @@ function bytesOver(messages: Messages): ByteChannel {
 
 type Message = string | Uint8Array<ArrayBuffer>;
 
-interface Messages {
-  send(message: Message): Promise<void>;
-  /** Null after a normal end; throws DoorClosed after any other. */
-  receive(): Promise<Message | null>;
-  close(): void;
-}
-
 /** `code: detail`, as the door closes. */
 function closedBy(closeCode: number, reason: string): DoorClosed {
   const [, code = null, detail = ""] = /^([a-z_]+): (.*)$/s.exec(reason) ?? [];
@@ -94,80 +86,9 @@ function closedBy(closeCode: number, reason: string): DoorClosed {
   return new DoorClosed(null, "the connection was lost");
 }
 
-interface StreamOpened {
-  readonly readable: ReadableStream<string | ArrayBuffer | Uint8Array<ArrayBuffer>>;
-  readonly writable: WritableStream<Message>;
-}
-
-interface WebSocketStreamLike {
-  readonly opened: Promise<StreamOpened>;
-  readonly closed: Promise<{ readonly closeCode: number; readonly reason: string }>;
-  close(): void;
-}
-
-declare const WebSocketStream: new (
-  url: string,
-  options: { readonly protocols: readonly string[]; readonly signal: AbortSignal },
-) => WebSocketStreamLike;
-
-/** Reads only when asked to: what nobody reads waits in the box. */
-class PacedMessages implements Messages {
-  readonly #abort = new AbortController();
-  readonly #stream: WebSocketStreamLike;
-  readonly #reader: Promise<ReadableStreamDefaultReader<string | ArrayBuffer | Uint8Array>>;
-  readonly #writer: Promise<WritableStreamDefaultWriter<Message>>;
-  #isClosed = false;
-
-  constructor(url: string) {
-    const { signal } = this.#abort;
-    this.#stream = new WebSocketStream(url, { protocols: [SUB_PROTOCOL], signal });
-    this.#stream.closed.catch(() => {});
-    this.#reader = this.#stream.opened.then(({ readable }) => readable.getReader());
-    this.#writer = this.#stream.opened.then(({ writable }) => writable.getWriter());
-    this.#reader.catch(() => {});
-    this.#writer.catch(() => {});
-  }
-
-  async send(message: Message): Promise<void> {
-    const writer = await this.#writer;
-    await writer.ready;
-    writer.write(message).catch(() => {}); // The reader says why.
-  }
-
-  async receive(): Promise<Message | null> {
-    try {
-      const { value, done } = await (await this.#reader).read();
-      if (!done) return typeof value === "string" ? value : new Uint8Array(value as ArrayBuffer);
-    } catch {
-      // How it was closed says more.
-    }
-    if (this.#isClosed) throw closedBy(0, "");
-    const { closeCode, reason } = await this.#stream.closed.catch(
-      (error: { closeCode?: number; reason?: string }) => ({
-        closeCode: error.closeCode ?? 0,
-        reason: error.reason ?? "",
-      }),
-    );
-    if (closeCode === NORMAL) return null;
-    throw closedBy(closeCode, reason);
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#abort.abort(); // While it is being opened.
-    try {
-      this.#stream.close();
-    } catch {
-      // It was not open.
-    }
-    // A closing handshake with a dead network takes long; who reads must not.
-    void this.#reader.then((reader) => reader.cancel()).catch(() => {});
-  }
-}
-
-/** For browsers without WebSocketStream. */
-class PlainMessages implements Messages {
+/** A plain WebSocket: WebSocketStream could make the box wait, but it took the whole page down (Chromium 156) when
+ * its server died. */
+class Messages {
   readonly #socket: WebSocket;
   readonly #opened: Promise<void>;
   readonly #unread: Message[] = [];
@@ -202,6 +123,7 @@ class PlainMessages implements Messages {
       await new Promise((done) => setTimeout(done, 20));
   }
 
+  /** Null after a normal end; throws DoorClosed after any other. */
   async receive(): Promise<Message | null> {
     for (;;) {
       const message = this.#unread.shift();
