@@ -11,9 +11,9 @@ vscode=$tree/lib/vscode
 modules=$vscode/node_modules
 
 # Not needed: other platforms; AI features and sign-in, which need the internet (sqlite3, ssh2 and the sandboxes
-# serve only them); an id of this machine for telemetry; kerberos for the internet's proxies.
+# serve only them); kerberos for the internet's proxies.
 rm -rf "$modules/@github" "$modules/@devcontainers" "$modules/@microsoft/mxc-sdk" "$modules/@vscode/sandbox-runtime" \
-  "$modules/@vscode/sqlite3" "$modules/@vscode/deviceid" "$modules/@vscode"/windows-* \
+  "$modules/@vscode/sqlite3" "$modules/@vscode"/windows-* \
   "$modules/kerberos" "$modules/ssh2" "$modules/cpu-features" "$modules/node-pty/deps" "$modules/node-pty/third_party" \
   "$vscode/extensions/copilot" "$vscode/extensions/microsoft-authentication" \
   "$vscode/extensions/mermaid-markdown-features/chat-webview-out"
@@ -24,6 +24,10 @@ find "$tree" -type f \( -name '*.map' -o -name '*.win32-*.node' -o -name '*.musl
   -o -name .package-lock.json -o -name npm-shrinkwrap.json \) -delete
 rm -rf "$vscode"/extensions/node_modules/typescript/bin "$vscode"/extensions/node_modules/typescript/lib/*tsc.js
 ln -sf /usr/local/bin/node "$tree/lib/node"
+# It keeps an id of the machine for telemetry, which all boxes of a template would share.
+rm -rf "$modules/@vscode/deviceid"/*
+printf '{ "name": "@vscode/deviceid", "main": "index.js" }\n' > "$modules/@vscode/deviceid/package.json"
+printf 'exports.getDeviceId = async () => require("node:crypto").randomUUID();\n' > "$modules/@vscode/deviceid/index.js"
 # The flag against telemetry is the server's; the editor in the browser asks this file.
 sed -i 's/"enableTelemetry": true/"enableTelemetry": false/' "$vscode/product.json"
 grep -q '"enableTelemetry": false' "$vscode/product.json"
