@@ -173,7 +173,7 @@ function framingOf(fields: readonly Field[]): Framing | null {
 }
 
 /** An element of a comma-separated list, both in lower case. */
-export function hasOption(list: string, option: string): boolean {
+function hasOption(list: string, option: string): boolean {
   if (list === option) return true;
   return list.includes(option) && list.split(",").some((one) => one.trim() === option);
 }
