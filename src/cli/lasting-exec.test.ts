@@ -134,6 +134,22 @@ test("a box that is put to rest is not woken by who was in it; the session goes 
   assert.equal(said.out, "begun\ngot this\n");
 });
 
+test("while the way to the box is lost, Ctrl-C leaves and the program goes on", async () => {
+  const { child, said, ended } = berth(
+    ...[...exec, "-s", "left", "web", "--", "sh", "-c", "echo begun; sleep 600"],
+  );
+  await until(() => said.out.includes("begun"), "it is shown");
+  api.phase = "paused";
+  await gateway.close();
+  await until(() => said.err.includes("web is paused"), "it is told");
+  child.kill("SIGINT");
+  assert.equal(await ended, 0, said.err);
+  assert.match(said.err, /it goes on: berth session attach web left/);
+  api.phase = "running";
+  gateway = await doors.restartGateway();
+  assert.match((await ran("session", "list", "web")).out, /left\s+running/);
+});
+
 test("a detached program is listed, attached to later, and ended", async () => {
   const script = "echo begun; read line; echo got $line; sleep 600";
   const started = await ran(...exec, "-d", "-s", "later", "web", "--", "sh", "-c", script);

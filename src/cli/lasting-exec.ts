@@ -171,7 +171,10 @@ function passInput(
     }
     if (isLeaving) held.close();
   };
-  const stopSignals = onSignals(session, (number) => held.signal(number));
+  // While nothing is attached, Ctrl-C is for us: the program would hear of it much later.
+  const stopSignals = onSignals(session, (number) =>
+    held.status.kind === "attached" ? held.signal(number) : held.close(),
+  );
   if (!readOnly) {
     stdin.on("data", onInput);
     stdin.on("end", () => held.end());

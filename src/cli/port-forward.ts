@@ -89,6 +89,7 @@ async function enter(session: Session, box: Target, port: number, socket: Socket
   await wake(session, box.id);
   const stream = await openDoor(session, box, { port });
   const broken = await splice(stream, socket, session.terminal.clock);
-  if (broken === stream) throw stream.errored ?? new Error("the stream broke");
+  if (broken === stream)
+    throw new CliError(`the connection broke: ${stream.errored?.message ?? "the box ended it"}.`);
   if (broken) stream.destroy();
 }

@@ -12,8 +12,12 @@ import { TestInstallation, until } from "#test/harness/installation.ts";
 
 const SSH_TIMEOUT_MS = 5 * 60_000;
 const launcher = resolve(import.meta.dirname, "../../berth");
-/** A line each 20 ms: what is lost or doubled shows. */
-const LINES = "n=0; while [ $n -lt 4000 ]; do n=$((n+1)); echo $n; sleep 0.02; done";
+const LINE_COUNT = 1200;
+/** A line each 30 ms: what is lost or doubled shows. */
+const LINES = `import time
+for n in range(1, ${LINE_COUNT + 1}):
+    print(n, flush=True)
+    time.sleep(0.03)`;
 
 test("doors into a real box", async (t) => {
   const berth = await TestInstallation.make("qemu");
@@ -141,7 +145,7 @@ Host *
   await step("a session shows every line once, whatever is killed", async () => {
     const child = spawn(
       launcher,
-      ["exec", "--session", "lines", "-T", "first", "--", "bash", "-c", LINES],
+      ["exec", "--session", "lines", "-T", "first", "--", "python3", "-c", LINES],
       { env: { ...berth.env }, stdio: ["ignore", "pipe", "pipe"] },
     );
     t.after(() => child.kill("SIGKILL"));
@@ -155,17 +159,17 @@ Host *
     for (const name of ["gateway", "node", "server"]) {
       const before = shown.lines().length;
       await berth.kill(name);
-      await reaches(before + 100);
+      await reaches(before + 60);
     }
     const before = shown.lines().length;
     await berth.ok(["pause", "first"]);
     await berth.ok(["resume", "first"]);
-    await reaches(before + 100);
+    await reaches(before + 60);
     const code = await shown.ended;
     assert.equal(code, 0, shown.errors());
     assert.deepEqual(
       shown.lines(),
-      Array.from({ length: 4000 }, (_, index) => String(index + 1)),
+      Array.from({ length: LINE_COUNT }, (_, index) => String(index + 1)),
     );
   });
 
