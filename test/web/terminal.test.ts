@@ -53,7 +53,8 @@ async function allOutput(session: string): Promise<string> {
 /** The numbers that a terminal shows, once it shows the last. */
 async function numbersOf(session: string, last: number): Promise<number[]> {
   await screen().getByText(String(last), { exact: true }).first().waitFor();
-  return (await allOutput(session)).match(/\d+/g)?.map(Number) ?? [];
+  const [printed = ""] = (await allOutput(session)).split("ended with");
+  return printed.match(/\d+/g)?.map(Number) ?? [];
 }
 
 const upTo = (last: number) => Array.from({ length: last }, (_, index) => index + 1);
@@ -140,13 +141,14 @@ async function startSecondGateway(): Promise<ChildProcess> {
   const [client, node, ssh] = await freePorts(3);
   const stateDir = join(berth.stateDir, "second");
   await mkdir(stateDir, { recursive: true });
-  const said = await berth.ok(["node", "token"]);
-  const [joinToken = ""] = /berth_join_\S+|\S{30,}/.exec(said) ?? [];
+  const said = await berth.ok(["node", "join-token"]);
+  const [joinToken = ""] = /\S{30,}/.exec(said) ?? [];
   return spawn(join(root, "berth"), ["gateway"], {
     stdio: "ignore",
     env: {
       ...berth.env,
       BERTH_STATE_DIR: stateDir,
+      BERTH_NODE_NAME: "second",
       BERTH_GATEWAY_LISTEN: `127.0.0.1:${client}`,
       BERTH_GATEWAY_NODE_LISTEN: `127.0.0.1:${node}`,
       BERTH_SSH_LISTEN: `127.0.0.1:${ssh}`,
@@ -194,7 +196,11 @@ test("what a program prints cannot reach the clipboard, the window, or the input
   await screen().getByText("click-here").first().waitFor();
   assert.equal(await page.evaluate("navigator.clipboard.readText()"), "mine");
   await screen().getByText("click-here").first().click();
-  await screen().getByText("https://example.invalid/a-link").first().click();
+  // A link is one once the pointer has been on it.
+  const link = screen().getByText("https://example.invalid/a-link").first();
+  await link.hover();
+  await page.locator(".xterm-cursor-pointer").waitFor();
+  await link.click();
   const asked = page.getByRole("dialog");
   await asked.getByText("https://example.invalid/a-link").waitFor();
   await asked.getByRole("button", { name: "Cancel" }).click();
