@@ -2,6 +2,7 @@
 // (attached.c). A session's program has any number of them; a plain one has one and ends with it.
 #define _GNU_SOURCE
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -16,7 +17,6 @@ enum {
   LAST_WORDS = 1024 * 1024, // A pipe holds no more when its program ends.
   LOOK_AGAIN_MS = 100,
   BULK = 2048, // More than a person types or a screen's line says.
-  GATHER_MS = 2,
   ARGV_SHOWN = 2048,
 };
 static const long long KEEP_ENDED_MS = 24 * 3600 * 1000LL;
@@ -154,6 +154,15 @@ static void serve_attached(struct session *s, const struct pollfd *files) {
   }
 }
 
+// While much comes, the program is not interrupted at each piece that it writes: it goes on until its pipe is full or
+// it waits, and all goes out together. Pieces are packets, and those are dear in a box.
+static void gather(struct session *s, bool much) {
+  if (s->gathers == much) return;
+  s->gathers = much;
+  struct sched_param none = {0};
+  sched_setscheduler(0, much ? SCHED_BATCH : SCHED_OTHER, &none);
+}
+
 static void read_program(struct session *s, const struct pollfd *out, const struct pollfd *error) {
   unsigned long long before = s->end;
   if (out->revents && !read_output(s, s->program.from, false, false)) {
@@ -162,8 +171,7 @@ static void read_program(struct session *s, const struct pollfd *out, const stru
     else close_output(&s->program.from);
   }
   if (error->revents && !read_output(s, s->program.from_error, true, false)) close_output(&s->program.from_error);
-  // Much, but in small pieces: each would be a packet, dear in a box. What comes in the next moment goes together.
-  if (s->end - before >= BULK && s->end - before < CHUNK && !s->look_again) s->look_again = monotonic_ms() + GATHER_MS;
+  gather(s, s->end - before >= BULK);
 }
 
 static void wait_for_events(struct session *s, struct pollfd *files) {
@@ -173,7 +181,7 @@ static void wait_for_events(struct session *s, struct pollfd *files) {
   files[1] = (struct pollfd){.fd = running ? s->program.ended : -1, .events = POLLIN};
   files[2] = (struct pollfd){.fd = s->input.length ? s->program.to : -1, .events = POLLOUT};
   files[3] = (struct pollfd){.fd = running && room && !s->look_again ? s->program.from : -1, .events = POLLIN};
-  files[4] = (struct pollfd){.fd = running && room && !s->look_again ? s->program.from_error : -1, .events = POLLIN};
+  files[4] = (struct pollfd){.fd = running && room ? s->program.from_error : -1, .events = POLLIN};
   for (size_t i = 0; i < s->count; i++) {
     struct attachment *a = &s->attached[i];
     bool reads = room_in || !a->writes || a->leaving;

@@ -44,7 +44,7 @@ struct session {
   unsigned long long end;
   struct buffer input;
   size_t input_at;
-  bool input_ended;
+  bool input_ended, gathers;
   struct attachment attached[MAX_ATTACHED];
   size_t count;
   struct writer writers[MAX_WRITERS];
