@@ -34,10 +34,14 @@ const AGAIN_MS = 250;
 /** A page that says what is wrong does not wait long to say more. */
 const PORTS_TIMEOUT_MS = 1000;
 
-/** Throws a Problem when the box cannot be reached, also after waiting. */
+/**
+ * Throws a Problem when the box cannot be reached, also after waiting. Without `mayWake` a box at rest is left so: a
+ * page that was open when somebody paused the box opens its WebSocket again and again, and means nothing by it.
+ */
 export async function enterBox(
   right: Right,
   signal: AbortSignal,
+  mayWake: boolean,
   options: BoxWayOptions,
 ): Promise<BoxStream> {
   const { open, wakeAndWait, clock } = options;
@@ -55,7 +59,7 @@ export async function enterBox(
       if (cameUpMs === null || nowMs - cameUpMs > START_TIMEOUT_MS)
         throw await closedPort(boxId, options);
       await clock.sleep(AGAIN_MS, signal);
-    } else if (isAway(problem) && leftMs > 0) {
+    } else if (isAway(problem) && leftMs > 0 && mayWake) {
       await wakeAndWait(boxId, whoIs(right), { signal, timeoutMs: leftMs });
       // It may be on its way from one placement to the next, announced and refused.
       if (cameUpMs !== null) await clock.sleep(AGAIN_MS, signal);

@@ -85,7 +85,7 @@ export interface PreviewContext {
   readonly placeOf: PlaceOf;
   /** Of a head that cannot be read. */
   mentionsPreview(head: Buffer | null): boolean;
-  enterBox(right: Right, signal: AbortSignal): Promise<BoxStream>;
+  enterBox(right: Right, signal: AbortSignal, mayWake: boolean): Promise<BoxStream>;
   closed(connection: PreviewConnection): void;
 }
 
@@ -232,10 +232,11 @@ export class PreviewConnection {
   #enter(exchange: Exchange) {
     this.#dropApp();
     this.#phase = "deciding";
-    this.#context.enterBox(exchange.right, this.#gone.signal).then(
+    const { right, request } = exchange;
+    this.#context.enterBox(right, this.#gone.signal, !request.isWebSocket).then(
       (stream) => {
         if (this.#phase === "closed") return breakOff(stream.box);
-        const app = { ...stream, key: exchange.right.key, idleSinceMs: null };
+        const app = { ...stream, key: right.key, idleSinceMs: null };
         this.#listen(app);
         this.#send(exchange);
       },

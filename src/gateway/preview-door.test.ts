@@ -268,7 +268,9 @@ test("hosts that are no previews reach the door beside, on the same listener", a
 });
 
 test("an open answer, a WebSocket and an unanswered request end when the right does", async (t) => {
+  let neverAsked = 0;
   const server = await rig.http((request, response) => {
+    if (request.url === "/never") neverAsked += 1;
     if (request.url !== "/events") return;
     response.writeHead(200, { "content-type": "text/event-stream" });
     response.write("data: 1\n\n");
@@ -284,12 +286,14 @@ test("an open answer, a WebSocket and an unanswered request end when the right d
       rig.set({ serial: 1, previewId: `preview_${name}` });
       cookie = await rig.cookie();
       const events = new RawClient(rig.port).say(head("GET", "/events"));
+      const before = neverAsked;
       const unanswered = new RawClient(rig.port).say(head("GET", "/never"));
       const headers = { host: rig.host(), cookie, origin: rig.origin() };
       const socket = new WebSocket(`ws://127.0.0.1:${rig.port}/ws`, { headers });
       const socketOver = new Promise((done) => socket.on("close", done));
       await new Promise((done) => socket.on("open", done));
       await events.hears("data: 1");
+      await until(() => neverAsked > before, "the app has the request");
       const startedMs = performance.now();
       end();
       await Promise.all([events.closes(), unanswered.closes(), socketOver]);
@@ -364,6 +368,23 @@ test("a request waits for a box at rest; 200 that wait are all served", async ()
   links.refresh();
   const answers = await Promise.all(waiting);
   for (const [at, answer] of answers.entries()) assert.ok(answer.endsWith(`served /${at}`), answer);
+});
+
+test("a WebSocket does not wake a box: the page that somebody left open tries for ever", async () => {
+  const { driver, links, gateway } = rig.doors;
+  driver.boxes.clear();
+  links.refresh();
+  await until(() => gateway.status().boxes === 0, "the box rests");
+  const headers = { host: rig.host(), cookie };
+  const socket = new WebSocket(`ws://127.0.0.1:${rig.port}/hmr`, { headers });
+  const status = await new Promise((done) => {
+    socket.on("unexpected-response", (_request, response) => done(response.statusCode));
+    socket.on("error", done);
+  });
+  assert.equal(status, 503);
+  driver.boxes.set(BOX, { epoch: 3, state: "ready" });
+  links.refresh();
+  await until(() => gateway.status().boxes === 1, "the box runs");
 });
 
 test("a grant that is half over is renewed on the way", async () => {

@@ -72,7 +72,8 @@ export function previewDoor(options: PreviewDoorOptions): PreviewDoor {
       return tickMs;
     },
     mentionsPreview: (head: Buffer | null) => mentions(known, head),
-    enterBox: (right: Right, signal: AbortSignal) => enterBox(right, signal, way),
+    enterBox: (right: Right, signal: AbortSignal, mayWake: boolean) =>
+      enterBox(right, signal, mayWake, way),
     closed: (connection: PreviewConnection) => connections.delete(connection),
   };
   return {
