@@ -195,12 +195,13 @@ test("what a program prints cannot reach the clipboard, the window, or the input
   await page.goto(`${url}/boxes/first/terminal?session=evil&mode=write`);
   await screen().getByText("click-here").first().waitFor();
   assert.equal(await page.evaluate("navigator.clipboard.readText()"), "mine");
-  await screen().getByText("click-here").first().click();
+  // What is drawn lies below the layer that takes the mouse.
+  await screen().getByText("click-here").first().click({ force: true });
   // A link is one once the pointer has been on it.
   const link = screen().getByText("https://example.invalid/a-link").first();
-  await link.hover();
+  await link.hover({ force: true });
   await page.locator(".xterm-cursor-pointer").waitFor();
-  await link.click();
+  await link.click({ force: true });
   const asked = page.getByRole("dialog");
   await asked.getByText("https://example.invalid/a-link").waitFor();
   await asked.getByRole("button", { name: "Cancel" }).click();
