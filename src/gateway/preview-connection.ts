@@ -1,6 +1,5 @@
-// One browser's connection to previews. Requests are served one after the other: read strictly, decided, written anew for
-// the app; bodies pass as they come, in both directions, as fast as the slower side takes them. The connection to
-// the app is kept for the next request of the same right, and is nobody else's.
+// One browser's connection to previews. Requests are served one after the other: read strictly, decided, written anew;
+// bodies pass as they come, as fast as the slower side takes them. The connection to the app is nobody else's.
 
 import type { Socket } from "node:net";
 import type { Problem } from "#contract/errors.ts";
