@@ -6,10 +6,10 @@ import { median, type Pair, type Row, rowOf } from "./row.ts";
 import { type Memory, memoryOf, ownCpuS, vmmCpuS } from "./usage.ts";
 import { VmRig } from "./vm-rig.ts";
 
-const ROUNDS = 4;
+const ROUNDS = 3;
 const MEMORY_MIB = 1024;
-const FORKS = { n: 16, atOnce: 4 };
-const BOOTS = { n: 4, atOnce: 2 };
+const FORKS = { n: 12, atOnce: 4 };
+const BOOTS = { n: 2, atOnce: 2 };
 
 interface Batch {
   readonly perSecond: number;
@@ -34,6 +34,7 @@ export async function run(): Promise<Row[]> {
         return (boxId) => rig.start(boxId, source, MEMORY_MIB);
       });
       if (round > 0) rounds.push({ fork, boot }); // The first round warms caches.
+      console.log(`fork: round ${round} of ${ROUNDS}`);
     }
     return rowsOf(rounds);
   } finally {
