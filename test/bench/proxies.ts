@@ -57,7 +57,7 @@ export async function startProxies(directory: string, bigFileMib: number): Promi
   const close = async () => {
     for (const child of children) {
       const over = child.exitCode === null ? once(child, "exit") : null;
-      child.kill("SIGKILL");
+      child.kill("SIGTERM"); // Killed harder, nginx leaves its worker behind.
       await over;
     }
   };
