@@ -24,8 +24,15 @@ export class SessionView {
   #isClosed = false;
   #tell: () => void = () => {};
 
+  /** A connection whose box was taken away hears nothing any more, and would hold the test's process. */
+  static readonly #open = new Set<SessionView>();
+  static closeAll(): void {
+    for (const view of SessionView.#open) view.close();
+  }
+
   constructor(stream: Duplex) {
     this.#stream = stream;
+    SessionView.#open.add(this);
     const decoder = new ExecFrameDecoder();
     stream.on("data", (chunk: Buffer) => {
       this.frames.push(...(decoder.push(Buffer.from(chunk)) as ExecServerFrame[]));
@@ -33,6 +40,7 @@ export class SessionView {
     });
     stream.on("error", () => {});
     stream.on("close", () => {
+      SessionView.#open.delete(this);
       this.#isClosed = true;
       this.#tell();
     });

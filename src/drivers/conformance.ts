@@ -10,6 +10,7 @@ import type { BoxIdentity, BoxRun, BoxSource, BoxSpec, SnapshotKind } from "#dom
 import { type BoxId, makeId, type SnapshotId, type TemplateVersionId } from "#domain/ids.ts";
 import {
   attachTo,
+  SessionView,
   startEcho,
   testEchoLives,
   testSessionDoor,
@@ -47,6 +48,7 @@ export function testDriver(name: string, makeSubject: () => Promise<Subject>): v
     try {
       await story.tell();
     } finally {
+      SessionView.closeAll();
       await story.end();
       await subject.close();
     }

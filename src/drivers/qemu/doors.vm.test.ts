@@ -31,6 +31,7 @@ before(async () => {
 });
 
 after(async () => {
+  SessionView.closeAll();
   await driver?.destroy(boxId);
   for (const { snapshotId } of (await driver?.listSnapshots()) ?? [])
     await driver.removeSnapshot(snapshotId);
