@@ -3,14 +3,13 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { connect, createServer, type Server } from "node:net";
+import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { type DoorApi, openDoorApi } from "#test/harness/door-api.ts";
 import { type Doors, openDoors, until } from "#test/harness/doors.ts";
-import { type ExecHost, startExecHost, TOKEN } from "#test/harness/exec-host.ts";
-import { encodeExecFrame } from "#wire/exec-frames.ts";
+import { type ExecHost, execDoor, startExecHost } from "#test/harness/exec-host.ts";
 import { selfCommand } from "./ssh.ts";
 
 let doors: Doors;
@@ -26,21 +25,7 @@ before(async () => {
   gateway = doors.gateway;
   api = await openDoorApi(doors);
   box = await startExecHost();
-  // As the node does it: the token comes from the opener of the stream.
-  opener = createServer({ allowHalfOpen: true, noDelay: true }, (outer) => {
-    const inner = connect({
-      port: box.port,
-      host: "127.0.0.1",
-      allowHalfOpen: true,
-      noDelay: true,
-    });
-    inner.write(encodeExecFrame({ kind: "auth", token: TOKEN }));
-    for (const side of [outer, inner]) side.on("error", () => {});
-    outer.on("close", () => inner.destroy());
-    inner.on("close", () => outer.destroy());
-    outer.pipe(inner).pipe(outer);
-  });
-  await new Promise<void>((done) => opener.listen(0, "127.0.0.1", done));
+  opener = await execDoor(box.port);
   doors.driver.ports.set(1, (opener.address() as { port: number }).port);
   home = await mkdtemp(join(tmpdir(), "berth-home-"));
 });

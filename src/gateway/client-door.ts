@@ -2,11 +2,12 @@
 // keep what names one; every other is for the door for streams (stream-door.ts).
 
 import { createServer } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "#lib/clock.ts";
 import type { HttpDoor } from "./http-door.ts";
 import type { GatewayLimits } from "./limits.ts";
+import { listen } from "./listen.ts";
 import type { Lobby } from "./lobby.ts";
 import type { PreviewDoor } from "./preview-door.ts";
 
@@ -73,15 +74,9 @@ export async function openClientDoor(options: ClientDoorOptions): Promise<Client
     streamDoor.request(request, response);
   });
   server.on("upgrade", (request, socket, head) => streamDoor.upgrade(request, socket, head));
-  await new Promise<void>((done, fail) => {
-    server.once("error", fail);
-    server.listen(options.port, options.host, () => {
-      server.off("error", fail);
-      done();
-    });
-  });
+  const port = await listen(server, options);
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     close: async () => {
       const closed = new Promise<void>((done) => server.close(() => done()));
       // Closing messages of streams that were ended just now still have to go out.

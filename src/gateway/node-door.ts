@@ -1,12 +1,13 @@
 // Where nodes dial in: TLS with a client certificate of role node, by our authority. Then the roles
 // swap (node-link.ts) and the node's boxes become reachable through `routes`.
 
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import { identityOf } from "#trust/x509.ts";
 import type { GatewayLimits } from "./limits.ts";
+import { listen } from "./listen.ts";
 import { Lobby } from "./lobby.ts";
 import { NodeLink } from "./node-link.ts";
 import type { Announced, Routes } from "./routes.ts";
@@ -90,15 +91,9 @@ export async function openNodeDoor(options: NodeDoorOptions): Promise<NodeDoor> 
       log.info({ nodeId, reason }, "node disconnected");
     });
   });
-  await new Promise<void>((done, fail) => {
-    server.once("error", fail);
-    server.listen(options.port, options.host, () => {
-      server.off("error", fail);
-      done();
-    });
-  });
+  const port = await listen(server, options);
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     get links() {
       return links.size;
     },

@@ -1,11 +1,12 @@
 // The SSH port of a gateway, for machines without our CLI: `ssh BOX@gateway`, and `ssh -J gateway BOX.berth`. Plain
 // OpenSSH at the other end, which knows this host by a certificate of Berth's host authority.
 
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import type { Connection } from "ssh2";
 import ssh2 from "ssh2";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
+import { listen } from "./listen.ts";
 import type { SshBoxes } from "./ssh-boxes.ts";
 import { serveForwards } from "./ssh-forward.ts";
 import { attempt, type Login } from "./ssh-login.ts";
@@ -103,15 +104,9 @@ export async function openSshDoor(options: SshDoorOptions): Promise<SshDoor> {
   const forget = options.boxes.known.onChange(() => {
     for (const guest of guests) guest.recheck();
   });
-  await new Promise<void>((done, fail) => {
-    server.once("error", fail);
-    server.listen(options.port, options.host, () => {
-      server.off("error", fail);
-      done();
-    });
-  });
+  const port = await listen(server, options);
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     get connections() {
       return callers.guests;
     },

@@ -4,7 +4,7 @@
 
 import { spawn } from "node:child_process";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect, createServer, type Server } from "node:net";
+import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
@@ -17,7 +17,7 @@ import { makeHostKey, makeSshKey } from "#lib/ssh-keys.ts";
 import { openStream } from "#sdk/stream.ts";
 import { type Pair, type Row, rowOf } from "#test/bench/row.ts";
 import { BOX, type Doors, openDoors, USER } from "#test/harness/doors.ts";
-import { type ExecHost, startExecHost, TOKEN } from "#test/harness/exec-host.ts";
+import { type ExecHost, execDoor, startExecHost } from "#test/harness/exec-host.ts";
 import { type Sshd, startSshd } from "#test/harness/sshd.ts";
 import {
   knownHostsLine,
@@ -145,7 +145,7 @@ class Rig {
         }),
     });
     const box = await startExecHost(["-O2"]);
-    const opener = await execOpener(box.port);
+    const opener = await execDoor(box.port);
     const sshdKey = hostKey("jumped.berth");
     const sshd = await startSshd({
       ...{ userCaLine: users.publicKeyLine, principals: [BOX] },
@@ -299,20 +299,6 @@ async function typed(press: () => void, listen: (listener: () => void) => void):
     times.push(performance.now() - startedMs);
   }
   return times;
-}
-
-/** As a node does it: the token comes from the opener of the stream. */
-async function execOpener(port: number): Promise<Server> {
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (outer) => {
-    const inner = connect({ port, host: HOST, allowHalfOpen: true, noDelay: true });
-    inner.write(encodeExecFrame({ kind: "auth", token: TOKEN }));
-    for (const side of [outer, inner]) side.on("error", () => {});
-    outer.on("close", () => inner.destroy());
-    inner.on("close", () => outer.destroy());
-    outer.pipe(inner).pipe(outer);
-  });
-  await new Promise<void>((done) => server.listen(0, HOST, done));
-  return server;
 }
 
 async function writeClient(

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -89,6 +89,20 @@ async function keepersOf(program: string): Promise<number[]> {
     if (commandLine.startsWith(`${program}\0`)) found.push(Number(name));
   }
   return found;
+}
+
+/** A way in to such a server as a node gives it: whoever connects need not know the token. */
+export async function execDoor(port: number): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (outer) => {
+    const inner = connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+    inner.write(encodeExecFrame({ kind: "auth", token: TOKEN }));
+    for (const side of [outer, inner]) side.on("error", () => {});
+    outer.on("close", () => inner.destroy());
+    inner.on("close", () => outer.destroy());
+    outer.pipe(inner).pipe(outer);
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  return server;
 }
 
 /** One connection to the exec server, with all that came over it. */

@@ -65,6 +65,13 @@ export class TestInstallation {
     return JSON.parse(await this.ok([...args, "-o", "json"])) as T;
   }
 
+  /** Where its web app is, and a token to log in with. */
+  async webApp(): Promise<{ readonly url: string; readonly token: string }> {
+    const credentials = await readFile(join(this.stateDir, "credentials.json"), "utf8");
+    const { token } = JSON.parse(credentials) as { token: string };
+    return { url: `http://localhost:${this.env.BERTH_API_LISTEN?.split(":")[1]}`, token };
+  }
+
   async pidOf(name: string): Promise<number> {
     if (name === "postgres") {
       const text = await readFile(

@@ -1,8 +1,6 @@
 // The web app as a person has it: `./berth up` with the fake driver, and real Chromium.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { keepScreenshot, launchBrowser, logIn, type Visit, visit } from "#test/harness/browser.ts";
@@ -24,9 +22,7 @@ let page: Page;
 before(async () => {
   berth = await TestInstallation.make("fake");
   await berth.ok(["up", "--detach"]);
-  url = `http://localhost:${berth.env.BERTH_API_LISTEN?.split(":")[1]}`;
-  const credentials = await readFile(join(berth.stateDir, "credentials.json"), "utf8");
-  ({ token } = JSON.parse(credentials) as { token: string });
+  ({ url, token } = await berth.webApp());
   browser = await launchBrowser();
   me = await visit(browser);
   page = me.page;

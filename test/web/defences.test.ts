@@ -2,10 +2,8 @@
 // defence is switched off once, to see that the test would notice.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { type BerthClient, createClient } from "#sdk/client.ts";
@@ -25,9 +23,7 @@ let token: string;
 before(async () => {
   berth = await TestInstallation.make("fake");
   await berth.ok(["up", "--detach"]);
-  url = `http://localhost:${berth.env.BERTH_API_LISTEN?.split(":")[1]}`;
-  const credentials = await readFile(join(berth.stateDir, "credentials.json"), "utf8");
-  ({ token } = JSON.parse(credentials) as { token: string });
+  ({ url, token } = await berth.webApp());
   client = createClient({ url, token });
   browser = await launchBrowser();
 });

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
@@ -22,13 +22,12 @@ let page: Page;
 before(async () => {
   berth = await TestInstallation.make("fake");
   await berth.ok(["up", "--detach"]);
-  url = `http://localhost:${berth.env.BERTH_API_LISTEN?.split(":")[1]}`;
-  const credentials = await readFile(join(berth.stateDir, "credentials.json"), "utf8");
-  const { token } = JSON.parse(credentials) as { token: string };
+  const app = await berth.webApp();
+  url = app.url;
   browser = await launchBrowser();
   me = await visit(browser, { permissions: ["clipboard-read", "clipboard-write"] });
   page = me.page;
-  await logIn(page, url, token);
+  await logIn(page, url, app.token);
 });
 after(async () => {
   await browser?.close();
