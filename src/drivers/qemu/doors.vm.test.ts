@@ -179,32 +179,14 @@ async function ssh(relay: Server, key: string): Promise<string> {
   return said;
 }
 
-test("how long an echo takes and how much output comes, for the record", async (t) => {
-  const terminal = { pty: { rows: 24, cols: 80 } };
-  const echo = await program(
-    "echo",
-    ["sh", "-c", "stty raw -echo; echo ready; exec cat"],
-    terminal,
-  );
-  await echo.shows("ready");
-  const times: number[] = [];
-  for (let n = 0; n < 300; n += 1) {
-    const key = String.fromCharCode(97 + (n % 26));
-    const startedMs = performance.now();
-    const shown = echo.frames.length;
-    echo.send({ kind: "stdin", data: Buffer.from(key) });
-    while (!echo.frames.slice(shown).some(({ kind }) => kind === "stdout"))
-      await systemClock.sleep(0.1);
-    times.push(performance.now() - startedMs);
-  }
-  times.sort((a, b) => a - b);
-  t.diagnostic(`echo: p50 ${times[150]?.toFixed(2)} ms, p99 ${times[296]?.toFixed(2)} ms`);
-  const megabytes = 40;
-  const bulk = await program("bulk", ["head", "-c", `${megabytes}000000`, "/dev/zero"]);
-  const startedMs = performance.now();
-  await bulk.frame("exit");
-  const seconds = (performance.now() - startedMs) / 1000;
-  t.diagnostic(`bulk: ${(megabytes / seconds).toFixed(0)} MB/s`);
-  const view = await attachTo(driver, { boxId, epoch }, "bulk", "read");
-  await view.frame("exit");
+test("half a million lines come whole, and their end is shown to who attaches later", async () => {
+  const count = 500_000;
+  const bulk = await program("bulk", ["seq", "1", String(count)]);
+  const end = await bulk.frame("exit");
+  assert.ok(end.kind === "exit" && end.exitCode === 0);
+  const lines = Array.from({ length: count }, (_, index) => `${index + 1}\n`).join("");
+  assert.ok(bulk.output === lines, `${bulk.output.length} of ${lines.length} characters`);
+  const later = await attachTo(driver, { boxId, epoch }, "bulk", "read");
+  await later.frame("exit");
+  assert.ok(lines.endsWith(later.output) && later.output.length > 0);
 });
