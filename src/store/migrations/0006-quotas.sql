@@ -1,0 +1,1 @@
+-- Quotas: filled by its part.

@@ -1,0 +1,1 @@
+-- Usage: filled by its part.

@@ -1,0 +1,1 @@
+-- Identity: filled by its part.
