@@ -6,12 +6,15 @@ import { test } from "node:test";
 import { sql } from "kysely";
 import type { Assignments } from "#contract/node-protocol.ts";
 import type { NodeId } from "#domain/ids.ts";
+import { systemClock } from "#lib/clock.ts";
 import { makeSshKey } from "#lib/ssh-keys.ts";
+import { placeBoxes } from "#scheduler/place-boxes.ts";
 import { readAssignments, readRevision } from "#store/assignments.ts";
 import { insertEvents } from "#store/events.ts";
 import { listGateways } from "#store/gateways.ts";
 import { type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
 import { type Feed, gatewayPeer, nodePeer } from "#test/harness/gateway-peer.ts";
+import { PaperNode } from "#test/harness/paper-node.ts";
 import { previewCheck, previewSigner } from "#trust/preview-tokens.ts";
 import { makeTicketKey } from "#trust/tickets.ts";
 
@@ -64,6 +67,8 @@ test("a feed begins with all there is, and tells each change of it", async (t) =
     ownerId: subject.userId,
     phase: "creating",
     reason: known.box(box.id)?.reason ?? null,
+    epoch: 0,
+    nodeId: null,
   });
   assert.equal(known.settings.dashboardOrigin, "https://berth.test");
   assert.deepEqual(known.settings.ticketKeysPem, [plane.ticketPublicKeyPem]);
@@ -439,4 +444,19 @@ test("the SSH door gets a certificate for its own names, and never for a box's",
   ])
     assert.equal((await ask([host])).body.code, "invalid_request", host);
   assert.equal((await ask(["x"], "nonsense")).body.code, "invalid_request");
+});
+
+test("a feed tells each placement of a box: its epoch and its node", async (t) => {
+  const { plane, box } = await planeWithBox(t);
+  const { db, admin } = plane;
+  const feed = await (await gatewayPeer(plane)).openFeed();
+  t.after(async () => feed.close());
+  const node = await PaperNode.join(db, admin.subject);
+  await node.step();
+  await placeBoxes(db, systemClock);
+  await feed.until("placed", ({ box: find }) => find.call(feed.known, box.id)?.epoch === 1);
+  assert.equal(feed.known.box(box.id)?.nodeId, node.id);
+  const later = await (await gatewayPeer(plane, "later")).openFeed();
+  t.after(async () => later.close());
+  assert.equal(later.known.box(box.id)?.epoch, 1);
 });

@@ -22,6 +22,9 @@ export const feedBoxSchema = z.object({
   phase: z.enum(PHASES),
   /** Why it is in this phase, in words that a waiting user reads; null: nothing to say. */
   reason: z.string().nullable(),
+  /** Its placement, and the node of that (or, at rest, of its last): no other may serve it. 0 and null: it had none. */
+  epoch: z.number().int().nonnegative(),
+  nodeId: z.string().nullable(),
 });
 export type FeedBox = z.infer<typeof feedBoxSchema>;
 

@@ -15,7 +15,7 @@ import { PlaneCalls, PlaneRefusal } from "./plane-calls.ts";
 const HELLO = { clientUrl: "http://g:1", nodeUrl: "https://g:2", sshAddress: null };
 const BOX: FeedBox = {
   ...{ boxId: "box_1", name: "web", orgId: "org_a", ownerId: "usr_a" },
-  ...{ phase: "running", reason: null },
+  ...{ phase: "running", reason: null, epoch: 1, nodeId: "node_1" },
 };
 let authority: CertificateAuthority;
 let directory = "";

@@ -61,7 +61,6 @@ class RunningFeed implements Feed {
   readonly #first = Promise.withResolvers<void>();
   readonly #running: Promise<unknown>;
   #known: KnownState | null;
-  #isHeard = false;
   #changes = 0;
   #changed = Promise.withResolvers<void>();
 
@@ -83,7 +82,7 @@ class RunningFeed implements Feed {
   }
 
   get isHeard(): boolean {
-    return this.#isHeard;
+    return this.#known?.isHeard ?? false;
   }
 
   async close(): Promise<void> {
@@ -104,8 +103,8 @@ class RunningFeed implements Feed {
         reason = (error as Error).message;
       }
       if (this.#closed.signal.aborted) return;
-      waitMs = this.#isHeard ? backoffMinMs : Math.min(waitMs * 2, backoffMaxMs);
-      this.#isHeard = false;
+      waitMs = this.isHeard ? backoffMinMs : Math.min(waitMs * 2, backoffMaxMs);
+      this.#known?.setHeard(false);
       const jitteredMs = waitMs / 2 + randomInt(Math.ceil(waitMs / 2) + 1);
       log.warn({ reason, againInMs: jitteredMs }, "no feed: serving from what is known");
       await clock.sleep(jitteredMs, this.#closed.signal).catch(() => {});
@@ -125,8 +124,7 @@ class RunningFeed implements Feed {
     try {
       for await (const line of feedLines(answer, onBytes)) {
         if (!this.#known && line.kind !== "full") throw new Error("the feed began without a full");
-        if (!this.#isHeard) log.info({}, "feed connected");
-        this.#isHeard = true;
+        if (!this.isHeard) log.info({}, "feed connected");
         this.#take(line);
       }
     } finally {
@@ -139,6 +137,7 @@ class RunningFeed implements Feed {
     const nowMs = this.#options.clock.nowMs();
     if (this.#known) this.#known.apply(line, nowMs);
     else if (line.kind === "full") this.#known = new KnownState(line, nowMs);
+    this.#known?.setHeard(true);
     this.#first.resolve();
     if (line.kind === "beat") return;
     this.#changes += 1;

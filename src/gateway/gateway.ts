@@ -10,6 +10,7 @@ import { GATEWAY_LIMITS, type GatewayLimits } from "./limits.ts";
 import { Lobby } from "./lobby.ts";
 import { openNodeDoor, type TlsFiles } from "./node-door.ts";
 import type { NodeLink } from "./node-link.ts";
+import { mayServe } from "./placement.ts";
 import type { PreviewDoor } from "./preview-door.ts";
 import { Routes } from "./routes.ts";
 import { streamDoor } from "./stream-door.ts";
@@ -68,7 +69,9 @@ export interface Gateway {
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { clock, log, known } = options;
   const limits = { ...GATEWAY_LIMITS, ...options.limits };
-  const routes = new Routes<NodeLink>();
+  const routes = new Routes<NodeLink>({
+    mayServe: (placement, { nodeId }) => mayServe(known, placement, nodeId),
+  });
   const streams = new Streams({ routes, known, clock, limits });
   const clients = new WebSocketClients(clock, limits);
   const wakeAndWait = wakes({ ask: options.askWake, known, routes, clock });

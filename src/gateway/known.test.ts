@@ -6,6 +6,7 @@ import { KnownState } from "./known.ts";
 
 const box = (boxId: string, name = boxId, change: Partial<FeedBox> = {}): FeedBox => ({
   ...{ boxId, name, orgId: "org_a", ownerId: "usr_a", phase: "running", reason: null },
+  ...{ epoch: 1, nodeId: "node_1" },
   ...change,
 });
 const preview = (previewId: string, label: string): FeedPreview => ({

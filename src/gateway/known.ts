@@ -20,6 +20,8 @@ export interface Known {
   preview(label: string): FeedPreview | "gone" | null;
   key(fingerprint: string): FeedKey | null;
   isRevoked(credentialId: string): boolean;
+  /** The control plane is heard now: what is not known here is not so. */
+  readonly isHeard: boolean;
   /** Called after each change; returns what ends that. */
   onChange(listener: () => void): () => void;
 }
@@ -40,6 +42,7 @@ export class KnownState implements Known {
   readonly #keysByFingerprint = new Map<string, string>();
   readonly #revokedUntilMs = new Map<string, number>();
   readonly #listeners = new Set<() => void>();
+  #isHeard = false;
 
   constructor(full: FeedFull, nowMs: number) {
     this.#settings = full.settings;
@@ -73,6 +76,16 @@ export class KnownState implements Known {
     return this.#revokedUntilMs.has(credentialId);
   }
 
+  get isHeard(): boolean {
+    return this.#isHeard;
+  }
+
+  setHeard(isHeard: boolean): void {
+    if (isHeard === this.#isHeard) return;
+    this.#isHeard = isHeard;
+    this.#tell();
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -90,6 +103,10 @@ export class KnownState implements Known {
     for (const key of line.keys) this.#setKey(key);
     for (const { credentialId, untilMs } of line.revocations)
       if (untilMs >= nowMs) this.#revokedUntilMs.set(credentialId, untilMs);
+    this.#tell();
+  }
+
+  #tell(): void {
     for (const listener of this.#listeners) listener();
   }
 

@@ -18,6 +18,7 @@ import {
   emptyFeed,
   makeAuthority,
   NO_CHANGE,
+  NODE,
   nodeTls,
   serverTls,
   until,
@@ -31,7 +32,10 @@ import { PlaneCalls } from "./plane-calls.ts";
 
 const ECHO = 7;
 const OWNER = { orgId: "org_a", ownerId: "usr_a" };
-const box: FeedBox = { boxId: BOX, name: "web", ...OWNER, phase: "running", reason: null };
+const box: FeedBox = {
+  ...{ boxId: BOX, name: "web", ...OWNER, phase: "running", reason: null },
+  ...{ epoch: 1, nodeId: NODE },
+};
 const preview: FeedPreview = {
   ...{ previewId: "prv_1", label: "label", boxId: BOX, port: 3000 },
   ...{ visibility: "public", serial: 1 },

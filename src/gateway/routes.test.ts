@@ -48,7 +48,7 @@ test("a lost link makes its boxes away, and a new link of the same node brings t
 });
 
 test("what is remembered of boxes at rest is bounded; boxes that run are never forgotten", () => {
-  const routes = new Routes<string>(2);
+  const routes = new Routes<string>({ maxRemembered: 2 });
   routes.announce("a", [at(5, "1"), at(5, "2"), at(5, "3")]);
   assert.equal(routes.boxes, 3);
   routes.announce("a", [at(5, "3")]);
@@ -57,4 +57,25 @@ test("what is remembered of boxes at rest is bounded; boxes that run are never f
   assert.equal(routes.find("3").kind, "here");
   routes.announce("zombie", [at(1, "1")]);
   assert.equal(routes.find("1").kind, "here"); // Forgotten: the ticket's epoch is what is left.
+});
+
+test("who may not serve a box is not found, and shadows nobody", () => {
+  const allowed = new Set(["a 1"]);
+  const routes = new Routes<string>({
+    mayServe: ({ epoch }, link) => allowed.has(`${link} ${epoch}`),
+  });
+  routes.announce("liar", [at(9)]);
+  assert.deepEqual(routes.find("box"), { kind: "nowhere" });
+  assert.deepEqual(routes.announce("a", [at(1)]), []);
+  assert.deepEqual(routes.find("box"), { kind: "here", epoch: 1, link: "a" });
+  // What may serve changes with what is known, without anybody announcing anything.
+  routes.announce("b", [at(2)]);
+  assert.deepEqual(routes.find("box"), { kind: "here", epoch: 1, link: "a" });
+  allowed.clear();
+  allowed.add("b 2");
+  assert.deepEqual(routes.find("box"), { kind: "here", epoch: 2, link: "b" });
+  // And never goes back.
+  allowed.add("a 1");
+  routes.drop("b");
+  assert.deepEqual(routes.find("box"), { kind: "away", epoch: 2 });
 });

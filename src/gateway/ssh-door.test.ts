@@ -15,6 +15,7 @@ import { openSshDoor, type SshLimits } from "#gateway/ssh-door.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { makeHostKey } from "#lib/ssh-keys.ts";
+import { NODE } from "#test/harness/doors.ts";
 import { type ExecHost, startExecHost, TOKEN } from "#test/harness/exec-host.ts";
 import { startSshd } from "#test/harness/sshd.ts";
 import {
@@ -41,6 +42,8 @@ const BOX: FeedBox = {
   ownerId: USER,
   phase: "running",
   reason: null,
+  epoch: 1,
+  nodeId: NODE,
 };
 const OTHERS: FeedBox = {
   ...BOX,

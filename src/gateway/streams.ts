@@ -9,6 +9,7 @@ import { breakOff } from "#lib/splice.ts";
 import type { Known } from "./known.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { NodeLink } from "./node-link.ts";
+import { mayServe } from "./placement.ts";
 import type { Announced, Routes } from "./routes.ts";
 
 /** The right to enter a box, whatever it was that proved it: a ticket, an SSH key, a preview grant. */
@@ -40,6 +41,7 @@ export interface OpenedStream {
 interface Open {
   readonly access: Access;
   readonly placement: Announced;
+  readonly nodeId: string;
   end(problem: Problem): void;
 }
 
@@ -98,7 +100,7 @@ export class Streams {
       ended ??= problem;
       box.destroy(problem);
     };
-    const open: Open = { access, placement, end };
+    const open: Open = { access, placement, nodeId: link.nodeId, end };
     this.#open.add(open);
     box.once("close", () => {
       this.#open.delete(open);
@@ -157,12 +159,13 @@ export class Streams {
     if (placements.length === 0) return;
     const over = new Set(placements.map(({ boxId, epoch }) => `${boxId}/${epoch}`));
     for (const { placement, end } of this.#open)
-      if (over.has(`${placement.boxId}/${placement.epoch}`))
-        end(new Problem("box_not_here", "the box came to rest, or runs as another placement now"));
+      if (over.has(`${placement.boxId}/${placement.epoch}`)) end(moved());
   }
 
-  #review({ access, end }: Open): void {
-    if (!access.isStillGood(this.#options.known)) end(revoked());
+  #review({ access, placement, nodeId, end }: Open): void {
+    const { known } = this.#options;
+    if (!access.isStillGood(known)) end(revoked());
+    else if (!mayServe(known, placement, nodeId)) end(moved());
   }
 
   async #reviewSoon(): Promise<void> {
@@ -187,6 +190,10 @@ export class Streams {
 
 function revoked(): Problem {
   return new Problem("revoked", "the key, token or share that opened it does not hold any more");
+}
+
+function moved(): Problem {
+  return new Problem("box_not_here", "the box came to rest, or runs as another placement now");
 }
 
 function stopping(): Problem {

@@ -20,6 +20,7 @@ function world(ask: AskWake, clock: Clock = systemClock) {
   const say = (phase: Phase, reason: string | null = null) => {
     const box: FeedBox = {
       ...{ boxId: "box_1", name: "web", orgId: "org_a", ownerId: "usr_a", phase, reason },
+      ...{ epoch: 1, nodeId: "node_1" },
     };
     known.apply({ ...NO_CHANGE, boxes: [box] }, 0);
   };

@@ -60,7 +60,9 @@ export function wakes(options: WakesOptions): WakeAndWait {
     const stops: (() => void)[] = [];
     try {
       const here = new Promise<void>((done) => {
-        stops.push(routes.onAnnounced(boxId, () => isHere(boxId) && done()));
+        const look = () => isHere(boxId) && done();
+        // Announced before the control plane told us of the placement: it is here with that.
+        stops.push(routes.onAnnounced(boxId, look), known.onChange(look));
       });
       stops.push(watchPhase(boxId, known, onPhase));
       const late = clock.sleep(timeoutMs, AbortSignal.any([signal, over.signal])).then(() => {

@@ -16,7 +16,8 @@ export async function readFeedBoxPage(db: Db, after: string, limit: number): Pro
 
 async function selectBoxes(db: Db, condition: RawBuilder<unknown>): Promise<FeedBox[]> {
   const { rows } = await sql<FeedBox>`
-    select id as "boxId", name, org_id as "orgId", owner_id as "ownerId", phase, phase_reason as reason
+    select id as "boxId", name, org_id as "orgId", owner_id as "ownerId", phase, phase_reason as reason,
+      epoch, node_id as "nodeId"
     from boxes where deleted_at is null and kind = 'user' and ${condition}`.execute(db.query);
   return rows;
 }
@@ -44,7 +45,8 @@ export async function readFeedPreviews(
 export async function readFeedKeys(db: Db, ids: readonly string[] | null): Promise<FeedKey[]> {
   const { rows } = await sql<FeedKey>`
     select k.id as "keyId", k.fingerprint, k.user_id as "userId", k.org_id as "orgId",
-      u.is_admin as "isAdmin"
+      exists (select 1 from grants g where g.user_id = k.user_id and g.scope = 'org'
+        and g.scope_id = k.org_id and g.role in ('owner', 'admin')) as "isAdmin"
     from ssh_keys k join users u on u.id = k.user_id
     where k.revoked_at is null and ${amongIds("k.id", ids)}`.execute(db.query);
   return rows;

@@ -16,7 +16,7 @@ import { run as runProgram } from "#lib/run.ts";
 import { makeHostKey, makeSshKey } from "#lib/ssh-keys.ts";
 import { openStream } from "#sdk/stream.ts";
 import { type Pair, type Row, rowOf } from "#test/bench/row.ts";
-import { BOX, type Doors, openDoors, USER } from "#test/harness/doors.ts";
+import { BOX, type Doors, NODE, openDoors, USER } from "#test/harness/doors.ts";
 import { type ExecHost, execDoor, startExecHost } from "#test/harness/exec-host.ts";
 import { type Sshd, startSshd } from "#test/harness/sshd.ts";
 import {
@@ -165,6 +165,8 @@ class Rig {
             ownerId: USER,
             phase: "running",
             reason: null,
+            epoch: 1,
+            nodeId: NODE,
           },
         ],
         ...{
