@@ -30,6 +30,10 @@ test("values are checked when they are read", () => {
     ["BERTH_LABELS", "gpu"],
     ["BERTH_NODE_LOST_AFTER_MINUTES", "soon"],
     ["BERTH_NODE_LOST_AFTER_MINUTES", "1.5"],
+    ["BERTH_REQUESTS_PER_MINUTE", "-1"],
+    ["BERTH_FAILED_LOGINS_PER_MINUTE", "many"],
+    ["BERTH_TRUSTED_PROXIES", "proxy.example.com"],
+    ["BERTH_TRUSTED_PROXIES", "10.0.0.0/33"],
     ["BERTH_GATEWAY_URL", "gateway"],
     ["DATABASE_URL", "mysql://db"],
   ] as const)
@@ -49,6 +53,8 @@ test("a child that is given the environment of a configuration reads the same co
     BERTH_GATEWAY_LISTEN: "0.0.0.0:8001",
     BERTH_JOIN_TOKEN: "t",
     BERTH_NODE_LOST_AFTER_MINUTES: "0",
+    BERTH_REQUESTS_PER_MINUTE: "0",
+    BERTH_TRUSTED_PROXIES: "10.0.0.5,fd00::/8",
     DATABASE_URL: "postgres://db/berth",
   });
   assert.deepEqual(readConfig(environmentOf(config)), config);

@@ -1,6 +1,7 @@
 // The only reader of the environment on the server side. Every variable is a row of VARIABLES: read
 // once, checked, and passed on as a value. docs/configuration.md lists the same rows (held by a test).
 
+import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { nearestOf } from "#lib/nearest.ts";
 
@@ -40,6 +41,12 @@ export interface Config {
   readonly labels: Readonly<Record<string, string>>;
   /** After so long without a word a node's boxes run elsewhere; 0: never. */
   readonly nodeLostAfterMs: number;
+  /** Of one user; 0: no limit. */
+  readonly requestsPerMinute: number;
+  /** From one address; 0: no limit. */
+  readonly failedLoginsPerMinute: number;
+  /** Addresses or networks whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[];
   readonly logLevel: string;
   readonly failpoints: string;
 }
@@ -120,6 +127,20 @@ export const VARIABLES = {
       "Boxes of a node that was unreachable for so long run elsewhere, from their last durable snapshot; `0`: never.",
     default: "10",
   },
+  BERTH_REQUESTS_PER_MINUTE: {
+    about:
+      "Requests that one user may send to one replica, and as many again for taking rights back; `0`: no limit.",
+    default: "60000",
+  },
+  BERTH_FAILED_LOGINS_PER_MINUTE: {
+    about: "Requests without a valid credential from one address, on one replica; `0`: no limit.",
+    default: "300",
+  },
+  BERTH_TRUSTED_PROXIES: {
+    about:
+      "Addresses or networks of proxies in front of the API, with commas between: the client's address is read from their X-Forwarded-For.",
+    default: "(none)",
+  },
   BERTH_LOG_LEVEL: { about: "`debug`, `info`, `warn` or `error`.", default: "info" },
   BERTH_FAILPOINTS: {
     about: "For tests: `NAME=crash` or `NAME=throw`, with commas between.",
@@ -188,6 +209,12 @@ export function readConfig(
     nodeLostAfterMs:
       parseMinutes("BERTH_NODE_LOST_AFTER_MINUTES", get("BERTH_NODE_LOST_AFTER_MINUTES")) *
       MINUTE_MS,
+    requestsPerMinute: parseCount("BERTH_REQUESTS_PER_MINUTE", get("BERTH_REQUESTS_PER_MINUTE")),
+    failedLoginsPerMinute: parseCount(
+      "BERTH_FAILED_LOGINS_PER_MINUTE",
+      get("BERTH_FAILED_LOGINS_PER_MINUTE"),
+    ),
+    trustedProxies: parseNetworks("BERTH_TRUSTED_PROXIES", given("BERTH_TRUSTED_PROXIES") ?? ""),
     logLevel: oneOf("BERTH_LOG_LEVEL", get("BERTH_LOG_LEVEL"), LOG_LEVELS),
     failpoints: given("BERTH_FAILPOINTS") ?? "",
   };
@@ -217,6 +244,9 @@ export function environmentOf(config: Config): Record<string, string> {
       .map(([name, value]) => `${name}=${value}`)
       .join(","),
     BERTH_NODE_LOST_AFTER_MINUTES: String(config.nodeLostAfterMs / MINUTE_MS),
+    BERTH_REQUESTS_PER_MINUTE: String(config.requestsPerMinute),
+    BERTH_FAILED_LOGINS_PER_MINUTE: String(config.failedLoginsPerMinute),
+    BERTH_TRUSTED_PROXIES: config.trustedProxies.join(","),
     BERTH_LOG_LEVEL: config.logLevel,
     BERTH_FAILPOINTS: config.failpoints,
     ...(config.joinToken ? { BERTH_JOIN_TOKEN: config.joinToken } : {}),
@@ -311,6 +341,25 @@ function parseMinutes(name: string, value: string): number {
   const minutes = /^\d+$/.test(value) ? Number(value) : Number.NaN;
   if (minutes <= YEAR_MINUTES) return minutes;
   throw new ConfigError(`${name} is '${value}': write minutes, 0 to ${YEAR_MINUTES}`);
+}
+
+function parseCount(name: string, value: string): number {
+  if (/^\d{1,9}$/.test(value)) return Number(value);
+  throw new ConfigError(`${name} is '${value}': write a number, 0 for no limit`);
+}
+
+function parseNetworks(name: string, value: string): string[] {
+  const networks = value.split(",").filter(Boolean);
+  for (const network of networks) {
+    const [address = "", prefix, ...rest] = network.split("/");
+    const bits = isIP(address) === 6 ? 128 : 32;
+    const isPrefix = prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits);
+    if (isIP(address) === 0 || !isPrefix || rest.length > 0)
+      throw new ConfigError(
+        `${name} has '${network}': write addresses or networks, for example 10.0.0.5,192.168.0.0/16`,
+      );
+  }
+  return networks;
 }
 
 function parseDatabaseUrl(value: string | undefined): string | null {

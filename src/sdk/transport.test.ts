@@ -113,6 +113,23 @@ test("tries end, pauses grow, and Retry-After is kept", async () => {
   assert.deepEqual(pausesMs, [100, 2000, 400]);
 });
 
+test("what was refused for its rate is sent again when the server says, whatever it is", async () => {
+  const limited = problem(429, "rate_limited", true, { "retry-after": "42" });
+  const { client, requests, pausesMs } = scripted([limited, ok({ token: "t" })]);
+  await client.nodes.createJoinToken();
+  assert.equal(requests.length, 2);
+  assert.deepEqual(pausesMs, [42_000]);
+});
+
+test("nobody waits for longer than a minute to be let in again", async () => {
+  const { client, requests, pausesMs } = scripted([
+    problem(429, "rate_limited", true, { "retry-after": "61" }),
+  ]);
+  await assert.rejects(client.boxes.list(), { code: "rate_limited" });
+  assert.equal(requests.length, 1);
+  assert.deepEqual(pausesMs, []);
+});
+
 test("an answer that is not Berth's is told apart", async () => {
   const { client } = scripted([() => new Response("<html>", { status: 404 })]);
   await assert.rejects(client.system.get(), { code: "malformed", status: 404, retryable: false });

@@ -1,5 +1,6 @@
 // One HTTP call with its retries. A read is tried again when trying again can help; a mutation only under an
-// Idempotency-Key, which every attempt repeats, so that it has its effect once.
+// Idempotency-Key, which every attempt repeats, so that it has its effect once. What was refused for its rate had none,
+// so anything is sent again, when the server says, or not at all when that is too far.
 
 import { type ApiError, errorOfResponse, unreachable } from "./api-error.ts";
 
@@ -12,19 +13,23 @@ export interface TransportOptions {
 
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5000;
-const MAX_RETRY_AFTER_S = 30;
+/** A limit of requests is for a minute. */
+const MAX_RETRY_AFTER_S = 60;
 const IDEMPOTENCY_KEY = "idempotency-key";
 
 /** Gives back only answers that are successes; throws ApiError, or the signal's reason when it aborts. */
 export async function send(request: Request, options: TransportOptions): Promise<Response> {
-  const mayRepeat = request.method === "GET" || request.headers.has(IDEMPOTENCY_KEY);
+  const isRepeatable = request.method === "GET" || request.headers.has(IDEMPOTENCY_KEY);
   for (let attempt = 0; ; attempt++) {
-    const isLast = !mayRepeat || attempt >= options.retries;
+    const isLast = attempt >= options.retries;
     const outcome = await sendOnce(isLast ? request : request.clone(), options);
     if (outcome.response) return outcome.response;
-    if (isLast || !outcome.error.retryable || !isTransient(outcome.error)) throw outcome.error;
+    const { error, retryAfterMs } = outcome;
+    const mayRepeat = isRepeatable || error.code === "rate_limited";
+    if (isLast || !mayRepeat || !error.retryable || !isTransient(error)) throw error;
+    if (retryAfterMs > MAX_RETRY_AFTER_S * 1000) throw error;
     const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt);
-    await options.sleep(Math.max(pauseMs, outcome.retryAfterMs), request.signal);
+    await options.sleep(Math.max(pauseMs, retryAfterMs), request.signal);
   }
 }
 
@@ -45,8 +50,7 @@ async function sendOnce(request: Request, options: TransportOptions): Promise<Ou
   return {
     response: null,
     error: await errorOfResponse(response, request.url),
-    retryAfterMs:
-      Math.min(MAX_RETRY_AFTER_S, Number.isFinite(retryAfterS) ? retryAfterS : 0) * 1000,
+    retryAfterMs: Number.isFinite(retryAfterS) ? Math.max(0, retryAfterS) * 1000 : 0,
   };
 }
 
