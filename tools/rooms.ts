@@ -77,7 +77,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   api: {
     owns: "the HTTP front door: parse, permit, store, shape",
     rooms: ["identity", "store", "domain", "contract", "trust", "lib"],
-    npm: ["fastify", "fastify-type-provider-zod", "@fastify/static", "@fastify/swagger", "zod"],
+    npm: [
+      ...["fastify", "fastify-type-provider-zod", "@fastify/static", "@fastify/swagger", "zod"],
+      "rate-limiter-flexible",
+    ],
     node: [...plain, "fs", "http", "https", "net", "stream", "tls"],
   },
   scheduler: { owns: "placement", rooms: ["store", "domain", "lib"], npm: [], node: [] },

@@ -71,7 +71,9 @@ export function problemBody(problem: Problem, requestId: string): ProblemBody {
 export function problemHeaders(problem: Problem): Record<string, string> {
   return {
     "content-type": "application/problem+json; charset=utf-8",
-    ...(ERRORS[problem.code].retryable ? { "retry-after": String(RETRY_AFTER_S) } : {}),
+    ...(ERRORS[problem.code].retryable
+      ? { "retry-after": String(problem.retryAfterS ?? RETRY_AFTER_S) }
+      : {}),
     ...(ERRORS[problem.code].status === 401 ? { "www-authenticate": "Bearer" } : {}),
   };
 }

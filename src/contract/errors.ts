@@ -86,6 +86,18 @@ export const ERRORS = {
     retryable: false,
     next: "Remove what the detail names first.",
   },
+  budget_exceeded: {
+    status: 409,
+    title: "A budget is spent",
+    retryable: false,
+    next: "Ask whoever manages the budget named in the detail to raise it, or wait for the next month.",
+  },
+  quota_exceeded: {
+    status: 409,
+    title: "A limit is reached",
+    retryable: false,
+    next: "Make room, or ask whoever manages quotas for a higher limit; `berth quota` shows what is used.",
+  },
   preview_gone: {
     status: 410,
     title: "The preview is not at this address any more",
@@ -122,6 +134,12 @@ export const ERRORS = {
     retryable: false,
     next: "Use a new key for a new request; repeat a key only with the same body.",
   },
+  rate_limited: {
+    status: 429,
+    title: "Too many requests",
+    retryable: true,
+    next: "Wait for the seconds that Retry-After says, then send it again.",
+  },
   internal: {
     status: 500,
     title: "A fault in Berth",
@@ -133,6 +151,12 @@ export const ERRORS = {
     title: "Not available for a moment",
     retryable: true,
     next: "Send the request again after Retry-After seconds; running boxes are not affected.",
+  },
+  audit_unavailable: {
+    status: 503,
+    title: "The audit trail cannot be written",
+    retryable: true,
+    next: "Send the request again; if it goes on, the operator must look at the table audit_entries.",
   },
   ticket_invalid: {
     status: 401,
@@ -182,6 +206,24 @@ export const ERRORS = {
     retryable: true,
     next: "Try again in a moment; the box itself may well be running.",
   },
+  login_failed: {
+    status: 401,
+    title: "The login did not succeed",
+    retryable: false,
+    next: "Start the login again from the beginning; nothing of this one can be used any more.",
+  },
+  login_denied: {
+    status: 403,
+    title: "You may not log in here",
+    retryable: false,
+    next: "Ask an administrator of your organization to let you in.",
+  },
+  provider_unavailable: {
+    status: 503,
+    title: "The identity provider does not answer",
+    retryable: true,
+    next: "Try again in a moment; when it lasts, tell whoever runs the provider that the detail names.",
+  },
   join_token_invalid: {
     status: 401,
     title: "The join token is not valid",
@@ -216,14 +258,17 @@ export class Problem extends Error {
   override readonly name = "Problem";
   readonly code: ErrorCode;
   readonly fields: readonly FieldError[];
+  /** When trying again can help; null: soon. */
+  readonly retryAfterS: number | null;
   constructor(
     code: ErrorCode,
     detail: string,
-    options: { cause?: unknown; fields?: readonly FieldError[] } = {},
+    options: { cause?: unknown; fields?: readonly FieldError[]; retryAfterS?: number } = {},
   ) {
     super(detail, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     this.fields = options.fields ?? [];
+    this.retryAfterS = options.retryAfterS ?? null;
   }
 }
 

@@ -10,9 +10,13 @@ export type RefusalCode =
   | "not_now"
   | "not_ready"
   | "in_use"
+  | "quota_exceeded"
+  | "budget_exceeded"
   | "generation_mismatch"
   | "idempotency_key_reused"
   | "invalid_cursor"
+  | "login_denied"
+  | "login_failed"
   | "join_token_invalid"
   | "node_unknown"
   | "resync_needed";
