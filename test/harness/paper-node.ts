@@ -9,6 +9,7 @@ import type {
   Report,
   SnapshotReport,
 } from "#contract/node-protocol.ts";
+import type { ListeningPort } from "#domain/box.ts";
 import type { NodeId } from "#domain/ids.ts";
 import type { Subject } from "#domain/permission.ts";
 import { readAssignments } from "#store/assignments.ts";
@@ -48,6 +49,8 @@ export class PaperNode {
   uploads = true;
   /** Faults to report, by box. */
   readonly faults = new Map<string, NonNullable<BoxReport["fault"]>>();
+  /** What listens in boxes; a box that is not here was not asked. */
+  readonly ports = new Map<string, ListeningPort[]>();
   /** Snapshot kinds that fail for good. */
   readonly failing = new Set<string>();
   buildError: string | null = null;
@@ -117,6 +120,7 @@ export class PaperNode {
       fault,
       notices: [],
       renewal: null,
+      ports: now ? (this.ports.get(box.boxId) ?? null) : null,
       started: now ? { how: "booted", phases: {} } : null,
       build: box.build && {
         done: this.buildError === null && now !== undefined,

@@ -16,7 +16,8 @@ import type { PreviewDefences } from "#gateway/preview-defences.ts";
 import { previewDoor } from "#gateway/preview-door.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
-import { WEB_DIRECTORY } from "#main/web-app.ts";
+import { run } from "#lib/run.ts";
+import { buildWebApp, isWebAppCurrent, WEB_DIRECTORY } from "#main/web-app.ts";
 import { GatewayLinks } from "#node/gateway-link.ts";
 import { type ControlPlane, controlPlane } from "./control-plane.ts";
 import { DoorDriver, nodeTls, serverTls, until } from "./doors.ts";
@@ -36,6 +37,9 @@ export interface App {
 export interface PreviewWorld {
   readonly plane: ControlPlane;
   readonly browser: Browser;
+  readonly boxId: string;
+  /** A server in the box, at a port of it. */
+  serve(port: number, listener: RequestListener): Promise<App["requests"]>;
   /** An app at a port of the box, and the preview of it. */
   app(port: number, listener: RequestListener): Promise<App>;
   /** The same apps behind a gateway without these defences. */
@@ -55,6 +59,7 @@ export async function previewWorld(scope: Scope): Promise<PreviewWorld> {
   scope.after(async () => {
     for (const close of closing.reverse()) await close();
   });
+  if (!(await isWebAppCurrent())) await buildWebApp(run);
   const plane = await controlPlane(scope, { webDirectory: WEB_DIRECTORY });
   const { boxId, driver, gatewayPort, setDefences } = await openBox(plane, closing);
   const certificate = await plane.authority.makeServerCertificate({
@@ -74,8 +79,13 @@ export async function previewWorld(scope: Scope): Promise<PreviewWorld> {
   ]);
   closing.push(() => browser.close());
   return {
-    ...{ plane, browser, setDefences },
-    app: (port, listener) => openApp({ plane, boxId, driver, closing }, port, listener),
+    ...{ plane, browser, boxId, setDefences },
+    serve: (port, listener) => serveInBox({ driver, closing }, port, listener),
+    app: async (port, listener) => {
+      const requests = await serveInBox({ driver, closing }, port, listener);
+      const preview = await plane.admin.client.previews.open(boxId, { port });
+      return { previewId: preview.id, origin: new URL(preview.url).origin, requests };
+    },
     person: () => newPerson(browser),
     logIn,
     link: async (app) => {
@@ -191,18 +201,16 @@ async function openTls(
   return (server.address() as AddressInfo).port;
 }
 
-interface AppPlace {
-  readonly plane: ControlPlane;
-  readonly boxId: string;
+interface BoxPlace {
   readonly driver: DoorDriver;
   readonly closing: (() => unknown)[];
 }
 
-async function openApp(
-  { plane, boxId, driver, closing }: AppPlace,
+async function serveInBox(
+  { driver, closing }: BoxPlace,
   port: number,
   listener: RequestListener,
-): Promise<App> {
+): Promise<App["requests"]> {
   const requests: { method: string; url: string; headers: Headers }[] = [];
   const server: Server = createHttpServer((request, response) => {
     if (request.url === "/favicon.ico") return void response.writeHead(404).end();
@@ -227,8 +235,7 @@ async function openApp(
     server.closeAllConnections();
   });
   driver.ports.set(port, (server.address() as AddressInfo).port);
-  const preview = await plane.admin.client.previews.open(boxId, { port });
-  return { previewId: preview.id, origin: new URL(preview.url).origin, requests };
+  return requests;
 }
 
 async function logIn(page: Page, token: string): Promise<void> {

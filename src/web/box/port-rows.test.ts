@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Preview } from "../data/types.ts";
-import { narrows, portRows } from "./port-rows.ts";
+import { listenerWords, narrows, portRows } from "./port-rows.ts";
 
 const preview = (port: number, closedAt: string | null = null) =>
   ({ id: `prv_${port}`, port, url: `http://${port}-x.localhost`, closedAt }) as Preview;
@@ -29,4 +29,15 @@ test("narrower shuts somebody out", () => {
   assert.ok(narrows("org", "private"));
   assert.ok(!narrows("private", "org"));
   assert.ok(!narrows("org", "org"));
+});
+
+test("a port that nothing is known to listen on says why", () => {
+  const [row] = portRows([], [preview(3000)]);
+  assert.ok(row);
+  assert.equal(listenerWords(row, { phase: "running" }), "nothing listens now");
+  assert.equal(listenerWords(row, { phase: "paused" }), "opening it wakes the box");
+  assert.equal(
+    listenerWords({ ...row, isListening: true, program: "vite" }, { phase: "running" }),
+    "vite",
+  );
 });

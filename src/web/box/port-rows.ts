@@ -37,6 +37,12 @@ export function portRows(
   return [...rows.values()].sort((a, b) => a.port - b.port);
 }
 
+/** What listens, or why nothing does. */
+export function listenerWords(row: PortRow, box: Pick<Box, "phase">): string {
+  if (row.isListening) return row.program ?? "unknown program";
+  return box.phase === "running" ? "nothing listens now" : "opening it wakes the box";
+}
+
 /** Whether going from one to the other shuts somebody out. */
 export function narrows(from: Visibility, to: Visibility): boolean {
   return WIDTH[to] < WIDTH[from];

@@ -1,13 +1,7 @@
 // The ports of a box: what listens, at which address it is previewed, and for whom.
 
-import { ActionIcon, Button, Group, Menu, NumberInput, Select, Tooltip } from "@mantine/core";
-import {
-  IconExternalLink,
-  IconLink,
-  IconPlugConnectedX,
-  IconWorld,
-  IconX,
-} from "@tabler/icons-react";
+import { ActionIcon, Button, Group, NumberInput, Select, Tooltip } from "@mantine/core";
+import { IconExternalLink, IconLink, IconWorld, IconX } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Box } from "#sdk/client.ts";
@@ -15,12 +9,19 @@ import { berth, queries } from "../data/berth.ts";
 import { useSystem } from "../data/me.ts";
 import type { Preview } from "../data/types.ts";
 import { confirm } from "../parts/confirm.tsx";
-import { Empty, Failed } from "../parts/empty.tsx";
+import { Empty, Failed, Loading } from "../parts/empty.tsx";
 import { attempt, notifyDone } from "../parts/notify.ts";
 import { Card, Copyable } from "../parts/page.tsx";
 import css from "../parts/parts.module.css";
 import boxCss from "./box.module.css";
-import { narrows, type PortRow, portRows, VISIBILITY_WORDS, type Visibility } from "./port-rows.ts";
+import {
+  listenerWords,
+  narrows,
+  type PortRow,
+  portRows,
+  VISIBILITY_WORDS,
+  type Visibility,
+} from "./port-rows.ts";
 import { ShareLinks } from "./share-links.tsx";
 
 const refresh = () => queries.invalidateQueries({ queryKey: ["previews"] });
@@ -36,6 +37,8 @@ export function PortsTab({ box }: { readonly box: Box }) {
   const shared = previews.data?.items.find((preview) => preview.id === sharedId) ?? null;
   if (previews.error)
     return <Failed error={previews.error} retry={() => void previews.refetch()} />;
+  // Until it is known what is previewed, every port would look as if it were not.
+  if (previews.isPending) return <Loading rows={4} />;
   return (
     <>
       <Card title="Ports" actions={<OpenOther box={box} />}>
@@ -46,7 +49,7 @@ export function PortsTab({ box }: { readonly box: Box }) {
               : `${box.name} is ${box.phase}. Its ports appear when it runs.`}
           </Empty>
         ) : (
-          <table className={css.table}>
+          <table className={`${css.table} ${boxCss.ports}`}>
             <thead>
               <tr>
                 <th>Port</th>
@@ -87,10 +90,10 @@ function PortLine({ box, row, share }: LineProps) {
     <tr>
       <td className={boxCss.port}>{row.port}</td>
       <td className={row.isListening ? "" : css.dim}>
-        {row.isListening ? (row.program ?? "unknown") : "nothing listens now"}
+        {listenerWords(row, box)}
         {row.isLoopback ? <span className={css.dim}> · loopback</span> : null}
       </td>
-      <td style={{ maxWidth: 320 }}>
+      <td className={boxCss.address}>
         {preview ? (
           <Copyable text={preview.url} label="Copy the address" />
         ) : (
@@ -115,7 +118,12 @@ async function openPreview(box: Box, port: number): Promise<void> {
 
 function OpenOne({ box, port }: { readonly box: Box; readonly port: number }) {
   return (
-    <Button size="compact-xs" variant="default" onClick={() => void openPreview(box, port)}>
+    <Button
+      size="compact-xs"
+      variant="default"
+      aria-label={`Open a preview of port ${port}`}
+      onClick={() => void openPreview(box, port)}
+    >
       Open preview
     </Button>
   );
@@ -125,11 +133,19 @@ function OpenOne({ box, port }: { readonly box: Box; readonly port: number }) {
 function OpenOther({ box }: { readonly box: Box }) {
   const [port, setPort] = useState<number | string>("");
   return (
-    <Group gap={6} wrap="nowrap">
+    <form
+      className={boxCss.other}
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (Number(port)) void openPreview(box, Number(port)).then(() => setPort(""));
+      }}
+    >
       <NumberInput
         size="xs"
         w={96}
         hideControls
+        allowDecimal={false}
+        clampBehavior="strict"
         placeholder="Other port"
         aria-label="Other port"
         min={2}
@@ -137,22 +153,20 @@ function OpenOther({ box }: { readonly box: Box }) {
         value={port}
         onChange={setPort}
       />
-      <Button
-        variant="default"
-        disabled={!Number(port)}
-        onClick={() => void openPreview(box, Number(port)).then(() => setPort(""))}
-      >
+      <Button type="submit" variant="default" disabled={!Number(port)}>
         Open
       </Button>
-    </Group>
+    </form>
   );
 }
 
 function VisibilityChoice({ preview }: { readonly preview: Preview }) {
   const { data: org } = useQuery({ queryKey: ["org"], queryFn: () => berth.org.get() });
+  const [isChanging, setChanging] = useState(false);
   const change = async (visibility: Visibility) => {
     if (visibility === preview.visibility) return;
-    if (narrows(preview.visibility, visibility)) {
+    const moves = narrows(preview.visibility, visibility);
+    if (moves) {
       const text = "It moves to a new address; the old one and every link to it stop working.";
       const title = `Only ${VISIBILITY_WORDS[visibility].toLowerCase()}?`;
       if (!(await confirm({ title, text, yes: "Narrow it" }))) return;
@@ -160,8 +174,13 @@ function VisibilityChoice({ preview }: { readonly preview: Preview }) {
       const text = `Anybody who knows ${preview.url} can then use what listens there, without logging in.`;
       if (!(await confirm({ title: "Open it to everybody?", text, yes: "Make it public" }))) return;
     }
-    await attempt("This was not changed", () => berth.previews.update(preview.id, { visibility }));
+    setChanging(true);
+    const isDone = await attempt("This was not changed", () =>
+      berth.previews.update(preview.id, { visibility }),
+    );
+    if (isDone && moves) notifyDone(`Port ${preview.port} has a new address now`);
     await refresh();
+    setChanging(false);
   };
   const cap = org?.maxVisibility ?? "public";
   return (
@@ -169,6 +188,7 @@ function VisibilityChoice({ preview }: { readonly preview: Preview }) {
       size="xs"
       w={130}
       allowDeselect={false}
+      disabled={isChanging}
       aria-label={`Who may see port ${preview.port}`}
       value={preview.visibility}
       data={(["private", "org", "public"] as const).map((value) => ({
@@ -214,25 +234,11 @@ function PreviewActions({
           <IconExternalLink size={16} />
         </ActionIcon>
       </Tooltip>
-      <Menu position="bottom-end" width={220} shadow="md">
-        <Menu.Target>
-          <ActionIcon aria-label={`More for port ${preview.port}`}>
-            <IconLink size={16} />
-          </ActionIcon>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item leftSection={<IconLink size={15} />} onClick={() => share(preview.id)}>
-            Links that expire…
-          </Menu.Item>
-          <Menu.Item
-            color="red"
-            leftSection={<IconPlugConnectedX size={15} />}
-            onClick={() => void close()}
-          >
-            Close the preview
-          </Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
+      <Tooltip label="Links that expire">
+        <ActionIcon aria-label={`Links to port ${preview.port}`} onClick={() => share(preview.id)}>
+          <IconLink size={16} />
+        </ActionIcon>
+      </Tooltip>
       <Tooltip label="Close the preview">
         <ActionIcon aria-label={`Close port ${preview.port}`} onClick={() => void close()}>
           <IconX size={16} />

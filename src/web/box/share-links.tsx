@@ -36,7 +36,7 @@ export function ShareLinks({ preview, close }: ShareLinksProps) {
 function Links({ preview }: { readonly preview: Preview }) {
   const now = useNow();
   const [lifetime, setLifetime] = useState(LIFETIMES[1]?.value ?? "");
-  const [made, setMade] = useState<string | null>(null);
+  const [made, setMade] = useState<{ readonly id: string; readonly url: string } | null>(null);
   const links = useQuery({
     queryKey: ["previews", preview.id, "links"],
     queryFn: () => berth.previews.listLinks(preview.id, { limit: 200 }),
@@ -44,7 +44,7 @@ function Links({ preview }: { readonly preview: Preview }) {
   const make = () =>
     attempt("The link was not made", async () => {
       const link = await berth.previews.createLink(preview.id, { expiresInMs: Number(lifetime) });
-      setMade(link.url);
+      setMade(link);
       await links.refetch();
     });
   const remove = (linkId: string) =>
@@ -70,13 +70,18 @@ function Links({ preview }: { readonly preview: Preview }) {
           Make a link
         </Button>
       </Group>
-      {made ? (
-        <Alert mt="md" color="tide" title="Shown only now">
-          <Copyable text={made} label="Copy the link" />
+      {made && links.data?.items.some(({ id }) => id === made.id) ? (
+        <Alert mt="md" color="tide" title="Shown only now" styles={{ body: { minWidth: 0 } }}>
+          <Copyable text={made.url} label="Copy the link" />
         </Alert>
       ) : null}
       {links.isPending ? <Loading rows={2} /> : null}
       {links.error ? <Failed error={links.error} /> : null}
+      {links.data?.items.length === 0 ? (
+        <p className={css.dim} style={{ marginBottom: 0 }}>
+          None yet.
+        </p>
+      ) : null}
       {links.data && links.data.items.length > 0 ? (
         <table className={css.table} style={{ marginTop: 12 }}>
           <tbody>
