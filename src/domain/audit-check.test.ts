@@ -174,7 +174,7 @@ const NASTY = [
   ],
   ...['","outcome":"ok","x":"', '{"v":1}', "\\", '\\"', "'; drop table audit_entries; --", "%00"],
   ...["\u202egnp.exe", "e\u0301", "🛥️", "\ufeff", "\u0085", "\u007f", "__proto__", "constructor"],
-  ...["a".repeat(300), "null", "1e999", "</script>", "${7*7}", "\u0000nul", "\ud800half"],
+  ...["a".repeat(300), "null", "1e999", "</script>", "\u0000nul", "\ud800half"],
 ];
 
 test("names made to break records stay one line and come back as they were", () => {

@@ -4,6 +4,8 @@
 //   tables/<scope>/<sha256>            layers of page tables
 //   packs/<scope>/<sha256>             blocks of pages
 //   uploads/<snapshot id>              what an upload in progress relies on (see gc.ts)
+//   audit/<chain>/<seq>                a signed head of an audit chain; never written again
+//   audit/<chain>/newest               the newest of these
 //   condemned/<run>                    what a collection in progress is about to delete (see gc.ts)
 //
 // A scope is an organization or "all": equal pages are shared inside a scope and never across, so that
@@ -13,6 +15,7 @@ export const SNAPSHOTS_PREFIX = "snapshots/";
 export const TABLES_PREFIX = "tables/";
 export const PACKS_PREFIX = "packs/";
 export const UPLOADS_PREFIX = "uploads/";
+const AUDIT_PREFIX = "audit/";
 export const CONDEMNED_PREFIX = "condemned/";
 
 export function manifestKeyOf(snapshotId: string): string {
@@ -29,6 +32,15 @@ export function packKeyOf(scope: string, sha256: string): string {
 
 export function uploadKeyOf(snapshotId: string): string {
   return `${UPLOADS_PREFIX}${snapshotId}`;
+}
+
+/** Written once, and in the order of the chain when listed. */
+export function auditHeadKeyOf(chain: string, seq: number): string {
+  return `${AUDIT_PREFIX}${chain}/${String(seq).padStart(16, "0")}`;
+}
+
+export function auditNewestKeyOf(chain: string): string {
+  return `${AUDIT_PREFIX}${chain}/newest`;
 }
 
 /** The digest that a content-addressed key ends in. */
