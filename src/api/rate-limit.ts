@@ -26,29 +26,28 @@ const WINDOW_S = 60;
 const KNOWN_GOOD_MS = 10 * 60_000;
 const MAX_KNOWN_GOOD = 10_000;
 
-/** What lets somebody in, or shares: a DELETE takes it back. */
+/** What lets somebody in, or shares: a DELETE takes it back. Logging out is one too. */
+const LOGOUT = "webSessions.delete";
 const REVOCABLE: ReadonlySet<Permission> = new Set<Permission>([
   ...(["key.manage", "token.manage", "service.manage"] as const),
   ...(["preview.share", "box.share", "member.manage", "team.manage"] as const),
 ]);
 
-export function laneOf(route: Pick<Route, "method" | "permission">): Lane {
-  return route.method === "DELETE" && REVOCABLE.has(route.permission) ? "revocations" : "requests";
+export function laneOf(route: Pick<Route, "name" | "method" | "permission">): Lane {
+  const takesBack = route.method === "DELETE" && REVOCABLE.has(route.permission);
+  return takesBack || route.name === LOGOUT ? "revocations" : "requests";
 }
 
 const LANES: ReadonlyMap<string, Lane> = new Map(
   ROUTES.map((route) => [route.name, laneOf(route)]),
 );
 
-export interface RateLimitOptions {
-  readonly limits: RateLimits;
-  readonly clock: Clock;
-  readonly metrics: Metrics;
-}
-
 /** Before the routes are registered: their own hooks, which authenticate, run after these and before preParsing. */
-export function limitRequests(app: FastifyInstance, options: RateLimitOptions): void {
-  const { limits, clock, metrics } = options;
+export function limitRequests(
+  app: FastifyInstance,
+  limits: RateLimits,
+  { clock, metrics }: { readonly clock: Clock; readonly metrics: Metrics },
+): void {
   const refused = metrics.counter("berth_rate_limited_total", "Requests refused for their rate.");
   const refuse = (lane: string, detail: string, { msBeforeNext }: RateLimiterRes): never => {
     refused.add({ lane });
