@@ -413,7 +413,7 @@ test("a grant is renewed while everything that it rests on holds", async (t) => 
     payload: { token: plane.stranger.token },
   });
   const theirs = await grantOf({ credentialId: stranger.json().id });
-  assert.equal((await renew(theirs)).code, "forbidden");
+  assert.equal((await renew(theirs)).code, "revoked");
   const tokens = (await client.tokens.list()).items;
   await client.tokens.delete(tokens.find((one) => one.name === "browser")?.id ?? "");
   assert.equal((await renew(await grantOf())).code, "revoked");
@@ -459,4 +459,38 @@ test("a feed tells each placement of a box: its epoch and its node", async (t) =
   const later = await (await gatewayPeer(plane, "later")).openFeed();
   t.after(async () => later.close());
   assert.equal(later.known.box(box.id)?.epoch, 1);
+});
+
+test("a gateway may ask which credentials hold no more, however long ago they ended", async (t) => {
+  const { plane } = await planeWithBox(t);
+  const { client } = plane.admin;
+  const [kept, ended] = [
+    await client.tokens.create({ name: "a" }),
+    await client.tokens.create({ name: "b" }),
+  ];
+  const session = await plane.login();
+  const key = await client.keys.create({ name: "laptop", publicKey: KEY });
+  const preview = await client.previews.open("web", { port: 80 });
+  const link = await client.previews.createLink(preview.id, { expiresInMs: 86_400_000 });
+  await client.tokens.delete(ended.id);
+  await sql`delete from revocations`.execute(plane.db.query);
+  const peer = await gatewayPeer(plane);
+  const ask = async (credentialIds: readonly string[]) => {
+    const { status, body } = await peer.ask("ended-credentials", { credentialIds });
+    return [status, body.credentialIds?.sort()];
+  };
+  const holding = [kept.id, session, key.id, link.id];
+  assert.deepEqual(await ask(holding), [200, []]);
+  assert.deepEqual(await ask([...holding, ended.id, "token_never"]), [
+    200,
+    [ended.id, "token_never"].sort(),
+  ]);
+  await client.keys.delete(key.id);
+  await client.previews.deleteLink(preview.id, link.id);
+  assert.deepEqual(await ask(holding), [200, [key.id, link.id].sort()]);
+  assert.equal((await ask(Array(1001).fill("x")))[0], 400);
+  assert.equal(
+    (await (await nodePeer(plane)).ask("ended-credentials", { credentialIds: [] })).status,
+    403,
+  );
 });

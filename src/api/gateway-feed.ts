@@ -9,6 +9,7 @@ import type { FastifyInstance } from "fastify";
 import { Problem } from "#contract/errors.ts";
 import {
   boxPortsRequestSchema,
+  endedCredentialsRequestSchema,
   type FeedChange,
   type FeedRequest,
   type FeedSettings,
@@ -20,6 +21,7 @@ import {
 } from "#contract/gateway-feed.ts";
 import type { EventView } from "#store/events.ts";
 import {
+  readEndedCredentials,
   readFeedBoxes,
   readFeedBoxPage,
   readFeedKeys,
@@ -99,6 +101,16 @@ export function registerGatewayRoutes(
     async (request) => {
       peerOf(request, "gateway");
       return { ports: await readListeningPorts(db, (request.body as { boxId: string }).boxId) };
+    },
+  );
+
+  app.post(
+    "/node/v1/gateway/ended-credentials",
+    { schema: { body: endedCredentialsRequestSchema } },
+    async (request) => {
+      peerOf(request, "gateway");
+      const { credentialIds } = request.body as { credentialIds: string[] };
+      return { credentialIds: await readEndedCredentials(db, credentialIds) };
     },
   );
 

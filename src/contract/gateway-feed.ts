@@ -5,6 +5,7 @@
 //   POST /node/v1/gateway/wake               a request or a login waits for a box at rest
 //   POST /node/v1/gateway/preview-grant      a preview grant that is half over -> a fresh one
 //   POST /node/v1/gateway/ports              what listens in a box, when what a preview asks for does not
+//   POST /node/v1/gateway/ended-credentials  which of those that somebody is let in by here hold no more, after a `full`
 //   POST /node/v1/gateway/host-certificate   the SSH door's host key -> its certificate
 //
 // The first line of a feed is `full`; then come changes, and a `beat` when nothing else was said for 3 s. A gateway
@@ -125,6 +126,14 @@ export const wakeRequestSchema = z.object({
 export type WakeRequest = z.infer<typeof wakeRequestSchema>;
 
 export const wakeAnswerSchema = z.object({ phase: z.enum(PHASES) });
+
+/** Asked in turns of at most so many. */
+export const ENDED_CREDENTIALS_MAX = 1000;
+export const endedCredentialsRequestSchema = z.object({
+  credentialIds: z.array(z.string().max(200)).max(ENDED_CREDENTIALS_MAX),
+});
+/** Those of the asked that hold no more, or that nobody knows. */
+export const endedCredentialsAnswerSchema = z.object({ credentialIds: z.array(z.string()) });
 
 export const boxPortsRequestSchema = z.object({ boxId: z.string() });
 export const boxPortsAnswerSchema = z.object({ ports: z.array(z.number().int()) });

@@ -9,7 +9,7 @@ import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import { readFeedFile, writeFeedFile } from "./feed-file.ts";
 import { feedLines } from "./feed-lines.ts";
-import { KnownState } from "./known.ts";
+import { endOf, KnownState } from "./known.ts";
 import type { PlaneCalls } from "./plane-calls.ts";
 
 export interface FeedOptions {
@@ -38,6 +38,9 @@ const TIMES: FeedTimes = {
   backoffMaxMs: 5000,
   saveMs: 2000,
 };
+
+/** For whom it lets in to be sent away; what it signed is over long since. */
+const ENDED_MS = 3_600_000;
 
 export interface Feed {
   readonly known: KnownState;
@@ -126,6 +129,7 @@ class RunningFeed implements Feed {
         if (!this.#known && line.kind !== "full") throw new Error("the feed began without a full");
         if (!this.isHeard) log.info({}, "feed connected");
         this.#take(line);
+        if (line.kind === "full") void this.#askOfEnded(over.signal);
       }
     } finally {
       over.abort();
@@ -142,6 +146,25 @@ class RunningFeed implements Feed {
     if (line.kind === "beat") return;
     this.#changes += 1;
     this.#changed.resolve();
+  }
+
+  /**
+   * Revocations are told for a day. What ended in a longer time without a feed, or in one that nobody kept count of,
+   * is asked for: only what somebody is let in by here, so it is little.
+   */
+  async #askOfEnded(over: AbortSignal): Promise<void> {
+    const { plane, clock, log } = this.#options;
+    while (!over.aborted) {
+      try {
+        const ended = await plane.endedCredentials(this.known.inUse);
+        if (ended.length === 0) return;
+        log.info({ count: ended.length }, "credentials ended meanwhile");
+        return this.#take(endOf(ended, clock.nowMs() + ENDED_MS));
+      } catch (err) {
+        log.warn({ err }, "who may stay could not be asked");
+        await clock.sleep(this.#times.backoffMaxMs, over).catch(() => {});
+      }
+    }
   }
 
   async #watch(answer: IncomingMessage, heard: { atMs: number }, over: AbortSignal): Promise<void> {

@@ -20,6 +20,8 @@ export interface Known {
   preview(label: string): FeedPreview | "gone" | null;
   key(fingerprint: string): FeedKey | null;
   isRevoked(credentialId: string): boolean;
+  /** Somebody is let in by it, until what is returned is called: it is asked about after a time without a feed. */
+  use(credentialId: string): () => void;
   /** The control plane is heard now: what is not known here is not so. */
   readonly isHeard: boolean;
   /** Called after each change; returns what ends that. */
@@ -42,6 +44,7 @@ export class KnownState implements Known {
   readonly #keysByFingerprint = new Map<string, string>();
   readonly #revokedUntilMs = new Map<string, number>();
   readonly #listeners = new Set<() => void>();
+  readonly #uses = new Map<string, number>();
   #isHeard = false;
 
   constructor(full: FeedFull, nowMs: number) {
@@ -74,6 +77,23 @@ export class KnownState implements Known {
 
   isRevoked(credentialId: string): boolean {
     return this.#revokedUntilMs.has(credentialId);
+  }
+
+  /** Each that somebody is let in by now. */
+  get inUse(): string[] {
+    return [...this.#uses.keys()];
+  }
+
+  use(credentialId: string): () => void {
+    this.#uses.set(credentialId, (this.#uses.get(credentialId) ?? 0) + 1);
+    let isUsed = true;
+    return () => {
+      if (!isUsed) return;
+      isUsed = false;
+      const left = (this.#uses.get(credentialId) ?? 1) - 1;
+      if (left > 0) this.#uses.set(credentialId, left);
+      else this.#uses.delete(credentialId);
+    };
   }
 
   get isHeard(): boolean {
@@ -211,10 +231,16 @@ function nameKey(orgId: string, name: string): string {
 }
 
 function changeOf(boxes: readonly FeedBox[]): FeedChange {
-  return {
-    kind: "change",
-    boxes: [...boxes],
-    ...{ goneBoxes: [], previews: [], gonePreviews: [] },
-    ...{ keys: [], goneKeys: [], revocations: [] },
-  };
+  return { ...NOTHING, boxes: [...boxes] };
+}
+
+const NOTHING: FeedChange = {
+  ...{ kind: "change", boxes: [], goneBoxes: [], previews: [], gonePreviews: [] },
+  ...{ keys: [], goneKeys: [], revocations: [] },
+};
+
+/** A change that says of nothing but these that they hold no more. */
+export function endOf(credentialIds: readonly string[], untilMs: number): FeedChange {
+  const revocations = credentialIds.map((credentialId) => ({ credentialId, untilMs }));
+  return { ...NOTHING, revocations };
 }

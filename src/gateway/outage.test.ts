@@ -23,7 +23,7 @@ import {
   serverTls,
   until,
 } from "#test/harness/doors.ts";
-import { openFeedServer } from "#test/harness/feed-server.ts";
+import { type FeedServer, openFeedServer } from "#test/harness/feed-server.ts";
 import { freePort } from "#test/harness/sshd.ts";
 import { makeTicketKey, ticketSigner } from "#trust/tickets.ts";
 import { openFeed } from "./feed.ts";
@@ -49,7 +49,14 @@ async function world(t: TestContext) {
   const directory = await mkdtemp(join(tmpdir(), "berth-outage-"));
   const authority = await makeAuthority();
   const key = makeTicketKey();
-  const plane = await openFeedServer(authority, emptyFeed(key.publicKeyPem));
+  const full = emptyFeed(key.publicKeyPem);
+  const planes = [await openFeedServer(authority, full)];
+  const plane = planes[0] as FeedServer;
+  const planeAgain = async () => {
+    const back = await openFeedServer(authority, full, plane.port);
+    planes.push(back);
+    return back;
+  };
   const echo = createServer((socket) => {
     socket.on("error", () => {});
     socket.pipe(socket);
@@ -96,7 +103,7 @@ async function world(t: TestContext) {
   t.after(async () => {
     for (const one of open) await one.close();
     await links.close();
-    await plane.close();
+    for (const one of planes) await one.close();
     echo.close();
     await rm(directory, { recursive: true, force: true });
   });
@@ -116,7 +123,7 @@ async function world(t: TestContext) {
     stream.on("error", () => {});
     return stream;
   };
-  return { plane, start, sign, enter };
+  return { plane, planeAgain, start, sign, enter };
 }
 
 async function talk(stream: Duplex, word: string): Promise<void> {
@@ -152,4 +159,36 @@ test("without a control plane everything goes on, also at a gateway that starts 
   assert.equal(known.key("SHA256:a")?.userId, "usr_a");
   assert.deepEqual(known.preview("label"), preview);
   assert.equal(known.findBox("org_a", "web")?.boxId, BOX);
+});
+
+test("what ended in an outage longer than revocations are told for ends when the control plane is back", async (t) => {
+  const { plane, start, sign, enter, planeAgain } = await world(t);
+  const { feed } = await start();
+  plane.say({ ...NO_CHANGE, boxes: [box] });
+  const [gone, good] = [
+    await enter(await sign("token_gone")),
+    await enter(await sign("token_good")),
+  ];
+  const broken = new Promise<Error>((done) => gone.once("error", done));
+  await plane.close();
+  await until(() => !feed.isHeard, "the loss is noticed");
+  await talk(gone, "nobody has told");
+
+  // It comes back, and does not even remember that there was such a token.
+  const back = await planeAgain();
+  let failures = 2;
+  back.answer = (name, body) => {
+    assert.equal(name, "ended-credentials");
+    failures -= 1;
+    if (failures >= 0) return { status: 503, body: {} };
+    assert.deepEqual((body as { credentialIds: string[] }).credentialIds.sort(), [
+      "token_gone",
+      "token_good",
+    ]);
+    return { status: 200, body: { credentialIds: ["token_gone"] } };
+  };
+  assert.match((await broken).message, /does not hold any more/);
+  await talk(good, "goes on");
+  good.destroy();
+  await until(() => feed.known.inUse.length === 0, "nobody is let in by any");
 });

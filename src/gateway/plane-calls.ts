@@ -4,6 +4,8 @@ import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import {
   boxPortsAnswerSchema,
+  ENDED_CREDENTIALS_MAX,
+  endedCredentialsAnswerSchema,
   type FeedRequest,
   gatewayHostCertificateAnswerSchema,
   previewGrantAnswerSchema,
@@ -53,6 +55,17 @@ export class PlaneCalls {
   /** Ports of a box where something listens. */
   async ports(boxId: string): Promise<readonly number[]> {
     return boxPortsAnswerSchema.parse(await this.#ask("ports", { boxId })).ports;
+  }
+
+  /** Those of them that hold no more. */
+  async endedCredentials(credentialIds: readonly string[]): Promise<readonly string[]> {
+    const ended: string[] = [];
+    for (let at = 0; at < credentialIds.length; at += ENDED_CREDENTIALS_MAX) {
+      const some = { credentialIds: credentialIds.slice(at, at + ENDED_CREDENTIALS_MAX) };
+      const answer = endedCredentialsAnswerSchema.parse(await this.#ask("ended-credentials", some));
+      ended.push(...answer.credentialIds);
+    }
+    return ended;
   }
 
   /** A grant that is half over for a fresh one. Throws PlaneRefusal when it holds no more. */

@@ -94,6 +94,7 @@ function accessOf(right: Right, { rights, isEnding }: BoxWayOptions): Access {
   return {
     userId: right.grant?.checked.userId ?? null,
     boxId: right.preview.boxId,
+    credentialId: right.grant?.checked.credentialId ?? null,
     epoch: null,
     isStillGood: () => !isEnding || rights.isGood(right),
   };

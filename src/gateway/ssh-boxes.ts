@@ -41,7 +41,7 @@ export function sshBoxes({ streams, known, wakeAndWait }: DoorBase): SshBoxes {
         { userId, credentialId, door: "ssh" },
         { signal, timeoutMs: WAKE_TIMEOUT_MS, ...(onPhase ? { onPhase } : {}) },
       );
-      const access = { userId, boxId, epoch: null, isStillGood: login.isStillGood };
+      const access = { userId, boxId, credentialId, epoch: null, isStillGood: login.isStillGood };
       return (await streams.open(access, door, signal)).box;
     },
   };

@@ -15,7 +15,7 @@ import { openSshDoor, type SshLimits } from "#gateway/ssh-door.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { makeHostKey } from "#lib/ssh-keys.ts";
-import { NODE } from "#test/harness/doors.ts";
+import { NODE, until } from "#test/harness/doors.ts";
 import { type ExecHost, startExecHost, TOKEN } from "#test/harness/exec-host.ts";
 import { startSshd } from "#test/harness/sshd.ts";
 import {
@@ -281,6 +281,17 @@ test("revoking what a login came by ends its open session", async (t) => {
   await new Promise((done) => child.stdout.once("data", done));
   change({ revocations: [{ credentialId: CREDENTIAL, untilMs: Date.now() + MINUTE_MS }] });
   assert.equal(await ended, 255);
+});
+
+test("a login counts as let in while it has no stream open", async (t) => {
+  const { certify, options, known } = await rig(t);
+  await certify();
+  const child = spawn("ssh", [...options(), "-N", `web@${HOST}`]);
+  const ended = new Promise((done) => child.once("close", done));
+  await until(() => known.inUse.includes(CREDENTIAL), "let in");
+  child.kill();
+  await ended;
+  await until(() => known.inUse.length === 0, "gone");
 });
 
 test("-L reaches a port of the box, what the box can reach, and no other box", async (t) => {

@@ -180,6 +180,7 @@ class Guest {
   readonly #ended = new AbortController();
   #attempts = 0;
   #channels = 0;
+  #stopUsing = () => {};
 
   constructor(
     connection: Connection,
@@ -194,6 +195,9 @@ class Guest {
       if (result.kind === "asked") return context.accept();
       if (result.kind === "in") {
         this.#login = result.login;
+        // Also while it has no stream open: it may open one by what it showed long ago.
+        this.#stopUsing();
+        this.#stopUsing = boxes.known.use(result.login.credentialId);
         log.info({ userId: result.login.userId, as: context.username }, "ssh login");
         this.#serve({
           ...{ connection, boxes, clientAddress, login: result.login },
@@ -216,6 +220,7 @@ class Guest {
 
   end(): void {
     this.#ended.abort();
+    this.#stopUsing();
   }
 
   #serve(context: ProgramContext): void {

@@ -17,6 +17,8 @@ export interface Access {
   /** Whose streams these count as; null: a visitor's, they count to the box. */
   readonly userId: string | null;
   readonly boxId: string;
+  /** What let them in: a token, web session, key or link; null: nobody had to show any. */
+  readonly credentialId: string | null;
   /** The only placement it is good for; null: whichever is current. */
   readonly epoch: number | null;
   /** Asked before a stream opens and at each change of what is known; a stream ends when it says no. */
@@ -102,8 +104,11 @@ export class Streams {
     };
     const open: Open = { access, placement, nodeId: link.nodeId, end };
     this.#open.add(open);
+    const { credentialId } = access;
+    const stopUsing = credentialId === null ? null : this.#options.known.use(credentialId);
     box.once("close", () => {
       this.#open.delete(open);
+      stopUsing?.();
       release();
     });
     // What let it in may have ended while the box was answering.

@@ -27,7 +27,8 @@ export function accessOf(ticket: Ticket, boxId: string, door: Door): Access {
   if (!ticketOpens(ticket, door))
     throw new Problem("forbidden", `this ticket does not open ${nameOf(door)}`);
   const { userId, epoch, credentialId } = ticket;
-  return { userId, boxId, epoch, isStillGood: (known) => !known.isRevoked(credentialId) };
+  const isStillGood = (known: Known) => !known.isRevoked(credentialId);
+  return { userId, boxId, credentialId, epoch, isStillGood };
 }
 
 function nameOf(door: Door): string {

@@ -63,6 +63,18 @@ export async function readFeedRevocations(
   return rows.map(({ credentialId, until }) => ({ credentialId, untilMs: until.getTime() }));
 }
 
+/** Those of them that hold no more, however long ago they ended; also those that there never were. */
+export async function readEndedCredentials(db: Db, ids: readonly string[]): Promise<string[]> {
+  const holding = ["tokens", "web_sessions", "ssh_keys", "preview_links"].map(
+    (table) =>
+      sql`select id from ${sql.table(table)} where id = any(${[...ids]}::text[]) and revoked_at is null`,
+  );
+  const { rows } = await sql<{ id: string }>`
+    select distinct id from unnest(${[...ids]}::text[]) as asked (id)
+    except (${sql.join(holding, sql` union all `)})`.execute(db.query);
+  return rows.map((row) => row.id);
+}
+
 /** Labels that ended last. */
 export async function readGoneLabels(db: Db, limit: number): Promise<string[]> {
   const { rows } = await sql<{ label: string }>`

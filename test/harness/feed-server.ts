@@ -1,4 +1,4 @@
-// A control plane as gateways see it: mTLS, the four requests of contract/gateway-feed.ts, answered as a test says.
+// A control plane as gateways see it: mTLS, the requests of contract/gateway-feed.ts, answered as a test says.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
@@ -72,7 +72,10 @@ export async function openFeedServer(
     },
     full,
     isBeating: true,
-    answer: () => ({ status: 200, body: { phase: "resuming" } }),
+    answer: (name) => ({
+      status: 200,
+      body: name === "ended-credentials" ? { credentialIds: [] } : { phase: "resuming" },
+    }),
     say: (line) => write(line),
     close: async () => {
       clearInterval(beats);
