@@ -38,6 +38,7 @@ export interface PreviewWorld {
   readonly plane: ControlPlane;
   readonly browser: Browser;
   readonly boxId: string;
+  readonly driver: DoorDriver;
   /** A server in the box, at a port of it. */
   serve(port: number, listener: RequestListener): Promise<App["requests"]>;
   /** An app at a port of the box, and the preview of it. */
@@ -79,7 +80,7 @@ export async function previewWorld(scope: Scope): Promise<PreviewWorld> {
   ]);
   closing.push(() => browser.close());
   return {
-    ...{ plane, browser, boxId, setDefences },
+    ...{ plane, browser, boxId, driver, setDefences },
     serve: (port, listener) => serveInBox({ driver, closing }, port, listener),
     app: async (port, listener) => {
       const requests = await serveInBox({ driver, closing }, port, listener);
