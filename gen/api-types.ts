@@ -930,6 +930,8 @@ export interface components {
                     [key: string]: number;
                 };
             } | null;
+            /** @description The team that it belongs to. */
+            team: string | null;
             template: {
                 /** @description An id: tpl_ and 20 characters. */
                 id: string;
@@ -967,6 +969,8 @@ export interface components {
             name?: string;
             /** @description Only nodes of this region may run it. */
             region?: string;
+            /** @description The team that it belongs to: its members may see it, and enter it. */
+            team?: string;
             /** @description Id or name of the template. */
             template: string;
             /** @description Default: the newest ready version. */
@@ -1009,6 +1013,8 @@ export interface components {
             /** @description To the minute; null: not yet. */
             lastUsedAt: string | null;
             name: string;
+            /** @description What it may be used for; null: all that its user may do. */
+            scopes: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[] | null;
             /** @description The token itself. Shown only here. */
             token: string;
         };
@@ -1058,6 +1064,8 @@ export interface components {
             expiresInMs?: number;
             /** @description What it is for; shown in lists. */
             name: string;
+            /** @description What it may be used for, of what you may do. Without it: everything. */
+            scopes?: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[];
         };
         CreateWebSession: {
             /** @description An API token. */
@@ -1399,13 +1407,7 @@ export interface components {
              * @description ISO 8601 in UTC.
              */
             time: string;
-            user: {
-                /** @description An id: usr_ and 20 characters. */
-                id: string;
-                isAdmin: boolean;
-                /** @description An id: org_ and 20 characters. */
-                org: string;
-            };
+            user: components["schemas"]["Who"];
             version: string;
         };
         Template: {
@@ -1592,6 +1594,8 @@ export interface components {
             /** @description To the minute; null: not yet. */
             lastUsedAt: string | null;
             name: string;
+            /** @description What it may be used for; null: all that its user may do. */
+            scopes: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[] | null;
         };
         TokenPage: {
             items: components["schemas"]["Token"][];
@@ -1657,14 +1661,30 @@ export interface components {
             expiresAt: string;
             /** @description An id: web_ and 20 characters. */
             id: string;
-            user: {
-                /** @description An id: usr_ and 20 characters. */
-                id: string;
-                isAdmin: boolean;
-                name: string;
+            user: components["schemas"]["Who"];
+        };
+        Who: {
+            email: string | null;
+            /** @description An id: usr_ and 20 characters. */
+            id: string;
+            /** @description Runs the installation: nodes, organizations. */
+            isOperator: boolean;
+            name: string;
+            /** @description Where the credential acts. */
+            org: {
                 /** @description An id: org_ and 20 characters. */
-                org: string;
+                id: string;
+                name: string;
             };
+            /** @description Over everything of the organization, or over what is one's own. */
+            permissions: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[];
+            roles: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing")[];
+            teams: {
+                /** @description An id: team_ and 20 characters. */
+                id: string;
+                /** @enum {string} */
+                role: "admin" | "member" | "viewer";
+            }[];
         };
     };
     responses: never;

@@ -1,5 +1,67 @@
 -- Printed by `sh tools/run.sh tools/schema.ts` from src/store/migrations. Do not edit.
 
+create table audit_chains (
+  chain text not null,
+  head_seq bigint not null default 0,
+  head_hash bytea not null,
+  anchor_seq bigint not null default 0,
+  anchor_hash bytea not null,
+  anchor_at timestamp with time zone,
+  anchor_signature text,
+  exported_seq bigint not null default 0,
+  constraint audit_chains_pkey PRIMARY KEY (chain)
+);
+
+create table audit_entries (
+  id bigint not null generated always as identity,
+  org_id text,
+  at timestamp(3) with time zone not null default clock_timestamp(),
+  verb text not null,
+  outcome text not null,
+  code text,
+  actor_id text,
+  actor_roles text[] not null default '{}'::text[],
+  credential_id text,
+  address text,
+  user_agent text,
+  resource jsonb not null default '{}'::jsonb,
+  touched text[] not null default '{}'::text[],
+  data jsonb not null default '{}'::jsonb,
+  request_id text,
+  source_id text,
+  constraint audit_entries_outcome_check CHECK ((outcome = ANY (ARRAY['ok'::text, 'refused'::text, 'failed'::text]))),
+  constraint audit_entries_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint audit_entries_pkey PRIMARY KEY (id)
+);
+
+create table audit_policies (
+  org_id text not null,
+  keep_days integer not null,
+  constraint audit_policies_keep_days_check CHECK (((keep_days >= 1) AND (keep_days <= 36500))),
+  constraint audit_policies_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint audit_policies_pkey PRIMARY KEY (org_id)
+);
+
+create table audit_seals (
+  chain text not null,
+  seq bigint not null,
+  entry_id bigint not null,
+  hash bytea not null,
+  constraint audit_seals_chain_fkey FOREIGN KEY (chain) REFERENCES audit_chains(chain),
+  constraint audit_seals_pkey PRIMARY KEY (chain, seq),
+  constraint audit_seals_entry_id_key UNIQUE (entry_id)
+);
+
+create table audit_state (
+  is_only boolean not null default true,
+  sealed_to bigint not null default 0,
+  exported_at timestamp with time zone not null default now(),
+  keep_days_min integer not null default 90,
+  constraint audit_state_is_only_check CHECK (is_only),
+  constraint audit_state_keep_days_min_check CHECK (((keep_days_min >= 1) AND (keep_days_min <= 36500))),
+  constraint audit_state_pkey PRIMARY KEY (is_only)
+);
+
 create table authorities (
   name text not null,
   material text not null,
@@ -56,6 +118,7 @@ create table boxes (
   created_at timestamp with time zone not null default now(),
   deleted_at timestamp with time zone,
   observed_ports jsonb,
+  team_id text,
   constraint boxes_desired_check CHECK ((desired = ANY (ARRAY['running'::text, 'paused'::text, 'stopped'::text, 'deleted'::text]))),
   constraint boxes_kind_check CHECK ((kind = ANY (ARRAY['user'::text, 'builder'::text]))),
   constraint boxes_node_id_fkey FOREIGN KEY (node_id) REFERENCES nodes(id),
@@ -64,8 +127,52 @@ create table boxes (
   constraint boxes_rest_snapshot_id_fkey FOREIGN KEY (rest_snapshot_id) REFERENCES snapshots(id),
   constraint boxes_restore_snapshot_id_fkey FOREIGN KEY (restore_snapshot_id) REFERENCES snapshots(id),
   constraint boxes_source_snapshot_id_fkey FOREIGN KEY (source_snapshot_id) REFERENCES snapshots(id),
+  constraint boxes_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
   constraint boxes_template_version_id_fkey FOREIGN KEY (template_version_id) REFERENCES template_versions(id),
   constraint boxes_pkey PRIMARY KEY (id)
+);
+
+create table budget_alerts (
+  budget_id text not null,
+  org_id text not null,
+  month date not null,
+  threshold integer not null,
+  amount numeric not null,
+  spent numeric not null,
+  created_at timestamp with time zone not null default now(),
+  constraint budget_alerts_budget_id_fkey FOREIGN KEY (budget_id) REFERENCES budgets(id),
+  constraint budget_alerts_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint budget_alerts_pkey PRIMARY KEY (budget_id, month, threshold, amount)
+);
+
+create table budgets (
+  id text not null,
+  org_id text not null,
+  team_id text,
+  amount numeric not null,
+  thresholds integer[] not null,
+  policy text not null,
+  month date,
+  spent numeric not null default 0,
+  exhausted_month date,
+  created_at timestamp with time zone not null default now(),
+  deleted_at timestamp with time zone,
+  constraint budgets_amount_check CHECK ((amount > (0)::numeric)),
+  constraint budgets_policy_check CHECK ((policy = ANY (ARRAY['warn'::text, 'refuse'::text, 'pause'::text]))),
+  constraint budgets_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint budgets_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
+  constraint budgets_pkey PRIMARY KEY (id)
+);
+
+create table egress_counters (
+  org_id text not null,
+  box_id text not null,
+  epoch integer not null,
+  counter text not null,
+  bytes bigint not null,
+  constraint egress_counters_box_id_fkey FOREIGN KEY (box_id) REFERENCES boxes(id),
+  constraint egress_counters_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint egress_counters_pkey PRIMARY KEY (box_id, epoch, counter)
 );
 
 create table events (
@@ -92,6 +199,27 @@ create table gateways (
   constraint gateways_pkey PRIMARY KEY (name)
 );
 
+create table grants (
+  id text not null,
+  org_id text not null,
+  user_id text,
+  team_id text,
+  role text not null,
+  scope text not null,
+  scope_id text not null,
+  source text not null default 'direct'::text,
+  created_by text,
+  created_at timestamp with time zone not null default now(),
+  constraint grants_check CHECK (((user_id IS NULL) <> (team_id IS NULL))),
+  constraint grants_check1 CHECK (((team_id IS NULL) OR (scope = 'box'::text))),
+  constraint grants_scope_check CHECK ((scope = ANY (ARRAY['org'::text, 'team'::text, 'box'::text]))),
+  constraint grants_created_by_fkey FOREIGN KEY (created_by) REFERENCES users(id),
+  constraint grants_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint grants_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
+  constraint grants_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
+  constraint grants_pkey PRIMARY KEY (id)
+);
+
 create table idempotency_keys (
   org_id text not null,
   user_id text not null,
@@ -100,6 +228,27 @@ create table idempotency_keys (
   answer jsonb,
   created_at timestamp with time zone not null default now(),
   constraint idempotency_keys_pkey PRIMARY KEY (org_id, user_id, key)
+);
+
+create table invitations (
+  id text not null,
+  org_id text not null,
+  hash text not null,
+  email text,
+  roles text[] not null,
+  team_id text,
+  created_by text not null,
+  created_at timestamp with time zone not null default now(),
+  expires_at timestamp with time zone not null,
+  accepted_at timestamp with time zone,
+  accepted_by text,
+  revoked_at timestamp with time zone,
+  constraint invitations_accepted_by_fkey FOREIGN KEY (accepted_by) REFERENCES users(id),
+  constraint invitations_created_by_fkey FOREIGN KEY (created_by) REFERENCES users(id),
+  constraint invitations_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint invitations_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
+  constraint invitations_pkey PRIMARY KEY (id),
+  constraint invitations_hash_key UNIQUE (hash)
 );
 
 create table join_tokens (
@@ -183,6 +332,7 @@ create table orgs (
   name text not null,
   created_at timestamp with time zone not null default now(),
   max_visibility text not null default 'public'::text,
+  deleted_at timestamp with time zone,
   constraint orgs_max_visibility_check CHECK ((max_visibility = ANY (ARRAY['private'::text, 'org'::text, 'public'::text]))),
   constraint orgs_pkey PRIMARY KEY (id)
 );
@@ -221,13 +371,73 @@ create table previews (
   serial integer not null default 1,
   created_at timestamp with time zone not null default now(),
   closed_at timestamp with time zone,
+  team_id text,
   constraint previews_port_check CHECK (((port >= 2) AND (port <= 65535))),
   constraint previews_visibility_check CHECK ((visibility = ANY (ARRAY['private'::text, 'org'::text, 'public'::text]))),
   constraint previews_box_id_fkey FOREIGN KEY (box_id) REFERENCES boxes(id),
   constraint previews_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
   constraint previews_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id),
+  constraint previews_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
   constraint previews_pkey PRIMARY KEY (id),
   constraint previews_label_key UNIQUE (label)
+);
+
+create table price_books (
+  id bigint not null generated always as identity,
+  org_id text,
+  currency text,
+  prices jsonb not null,
+  created_by text,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  constraint price_books_check CHECK (((org_id IS NULL) = (currency IS NOT NULL))),
+  constraint price_books_created_by_fkey FOREIGN KEY (created_by) REFERENCES users(id),
+  constraint price_books_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint price_books_pkey PRIMARY KEY (id)
+);
+
+create table quota_deltas (
+  id bigint not null generated always as identity,
+  org_id text not null,
+  team_id text,
+  user_id text not null,
+  boxes bigint not null default 0,
+  running bigint not null default 0,
+  cpus bigint not null default 0,
+  memory_mib bigint not null default 0,
+  gpus bigint not null default 0,
+  disk_gib bigint not null default 0,
+  snapshot_bytes bigint not null default 0,
+  shared_ports bigint not null default 0,
+  constraint quota_deltas_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint quota_deltas_pkey PRIMARY KEY (id)
+);
+
+create table quota_limits (
+  org_id text not null,
+  scope text not null,
+  scope_id text not null,
+  limits jsonb not null,
+  updated_at timestamp with time zone not null default now(),
+  constraint quota_limits_scope_check CHECK ((scope = ANY (ARRAY['org'::text, 'team'::text, 'user'::text]))),
+  constraint quota_limits_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint quota_limits_pkey PRIMARY KEY (org_id, scope, scope_id)
+);
+
+create table quota_usage (
+  org_id text not null,
+  scope text not null,
+  scope_id text not null,
+  boxes bigint not null,
+  running bigint not null,
+  cpus bigint not null,
+  memory_mib bigint not null,
+  gpus bigint not null,
+  disk_gib bigint not null,
+  snapshot_bytes bigint not null,
+  shared_ports bigint not null,
+  constraint quota_usage_scope_check CHECK ((scope = ANY (ARRAY['org'::text, 'team'::text, 'user'::text]))),
+  constraint quota_usage_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint quota_usage_pkey PRIMARY KEY (org_id, scope, scope_id)
 );
 
 create table revocations (
@@ -270,11 +480,13 @@ create table snapshots (
   taken_at timestamp with time zone,
   durable_at timestamp with time zone,
   deleted_at timestamp with time zone,
+  team_id text,
   constraint snapshots_kind_check CHECK ((kind = ANY (ARRAY['pause'::text, 'stop'::text, 'fork'::text, 'checkpoint'::text, 'prebuild'::text]))),
   constraint snapshots_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'local'::text, 'durable'::text, 'failed'::text, 'deleting'::text, 'deleted'::text]))),
   constraint snapshots_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
   constraint snapshots_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id),
   constraint snapshots_replaced_by_id_fkey FOREIGN KEY (replaced_by_id) REFERENCES snapshots(id),
+  constraint snapshots_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
   constraint snapshots_pkey PRIMARY KEY (id)
 );
 
@@ -306,6 +518,16 @@ create table strays (
   constraint strays_node_id_fkey FOREIGN KEY (node_id) REFERENCES nodes(id),
   constraint strays_snapshot_id_fkey FOREIGN KEY (snapshot_id) REFERENCES snapshots(id),
   constraint strays_pkey PRIMARY KEY (box_id, epoch)
+);
+
+create table teams (
+  id text not null,
+  org_id text not null,
+  name text not null,
+  created_at timestamp with time zone not null default now(),
+  deleted_at timestamp with time zone,
+  constraint teams_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint teams_pkey PRIMARY KEY (id)
 );
 
 create table template_versions (
@@ -357,21 +579,102 @@ create table tokens (
   expires_at timestamp with time zone,
   revoked_at timestamp with time zone,
   last_used_at timestamp with time zone,
+  scopes text[],
   constraint tokens_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
   constraint tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint tokens_pkey PRIMARY KEY (id),
   constraint tokens_hash_key UNIQUE (hash)
 );
 
+create table usage_clock (
+  is_only boolean not null default true,
+  floor_at timestamp with time zone not null,
+  sealed_until timestamp with time zone not null,
+  sealed_org text,
+  trimmed_id bigint not null default 0,
+  constraint usage_clock_is_only_check CHECK (is_only),
+  constraint usage_clock_pkey PRIMARY KEY (is_only)
+);
+
+create table usage_counts (
+  hour timestamp with time zone not null,
+  subject_id text not null,
+  resource text not null,
+  org_id text not null,
+  team_id text,
+  owner_id text not null,
+  box_id text not null,
+  template_id text not null,
+  amount bigint not null,
+  constraint usage_counts_resource_check CHECK ((resource = 'egress'::text)),
+  constraint usage_counts_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint usage_counts_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id),
+  constraint usage_counts_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
+  constraint usage_counts_pkey PRIMARY KEY (hour, subject_id, resource)
+);
+
+create table usage_intervals (
+  id bigint not null generated always as identity,
+  org_id text not null,
+  team_id text,
+  owner_id text not null,
+  box_id text not null,
+  template_id text not null,
+  subject_id text not null,
+  resource text not null,
+  amount bigint not null,
+  began_at timestamp with time zone not null,
+  ended_at timestamp with time zone not null default 'infinity'::timestamp with time zone,
+  constraint usage_intervals_amount_check CHECK ((amount > 0)),
+  constraint usage_intervals_check CHECK ((ended_at >= began_at)),
+  constraint usage_intervals_resource_check CHECK ((resource = ANY (ARRAY['vcpu'::text, 'memory'::text, 'gpu'::text, 'disk_running'::text, 'disk_paused'::text, 'disk_stopped'::text, 'snapshot'::text]))),
+  constraint usage_intervals_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint usage_intervals_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id),
+  constraint usage_intervals_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
+  constraint usage_intervals_pkey PRIMARY KEY (id)
+);
+
+create table usage_rollups (
+  id bigint not null generated always as identity,
+  org_id text not null,
+  team_id text,
+  owner_id text not null,
+  box_id text not null,
+  template_id text not null,
+  subject_id text not null,
+  resource text not null,
+  hour timestamp with time zone not null,
+  amount numeric not null,
+  cost numeric not null,
+  currency text,
+  constraint usage_rollups_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint usage_rollups_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id),
+  constraint usage_rollups_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
+  constraint usage_rollups_pkey PRIMARY KEY (id),
+  constraint usage_rollups_subject_id_resource_hour_owner_id_team_id_key UNIQUE NULLS NOT DISTINCT (subject_id, resource, hour, owner_id, team_id)
+);
+
+create table usage_spend (
+  org_id text not null,
+  month date not null,
+  team_id text not null default ''::text,
+  cost numeric not null,
+  constraint usage_spend_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint usage_spend_pkey PRIMARY KEY (org_id, month, team_id)
+);
+
 create table users (
   id text not null,
-  org_id text not null,
   name text not null,
-  is_admin boolean not null default false,
   created_at timestamp with time zone not null default now(),
-  constraint users_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
-  constraint users_pkey PRIMARY KEY (id),
-  constraint users_org_id_name_key UNIQUE (org_id, name)
+  email text,
+  kind text not null default 'person'::text,
+  is_operator boolean not null default false,
+  disabled_at timestamp with time zone,
+  home_org_id text,
+  constraint users_kind_check CHECK ((kind = ANY (ARRAY['person'::text, 'service'::text]))),
+  constraint users_home_org_id_fkey FOREIGN KEY (home_org_id) REFERENCES orgs(id),
+  constraint users_pkey PRIMARY KEY (id)
 );
 
 create table volumes (
@@ -395,10 +698,12 @@ create table web_sessions (
   hash text not null,
   org_id text not null,
   user_id text not null,
-  token_id text not null,
+  token_id text,
   created_at timestamp with time zone not null default now(),
   expires_at timestamp with time zone not null,
   revoked_at timestamp with time zone,
+  kind text not null default 'web'::text,
+  constraint web_sessions_kind_check CHECK ((kind = ANY (ARRAY['web'::text, 'cli'::text]))),
   constraint web_sessions_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
   constraint web_sessions_token_id_fkey FOREIGN KEY (token_id) REFERENCES tokens(id),
   constraint web_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
@@ -406,43 +711,183 @@ create table web_sessions (
   constraint web_sessions_hash_key UNIQUE (hash)
 );
 
+CREATE INDEX audit_entries_actor ON public.audit_entries USING btree (org_id, actor_id, id);
+CREATE INDEX audit_entries_org ON public.audit_entries USING btree (org_id, id);
+CREATE UNIQUE INDEX audit_entries_source ON public.audit_entries USING btree (source_id) WHERE (source_id IS NOT NULL);
+CREATE INDEX audit_entries_touched ON public.audit_entries USING gin (touched);
+CREATE INDEX boxes_made ON public.boxes USING btree (org_id, created_at) WHERE (kind = 'user'::text);
 CREATE UNIQUE INDEX boxes_name ON public.boxes USING btree (org_id, name) WHERE (deleted_at IS NULL);
 CREATE INDEX boxes_node ON public.boxes USING btree (node_id) WHERE reserved;
 CREATE INDEX boxes_org ON public.boxes USING btree (org_id, id) WHERE (deleted_at IS NULL);
+CREATE INDEX boxes_owned ON public.boxes USING btree (org_id, owner_id, id) WHERE (deleted_at IS NULL);
 CREATE INDEX boxes_owner ON public.boxes USING btree (owner_id) WHERE reserved;
 CREATE INDEX boxes_rest ON public.boxes USING btree (rest_snapshot_id) WHERE (deleted_at IS NULL);
 CREATE INDEX boxes_restore ON public.boxes USING btree (restore_snapshot_id) WHERE (deleted_at IS NULL);
 CREATE INDEX boxes_source ON public.boxes USING btree (source_snapshot_id) WHERE (deleted_at IS NULL);
+CREATE INDEX boxes_team ON public.boxes USING btree (team_id, id) WHERE ((team_id IS NOT NULL) AND (deleted_at IS NULL));
 CREATE INDEX boxes_unplaced ON public.boxes USING btree (place_tried_at NULLS FIRST, id) WHERE ((desired = 'running'::text) AND (NOT reserved) AND (failure IS NULL) AND (deleted_at IS NULL));
 CREATE INDEX boxes_version ON public.boxes USING btree (template_version_id) WHERE (deleted_at IS NULL);
+CREATE UNIQUE INDEX budgets_scope ON public.budgets USING btree (org_id, team_id) NULLS NOT DISTINCT WHERE (deleted_at IS NULL);
 CREATE INDEX events_age ON public.events USING btree (at);
 CREATE INDEX events_box ON public.events USING btree (box_id, id) WHERE (box_id IS NOT NULL);
 CREATE INDEX events_org ON public.events USING btree (org_id, id);
+CREATE INDEX grants_org ON public.grants USING btree (org_id, id);
+CREATE INDEX grants_scope ON public.grants USING btree (scope, scope_id, id);
+CREATE UNIQUE INDEX grants_team ON public.grants USING btree (team_id, scope, scope_id, role, source) WHERE (team_id IS NOT NULL);
+CREATE UNIQUE INDEX grants_user ON public.grants USING btree (user_id, scope, scope_id, role, source) WHERE (user_id IS NOT NULL);
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
+CREATE INDEX invitations_org ON public.invitations USING btree (org_id, id) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL));
 CREATE UNIQUE INDEX nodes_name ON public.nodes USING btree (name) WHERE (status <> 'removed'::text);
 CREATE INDEX operations_open ON public.operations USING btree (subject_id) WHERE (state = 'running'::text);
 CREATE INDEX operations_org ON public.operations USING btree (org_id, id);
+CREATE UNIQUE INDEX orgs_name ON public.orgs USING btree (name);
 CREATE INDEX preview_labels_ended ON public.preview_labels USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 CREATE INDEX preview_labels_preview ON public.preview_labels USING btree (preview_id) WHERE (ended_at IS NULL);
 CREATE INDEX preview_links_preview ON public.preview_links USING btree (preview_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX previews_org ON public.previews USING btree (org_id, id) WHERE (closed_at IS NULL);
 CREATE UNIQUE INDEX previews_port ON public.previews USING btree (box_id, port) WHERE (closed_at IS NULL);
+CREATE INDEX price_books_org ON public.price_books USING btree (org_id, id);
+CREATE INDEX quota_deltas_org ON public.quota_deltas USING btree (org_id);
 CREATE INDEX revocations_until ON public.revocations USING btree (until);
 CREATE INDEX snapshot_copies_node ON public.snapshot_copies USING btree (node_id);
 CREATE INDEX snapshots_box ON public.snapshots USING btree (box_id);
 CREATE INDEX snapshots_org ON public.snapshots USING btree (org_id, id) WHERE (state <> 'deleted'::text);
 CREATE INDEX snapshots_parent ON public.snapshots USING btree (parent_id) WHERE (state = ANY (ARRAY['requested'::text, 'local'::text]));
-CREATE UNIQUE INDEX ssh_keys_fingerprint ON public.ssh_keys USING btree (fingerprint) WHERE (revoked_at IS NULL);
+CREATE UNIQUE INDEX ssh_keys_fingerprint ON public.ssh_keys USING btree (fingerprint, org_id) WHERE (revoked_at IS NULL);
 CREATE INDEX ssh_keys_user ON public.ssh_keys USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX strays_node ON public.strays USING btree (node_id) WHERE (ended_at IS NULL);
 CREATE INDEX strays_snapshot ON public.strays USING btree (snapshot_id) WHERE (ended_at IS NULL);
+CREATE UNIQUE INDEX teams_name ON public.teams USING btree (org_id, name) WHERE (deleted_at IS NULL);
 CREATE INDEX template_versions_building ON public.template_versions USING btree (id) WHERE (state = 'building'::text);
 CREATE UNIQUE INDEX templates_name ON public.templates USING btree (org_id, name) WHERE (deleted_at IS NULL);
 CREATE INDEX tokens_user ON public.tokens USING btree (user_id, id) WHERE (revoked_at IS NULL);
+CREATE INDEX usage_counts_org ON public.usage_counts USING btree (org_id, hour);
+CREATE INDEX usage_intervals_age ON public.usage_intervals USING btree (ended_at);
+CREATE UNIQUE INDEX usage_intervals_open ON public.usage_intervals USING btree (subject_id, resource) WHERE (ended_at = 'infinity'::timestamp with time zone);
+CREATE INDEX usage_intervals_org ON public.usage_intervals USING btree (org_id, ended_at);
+CREATE INDEX usage_intervals_subject ON public.usage_intervals USING btree (subject_id, ended_at);
+CREATE INDEX usage_rollups_hour ON public.usage_rollups USING btree (org_id, hour);
+CREATE INDEX usage_rollups_org ON public.usage_rollups USING btree (org_id, id);
+CREATE UNIQUE INDEX users_email ON public.users USING btree (lower(email)) WHERE ((email IS NOT NULL) AND (kind = 'person'::text));
+CREATE INDEX users_home ON public.users USING btree (home_org_id, id) WHERE (home_org_id IS NOT NULL);
 CREATE INDEX volumes_box ON public.volumes USING btree (box_id);
 CREATE INDEX volumes_org ON public.volumes USING btree (org_id, id) WHERE (deleted_at IS NULL);
 CREATE INDEX web_sessions_age ON public.web_sessions USING btree (expires_at);
 CREATE INDEX web_sessions_token ON public.web_sessions USING btree (token_id) WHERE (revoked_at IS NULL);
+CREATE INDEX web_sessions_user ON public.web_sessions USING btree (user_id, id) WHERE (revoked_at IS NULL);
+CREATE OR REPLACE FUNCTION public.refuse_audit_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
+end $function$
+;
+CREATE TRIGGER audit_chains_emptied BEFORE TRUNCATE ON public.audit_chains FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+CREATE OR REPLACE FUNCTION public.refuse_audit_rewind()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if new.head_seq < old.head_seq or new.anchor_seq < old.anchor_seq or new.anchor_seq > new.head_seq
+    or (new.head_seq = old.head_seq and new.head_hash <> old.head_hash)
+    or (new.anchor_seq = old.anchor_seq and new.anchor_hash <> old.anchor_hash)
+    or (new.anchor_seq > 0 and new.anchor_signature is null) then
+    raise exception 'the audit chain % only grows', old.chain;
+  end if;
+  return new;
+end $function$
+;
+CREATE TRIGGER audit_chains_grow BEFORE UPDATE ON public.audit_chains FOR EACH ROW EXECUTE FUNCTION refuse_audit_rewind();
+CREATE OR REPLACE FUNCTION public.refuse_audit_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
+end $function$
+;
+CREATE TRIGGER audit_chains_kept BEFORE DELETE ON public.audit_chains FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
+CREATE OR REPLACE FUNCTION public.refuse_audit_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
+end $function$
+;
+CREATE TRIGGER audit_entries_emptied BEFORE TRUNCATE ON public.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+CREATE OR REPLACE FUNCTION public.hold_events()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform pg_advisory_xact_lock_shared(tg_relid::integer, 0);
+  return null;
+end $function$
+;
+CREATE TRIGGER audit_entries_held BEFORE INSERT ON public.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION hold_events();
+CREATE OR REPLACE FUNCTION public.refuse_audit_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
+end $function$
+;
+CREATE TRIGGER audit_entries_kept BEFORE UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
+CREATE OR REPLACE FUNCTION public.refuse_audit_removal()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if tg_table_name = 'audit_seals' then
+    if exists (select 1 from audit_chains c where c.chain = old.chain and c.anchor_seq >= old.seq) then
+      return old;
+    end if;
+  elsif exists (select 1 from audit_seals s join audit_chains c on c.chain = s.chain
+      where s.entry_id = old.id and c.anchor_seq >= s.seq) then
+    return old;
+  end if;
+  raise exception 'the audit trail is append-only: delete of % is refused', tg_table_name;
+end $function$
+;
+CREATE TRIGGER audit_entries_removed BEFORE DELETE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION refuse_audit_removal();
+CREATE OR REPLACE FUNCTION public.refuse_audit_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
+end $function$
+;
+CREATE TRIGGER audit_seals_emptied BEFORE TRUNCATE ON public.audit_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+CREATE OR REPLACE FUNCTION public.refuse_audit_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
+end $function$
+;
+CREATE TRIGGER audit_seals_kept BEFORE UPDATE ON public.audit_seals FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
+CREATE OR REPLACE FUNCTION public.refuse_audit_removal()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if tg_table_name = 'audit_seals' then
+    if exists (select 1 from audit_chains c where c.chain = old.chain and c.anchor_seq >= old.seq) then
+      return old;
+    end if;
+  elsif exists (select 1 from audit_seals s join audit_chains c on c.chain = s.chain
+      where s.entry_id = old.id and c.anchor_seq >= s.seq) then
+    return old;
+  end if;
+  raise exception 'the audit trail is append-only: delete of % is refused', tg_table_name;
+end $function$
+;
+CREATE TRIGGER audit_seals_removed BEFORE DELETE ON public.audit_seals FOR EACH ROW EXECUTE FUNCTION refuse_audit_removal();
 CREATE OR REPLACE FUNCTION public.hold_events()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -453,3 +898,319 @@ begin
 end $function$
 ;
 CREATE TRIGGER events_held BEFORE INSERT ON public.events FOR EACH STATEMENT EXECUTE FUNCTION hold_events();
+CREATE OR REPLACE FUNCTION public.quota_count_box()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  insert into quota_deltas (org_id, team_id, user_id, boxes, running, cpus, memory_mib, gpus, disk_gib)
+  select b.org_id, b.team_id, b.owner_id, sign * (b.kind = 'user')::integer, sign * runs * (b.kind = 'user')::integer,
+    sign * runs * b.cpus, sign * runs * b.memory_mib, sign * runs * b.gpus, sign * b.disk_gib
+  from (select old as b, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t,
+    lateral (select box_runs(b)::integer as runs) as r
+  where box_lives(b);
+  if tg_op = 'UPDATE' and (new.team_id is distinct from old.team_id or new.owner_id <> old.owner_id) then
+    update snapshots set team_id = new.team_id,
+      owner_id = case when owner_id = old.owner_id then new.owner_id else owner_id end where box_id = new.id;
+    update previews set team_id = new.team_id,
+      owner_id = case when owner_id = old.owner_id then new.owner_id else owner_id end where box_id = new.id;
+  end if;
+  return null;
+end $function$
+;
+CREATE TRIGGER quota_box_counted AFTER INSERT OR DELETE ON public.boxes FOR EACH ROW EXECUTE FUNCTION quota_count_box();
+CREATE OR REPLACE FUNCTION public.quota_gate_box()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+declare
+  is_box constant integer := (new.kind = 'user')::integer;
+  starts constant integer := (box_runs(new) and (tg_op = 'INSERT' or not box_runs(old)))::integer;
+begin
+  if tg_op = 'INSERT' then
+    perform quota_admit(new);
+    perform quota_demand(new.org_id, new.team_id, new.owner_id, jsonb_build_object(
+      'boxes', is_box, 'createsPerHour', is_box, 'running', is_box * starts, 'cpus', new.cpus * starts,
+      'memoryMib', new.memory_mib * starts, 'gpus', new.gpus * starts, 'diskGib', new.disk_gib));
+  elsif starts = 1 then
+    perform quota_demand(new.org_id, new.team_id, new.owner_id, jsonb_build_object(
+      'running', is_box, 'cpus', new.cpus, 'memoryMib', new.memory_mib, 'gpus', new.gpus));
+  end if;
+  return new;
+end $function$
+;
+CREATE TRIGGER quota_box_made BEFORE INSERT ON public.boxes FOR EACH ROW EXECUTE FUNCTION quota_gate_box();
+CREATE OR REPLACE FUNCTION public.quota_count_box()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  insert into quota_deltas (org_id, team_id, user_id, boxes, running, cpus, memory_mib, gpus, disk_gib)
+  select b.org_id, b.team_id, b.owner_id, sign * (b.kind = 'user')::integer, sign * runs * (b.kind = 'user')::integer,
+    sign * runs * b.cpus, sign * runs * b.memory_mib, sign * runs * b.gpus, sign * b.disk_gib
+  from (select old as b, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t,
+    lateral (select box_runs(b)::integer as runs) as r
+  where box_lives(b);
+  if tg_op = 'UPDATE' and (new.team_id is distinct from old.team_id or new.owner_id <> old.owner_id) then
+    update snapshots set team_id = new.team_id,
+      owner_id = case when owner_id = old.owner_id then new.owner_id else owner_id end where box_id = new.id;
+    update previews set team_id = new.team_id,
+      owner_id = case when owner_id = old.owner_id then new.owner_id else owner_id end where box_id = new.id;
+  end if;
+  return null;
+end $function$
+;
+CREATE TRIGGER quota_box_recounted AFTER UPDATE ON public.boxes FOR EACH ROW WHEN ((((((((((box_lives(old.*) IS DISTINCT FROM box_lives(new.*)) OR (box_runs(old.*) IS DISTINCT FROM box_runs(new.*))) OR (old.org_id IS DISTINCT FROM new.org_id)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id)) OR (old.cpus IS DISTINCT FROM new.cpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.gpus IS DISTINCT FROM new.gpus)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib))) EXECUTE FUNCTION quota_count_box();
+CREATE OR REPLACE FUNCTION public.quota_gate_box()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+declare
+  is_box constant integer := (new.kind = 'user')::integer;
+  starts constant integer := (box_runs(new) and (tg_op = 'INSERT' or not box_runs(old)))::integer;
+begin
+  if tg_op = 'INSERT' then
+    perform quota_admit(new);
+    perform quota_demand(new.org_id, new.team_id, new.owner_id, jsonb_build_object(
+      'boxes', is_box, 'createsPerHour', is_box, 'running', is_box * starts, 'cpus', new.cpus * starts,
+      'memoryMib', new.memory_mib * starts, 'gpus', new.gpus * starts, 'diskGib', new.disk_gib));
+  elsif starts = 1 then
+    perform quota_demand(new.org_id, new.team_id, new.owner_id, jsonb_build_object(
+      'running', is_box, 'cpus', new.cpus, 'memoryMib', new.memory_mib, 'gpus', new.gpus));
+  end if;
+  return new;
+end $function$
+;
+CREATE TRIGGER quota_box_started BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN (((new.generation > old.generation) AND box_runs(new.*) AND (NOT box_runs(old.*)))) EXECUTE FUNCTION quota_gate_box();
+CREATE OR REPLACE FUNCTION public.quota_count_preview()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  insert into quota_deltas (org_id, team_id, user_id, shared_ports)
+  select p.org_id, p.team_id, p.owner_id, sign
+  from (select old as p, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t
+  where preview_shared(p);
+  return null;
+end $function$
+;
+CREATE TRIGGER quota_preview_counted AFTER INSERT OR DELETE ON public.previews FOR EACH ROW EXECUTE FUNCTION quota_count_preview();
+CREATE OR REPLACE FUNCTION public.quota_gate_preview()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  if tg_op = 'INSERT' then
+    select b.team_id into new.team_id from boxes b where b.id = new.box_id;
+  end if;
+  if preview_shared(new) then
+    perform quota_demand(new.org_id, new.team_id, new.owner_id, '{"sharedPorts": 1}');
+  end if;
+  return new;
+end $function$
+;
+CREATE TRIGGER quota_preview_made BEFORE INSERT ON public.previews FOR EACH ROW EXECUTE FUNCTION quota_gate_preview();
+CREATE OR REPLACE FUNCTION public.quota_count_preview()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  insert into quota_deltas (org_id, team_id, user_id, shared_ports)
+  select p.org_id, p.team_id, p.owner_id, sign
+  from (select old as p, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t
+  where preview_shared(p);
+  return null;
+end $function$
+;
+CREATE TRIGGER quota_preview_recounted AFTER UPDATE ON public.previews FOR EACH ROW WHEN (((((preview_shared(old.*) IS DISTINCT FROM preview_shared(new.*)) OR (old.org_id IS DISTINCT FROM new.org_id)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION quota_count_preview();
+CREATE OR REPLACE FUNCTION public.quota_gate_preview()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  if tg_op = 'INSERT' then
+    select b.team_id into new.team_id from boxes b where b.id = new.box_id;
+  end if;
+  if preview_shared(new) then
+    perform quota_demand(new.org_id, new.team_id, new.owner_id, '{"sharedPorts": 1}');
+  end if;
+  return new;
+end $function$
+;
+CREATE TRIGGER quota_preview_widened BEFORE UPDATE ON public.previews FOR EACH ROW WHEN ((preview_shared(new.*) AND (NOT preview_shared(old.*)))) EXECUTE FUNCTION quota_gate_preview();
+CREATE OR REPLACE FUNCTION public.quota_count_snapshot()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  insert into quota_deltas (org_id, team_id, user_id, snapshot_bytes)
+  select s.org_id, s.team_id, s.owner_id, sign * snapshot_bytes(s)
+  from (select old as s, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t
+  where snapshot_bytes(s) <> 0;
+  return null;
+end $function$
+;
+CREATE TRIGGER quota_snapshot_counted AFTER INSERT OR DELETE ON public.snapshots FOR EACH ROW EXECUTE FUNCTION quota_count_snapshot();
+CREATE OR REPLACE FUNCTION public.quota_gate_snapshot()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  select b.team_id into new.team_id from boxes b where b.id = new.box_id;
+  if new.kind in ('checkpoint', 'fork') then
+    perform quota_demand(new.org_id, new.team_id, new.owner_id,
+      jsonb_build_object('snapshotBytes', snapshot_bytes(new)));
+  end if;
+  return new;
+end $function$
+;
+CREATE TRIGGER quota_snapshot_made BEFORE INSERT ON public.snapshots FOR EACH ROW EXECUTE FUNCTION quota_gate_snapshot();
+CREATE OR REPLACE FUNCTION public.quota_count_snapshot()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  insert into quota_deltas (org_id, team_id, user_id, snapshot_bytes)
+  select s.org_id, s.team_id, s.owner_id, sign * snapshot_bytes(s)
+  from (select old as s, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t
+  where snapshot_bytes(s) <> 0;
+  return null;
+end $function$
+;
+CREATE TRIGGER quota_snapshot_recounted AFTER UPDATE ON public.snapshots FOR EACH ROW WHEN (((((snapshot_bytes(old.*) IS DISTINCT FROM snapshot_bytes(new.*)) OR (old.org_id IS DISTINCT FROM new.org_id)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION quota_count_snapshot();
+CREATE OR REPLACE FUNCTION public.usage_box_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform usage_follow(new);
+  if tg_op = 'UPDATE' and new.team_id is distinct from old.team_id then
+    perform usage_follow_snapshot(s) from snapshots s where s.box_id = new.id and s.state = 'durable' order by s.id;
+  end if;
+  return null;
+end $function$
+;
+CREATE TRIGGER usage_box_changed AFTER UPDATE ON public.boxes FOR EACH ROW WHEN ((((((((((((((old.desired = 'deleted'::text) IS DISTINCT FROM (new.desired = 'deleted'::text)) OR ((old.deleted_at IS NULL) IS DISTINCT FROM (new.deleted_at IS NULL))) OR (old.reserved IS DISTINCT FROM new.reserved)) OR (old.observed_state IS DISTINCT FROM new.observed_state)) OR ((old.rest_snapshot_id IS NULL) IS DISTINCT FROM (new.rest_snapshot_id IS NULL))) OR (old.source_with_memory IS DISTINCT FROM new.source_with_memory)) OR (old.cpus IS DISTINCT FROM new.cpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.gpus IS DISTINCT FROM new.gpus)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION usage_box_changed();
+CREATE OR REPLACE FUNCTION public.usage_box_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform usage_follow(new);
+  if tg_op = 'UPDATE' and new.team_id is distinct from old.team_id then
+    perform usage_follow_snapshot(s) from snapshots s where s.box_id = new.id and s.state = 'durable' order by s.id;
+  end if;
+  return null;
+end $function$
+;
+CREATE TRIGGER usage_box_made AFTER INSERT ON public.boxes FOR EACH ROW WHEN ((new.reserved OR (new.rest_snapshot_id IS NOT NULL))) EXECUTE FUNCTION usage_box_changed();
+CREATE OR REPLACE FUNCTION public.usage_budget_gate()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+declare
+  spent budgets;
+begin
+  select * into spent from budgets
+    where org_id = new.org_id and (team_id is null or team_id = new.team_id) and deleted_at is null
+      and policy <> 'warn' and exhausted_month = date_trunc('month', usage_wall() at time zone 'utc')::date
+    order by team_id nulls first limit 1;
+  if found then
+    raise exception 'a budget is spent' using errcode = 'BE001', detail = jsonb_build_object(
+      'budgetId', spent.id, 'team', (select name from teams where id = spent.team_id),
+      'amount', spent.amount::text, 'spent', spent.spent::text,
+      'currency', (select currency from price_books where org_id is null order by id desc limit 1),
+      'resets', spent.exhausted_month + interval '1 month')::text;
+  end if;
+  return new;
+end $function$
+;
+CREATE TRIGGER usage_budget_made BEFORE INSERT ON public.boxes FOR EACH ROW WHEN ((new.desired = 'running'::text)) EXECUTE FUNCTION usage_budget_gate();
+CREATE OR REPLACE FUNCTION public.usage_budget_gate()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+declare
+  spent budgets;
+begin
+  select * into spent from budgets
+    where org_id = new.org_id and (team_id is null or team_id = new.team_id) and deleted_at is null
+      and policy <> 'warn' and exhausted_month = date_trunc('month', usage_wall() at time zone 'utc')::date
+    order by team_id nulls first limit 1;
+  if found then
+    raise exception 'a budget is spent' using errcode = 'BE001', detail = jsonb_build_object(
+      'budgetId', spent.id, 'team', (select name from teams where id = spent.team_id),
+      'amount', spent.amount::text, 'spent', spent.spent::text,
+      'currency', (select currency from price_books where org_id is null order by id desc limit 1),
+      'resets', spent.exhausted_month + interval '1 month')::text;
+  end if;
+  return new;
+end $function$
+;
+CREATE TRIGGER usage_budget_started BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN (((new.desired = 'running'::text) AND (old.desired <> 'running'::text) AND (NOT (old.reserved AND (old.rest_snapshot_id IS NOT NULL) AND (new.rest_snapshot_id IS NULL))))) EXECUTE FUNCTION usage_budget_gate();
+CREATE OR REPLACE FUNCTION public.usage_egress_moved()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+declare
+  moved constant bigint := new.bytes - case when tg_op = 'UPDATE' then old.bytes else 0 end;
+begin
+  if moved <= 0 then return null; end if;
+  insert into usage_counts as c
+      (hour, subject_id, resource, org_id, team_id, owner_id, box_id, template_id, amount)
+    select date_trunc('hour', usage_now(), 'UTC'), b.id, 'egress', b.org_id, b.team_id, b.owner_id, b.id,
+      v.template_id, moved
+    from boxes b join template_versions v on v.id = b.template_version_id where b.id = new.box_id
+    on conflict (hour, subject_id, resource) do update set amount = c.amount + excluded.amount;
+  return null;
+end $function$
+;
+CREATE TRIGGER usage_egress_moved AFTER INSERT OR UPDATE ON public.egress_counters FOR EACH ROW EXECUTE FUNCTION usage_egress_moved();
+CREATE OR REPLACE FUNCTION public.usage_snapshot_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform usage_follow_snapshot(new);
+  return null;
+end $function$
+;
+CREATE TRIGGER usage_snapshot_changed AFTER UPDATE ON public.snapshots FOR EACH ROW WHEN (((((old.state = 'durable'::text) IS DISTINCT FROM (new.state = 'durable'::text)) OR (old.stored_bytes IS DISTINCT FROM new.stored_bytes)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION usage_snapshot_changed();
+CREATE OR REPLACE FUNCTION public.usage_snapshot_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform usage_follow_snapshot(new);
+  return null;
+end $function$
+;
+CREATE TRIGGER usage_snapshot_made AFTER INSERT ON public.snapshots FOR EACH ROW WHEN ((new.state = 'durable'::text)) EXECUTE FUNCTION usage_snapshot_changed();

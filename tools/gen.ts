@@ -24,6 +24,7 @@ async function openapi(): Promise<object> {
   const app = await buildApp({
     handlers: Object.fromEntries(ROUTES.map((r) => [r.name, never])) as unknown as Handlers,
     authenticate: async () => null,
+    dbFor: never,
     dashboardOrigin: "http://localhost",
     isUnavailable: () => false,
     ready: async () => {},

@@ -20,12 +20,14 @@ const HOST_PATTERN = "*.berth";
 export function accessHandlers(
   context: ApiContext,
 ): Pick<Handlers, "access.ticket" | "access.sshCertificate" | "access.sshAuthority"> {
-  const { db, clock } = context;
+  const { clock } = context;
   const knownHosts = knownHostsLine(context.sshHostAuthority.publicKeyLine, HOST_PATTERN);
   return {
-    "access.ticket": async ({ subject, credential, params, body }) => {
-      const box = await getBox(db, subject, params.box);
+    "access.ticket": async ({ db, subject, credential, params, body }) => {
+      const box = await getBox(db, subject, params.box, "box.enter");
       refuseDeleted(box);
+      const gatewayUrls = await gatewayUrlsOf(context);
+      const gatewayUrl = chosen(gatewayUrls, body) ?? context.gatewayUrl;
       const { ticket, expiresAtMs } = await context.signTicket(
         {
           userId: subject.userId,
@@ -38,22 +40,22 @@ export function accessHandlers(
           session: body.session ?? null,
           credentialId: credential.credentialId,
           origin: body.forBrowser ? context.dashboardOrigin : null,
+          gatewayUrl: body.forBrowser ? gatewayUrl : null,
         },
         clock.nowMs(),
         body.forBrowser ? BROWSER_TICKET_MS : undefined,
       );
-      const gatewayUrls = await gatewayUrlsOf(context);
       return {
         ticket,
-        gatewayUrl: gatewayUrls[0] ?? context.gatewayUrl,
+        gatewayUrl,
         gatewayUrls,
         boxId: box.id,
         epoch: box.epoch,
         expiresAt: new Date(expiresAtMs).toISOString(),
       };
     },
-    "access.sshCertificate": async ({ subject, credential, params, body }) => {
-      const box = await getBox(db, subject, params.box);
+    "access.sshCertificate": async ({ db, subject, credential, params, body }) => {
+      const box = await getBox(db, subject, params.box, "box.enter");
       refuseDeleted(box);
       const nowMs = clock.nowMs();
       const notAfterMs = nowMs + SSH_LIFETIME_MS;
@@ -88,6 +90,15 @@ export function accessHandlers(
       userCa: context.sshUserAuthority.publicKeyLine,
     }),
   };
+}
+
+/** A page that moves on from a gateway says to which; one that is not there any more is not chosen. */
+function chosen(
+  gatewayUrls: readonly string[],
+  { forBrowser, gatewayUrl }: { readonly forBrowser: boolean; readonly gatewayUrl?: string | undefined },
+): string | undefined {
+  const isThere = forBrowser && gatewayUrl !== undefined && gatewayUrls.includes(gatewayUrl);
+  return isThere ? gatewayUrl : gatewayUrls[0];
 }
 
 /** The gateways' SSH doors, as known_hosts names them. */

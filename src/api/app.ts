@@ -19,6 +19,7 @@ import type { RequestSchemas } from "./fields.ts";
 import { documentOf } from "./openapi.ts";
 import { isKnownHost } from "./origin.ts";
 import { problemBody, problemHeaders, toProblem } from "./problem.ts";
+import { limitRequests, type RateLimits } from "./rate-limit.ts";
 import { makeRequestId } from "./request-id.ts";
 import { type Handlers, type RouteContext, registerRoutes } from "./route.ts";
 import { isPageVisit, sendPage, serveWeb, type WebFiles } from "./web-files.ts";
@@ -37,6 +38,7 @@ const STALL_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 
 export interface AppOptions extends CredentialRules {
+  readonly dbFor: RouteContext["dbFor"];
   readonly handlers: Handlers;
   /** True for an error that says that the database cannot be reached now. */
   readonly isUnavailable: (error: unknown) => boolean;
@@ -52,6 +54,10 @@ export interface AppOptions extends CredentialRules {
   readonly addRoutes?: (app: FastifyInstance) => void;
   /** Names that requests may ask for, besides the dashboard's, localhost and addresses. */
   readonly hosts?: readonly string[];
+  /** How often one may ask; null: as often as one likes. */
+  readonly rateLimits?: RateLimits | null;
+  /** Whose X-Forwarded-For is believed. */
+  readonly trustedProxies?: readonly string[];
   /** Aborted at close: ends streams and waits. */
   readonly closing: AbortSignal;
   readonly heartbeatMs?: number;
@@ -67,6 +73,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
+    trustProxy: options.trustedProxies?.length ? [...options.trustedProxies] : false,
     genReqId: makeRequestId,
     frameworkErrors: (error, request, reply) => {
       sendProblem(error, request.id, reply, options);
@@ -76,6 +83,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.setSerializerCompiler(serializerCompiler);
   acceptJson(app);
   countRequests(app, options);
+  if (options.rateLimits) limitRequests(app, options.rateLimits, options);
   app.addHook("onRequest", async (request) => {
     const { host } = request.headers;
     // Probes of an operator's machinery come by whatever name they like, and learn nothing.
@@ -110,6 +118,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     transformObject: jsonSchemaTransformObject,
   });
   const context: RouteContext = {
+    dbFor: options.dbFor,
     authenticate: options.authenticate,
     dashboardOrigin: options.dashboardOrigin,
     closing: options.closing,

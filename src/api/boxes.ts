@@ -15,7 +15,7 @@ import { waitFor } from "./wait.ts";
 /** What every change of intent takes. */
 type IntentCall = Pick<
   Call<RouteNamed<"boxes.start">>,
-  "subject" | "params" | "ifMatch" | "mutation"
+  "db" | "subject" | "params" | "ifMatch" | "mutation"
 >;
 
 export function shapeAccepted({ box, operation }: AcceptedBox, place: PreviewPlace) {
@@ -25,16 +25,15 @@ export function shapeAccepted({ box, operation }: AcceptedBox, place: PreviewPla
 export function boxHandlers(
   context: ApiContext,
 ): Pick<Handlers, Extract<keyof Handlers, `boxes.${string}`>> {
-  const { db } = context;
   const intent = (verb: Intent) => (call: IntentCall) =>
-    answerOnce(db, call.subject, call.mutation, async (tx) =>
+    answerOnce(call.db, call.subject, call.mutation, async (tx) =>
       shapeAccepted(
         await setDesired(tx, call.subject, call.params.box, verb, { ifGeneration: call.ifMatch }),
         context,
       ),
     );
   return {
-    "boxes.create": ({ subject, body, mutation }) =>
+    "boxes.create": ({ db, subject, body, mutation }) =>
       createBoxOnce(
         db,
         subject,
@@ -46,10 +45,11 @@ export function boxHandlers(
           env: body.env,
           region: body.region ?? null,
           labels: body.labels,
+          team: body.team ?? null,
         },
         (accepted) => shapeAccepted(accepted, context),
       ),
-    "boxes.list": async ({ subject, query }) => {
+    "boxes.list": async ({ db, subject, query }) => {
       const scope = ["boxes", query.template ?? null];
       const rows = await listBoxes(db, subject, {
         after: textPosition(scope, query.cursor),
@@ -64,7 +64,7 @@ export function boxHandlers(
         (box) => shapeBox(box, context),
       );
     },
-    "boxes.get": async ({ subject, params }) =>
+    "boxes.get": async ({ db, subject, params }) =>
       shapeBox(await getBox(db, subject, params.box), context),
     "boxes.start": intent("start"),
     "boxes.stop": intent("stop"),
@@ -72,7 +72,7 @@ export function boxHandlers(
     "boxes.resume": intent("resume"),
     "boxes.restart": intent("restart"),
     "boxes.delete": intent("delete"),
-    "boxes.fork": ({ subject, params, body, mutation }) =>
+    "boxes.fork": ({ db, subject, params, body, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) => {
         const forks = await forkBox(tx, subject, params.box, {
           count: body.count,
@@ -85,7 +85,8 @@ export function boxHandlers(
 }
 
 async function wait(context: ApiContext, call: Call<RouteNamed<"boxes.wait">>) {
-  const { db, hub, clock } = context;
+  const { hub, clock } = context;
+  const { db } = call;
   // By id from here on: a name may come to mean another box while we wait.
   const { id } = await getBox(db, call.subject, call.params.box);
   const listening = await hub.listen((event) => event.boxId === id);

@@ -13,9 +13,9 @@ import { shapeEvent, watchEvents } from "./watch.ts";
 export function eventHandlers(
   context: ApiContext,
 ): Pick<Handlers, "events.list" | "events.watch" | "operations.get"> {
-  const { db, clock, hub } = context;
+  const { clock, hub } = context;
   return {
-    "events.list": async ({ subject, query }) => {
+    "events.list": async ({ db, subject, query }) => {
       const boxId = query.box === undefined ? undefined : (await getBox(db, subject, query.box)).id;
       const scope = ["events", query.order, boxId ?? null];
       const at = numberPosition(scope, query.cursor);
@@ -27,6 +27,7 @@ export function eventHandlers(
       return pageFrom(rows, query.limit, scope, (event) => event.id, shapeEvent);
     },
     "events.watch": async function* ({
+      db,
       subject,
       credential,
       query,
@@ -38,7 +39,7 @@ export function eventHandlers(
       const cursor = lastEventId ?? query.cursor ?? null;
       yield* watchEvents({ db, hub, clock, credential, cursor, boxId, signal });
     },
-    "operations.get": async ({ subject, params }) =>
+    "operations.get": async ({ db, subject, params }) =>
       shapeOperation(await getOperation(db, subject, params.operation)),
   };
 }

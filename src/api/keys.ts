@@ -21,6 +21,7 @@ import type { ApiContext } from "./context.ts";
 import { sessionCookie, setCookie } from "./credentials.ts";
 import { pageFrom, textPosition } from "./cursor.ts";
 import type { Handlers } from "./route.ts";
+import { whoIs } from "./who.ts";
 
 /** A working day; logging in again costs a paste. */
 const WEB_SESSION_MS = 12 * 60 * 60_000;
@@ -36,23 +37,21 @@ function shapeKey(key: SshKeyView): SshKey {
   };
 }
 
-export function keyHandlers({
-  db,
-}: ApiContext): Pick<Handlers, Extract<keyof Handlers, `keys.${string}`>> {
+export function keyHandlers(): Pick<Handlers, Extract<keyof Handlers, `keys.${string}`>> {
   return {
-    "keys.create": async ({ subject, body, mutation }) => {
+    "keys.create": async ({ db, subject, body, mutation }) => {
       const { publicKey, fingerprint } = readPublicKey(body.publicKey);
       return answerOnce(db, subject, mutation, async (tx) =>
         shapeKey(await createSshKey(tx, subject, { name: body.name, publicKey, fingerprint })),
       );
     },
-    "keys.list": async ({ subject, query }) => {
+    "keys.list": async ({ db, subject, query }) => {
       const scope = ["keys"];
       const after = textPosition(scope, query.cursor);
       const rows = await listSshKeys(db, subject, { after, limit: query.limit + 1 });
       return pageFrom(rows, query.limit, scope, (one) => one.id, shapeKey);
     },
-    "keys.delete": ({ subject, params, mutation }) =>
+    "keys.delete": ({ db, subject, params, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
         shapeKey(await deleteSshKey(tx, subject, params.key)),
       ),
@@ -81,32 +80,32 @@ function shapeToken(token: TokenView, credential: Identified): Token {
     createdAt: token.createdAt.toISOString(),
     expiresAt: token.expiresAt?.toISOString() ?? null,
     lastUsedAt: token.lastUsedAt?.toISOString() ?? null,
+    scopes: token.scopes && [...token.scopes],
     isCurrent: token.id === credential.tokenId,
   };
 }
 
-export function tokenHandlers({
-  db,
-}: ApiContext): Pick<Handlers, Extract<keyof Handlers, `tokens.${string}`>> {
+export function tokenHandlers(): Pick<Handlers, Extract<keyof Handlers, `tokens.${string}`>> {
   return {
     // No answer is remembered: it would hold the token. One that got lost is deleted by its name.
-    "tokens.create": async ({ subject, credential, body }) => {
+    "tokens.create": async ({ db, credential, body }) => {
       const token = makeToken();
-      const made = await createToken(db, subject, {
+      const made = await createToken(db, credential, {
         hash: hashToken(token),
         name: body.name,
         expiresInMs: body.expiresInMs ?? null,
+        scopes: body.scopes ?? null,
       });
       return { ...shapeToken(made, credential), token };
     },
-    "tokens.list": async ({ subject, credential, query }) => {
+    "tokens.list": async ({ db, subject, credential, query }) => {
       const scope = ["tokens"];
       const after = textPosition(scope, query.cursor);
       const rows = await listTokens(db, subject, { after, limit: query.limit + 1 });
       const shape = (one: TokenView) => shapeToken(one, credential);
       return pageFrom(rows, query.limit, scope, (one) => one.id, shape);
     },
-    "tokens.delete": ({ subject, credential, params, mutation }) =>
+    "tokens.delete": ({ db, subject, credential, params, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
         shapeToken(await deleteToken(tx, subject, params.token), credential),
       ),
@@ -116,10 +115,10 @@ export function tokenHandlers({
 export function webSessionHandlers(
   context: ApiContext,
 ): Pick<Handlers, Extract<keyof Handlers, `webSessions.${string}`>> {
-  const { db, clock } = context;
+  const { clock } = context;
   const cookie = sessionCookie(context.dashboardOrigin);
   return {
-    "webSessions.create": async ({ subject, credential, setCookie: set }) => {
+    "webSessions.create": async ({ db, subject, credential, setCookie: set }) => {
       const secret = makeToken();
       const session = await createWebSession(db, credential, {
         hash: hashToken(secret),
@@ -129,16 +128,11 @@ export function webSessionHandlers(
       set(setCookie(cookie, secret, Math.max(1, leftS)));
       return {
         id: session.id,
-        user: {
-          id: subject.userId,
-          name: session.userName,
-          org: subject.orgId,
-          isAdmin: subject.isAdmin,
-        },
+        user: await whoIs(db, subject),
         expiresAt: session.expiresAt.toISOString(),
       };
     },
-    "webSessions.delete": async ({ subject, credential, setCookie: set }) => {
+    "webSessions.delete": async ({ db, subject, credential, setCookie: set }) => {
       set(setCookie(cookie, "", 0));
       return { ended: await endWebSession(db, subject, credential.credentialId) };
     },

@@ -16,6 +16,7 @@ import { gatewayUrlsOf } from "./access.ts";
 import type { ApiContext } from "./context.ts";
 import { pageFrom, textPosition } from "./cursor.ts";
 import type { Handlers } from "./route.ts";
+import { whoIs } from "./who.ts";
 
 const MINUTE_MS = 60_000;
 /** The overview reads them in one page; over this many it says so by its numbers being lower. */
@@ -50,20 +51,19 @@ function shapeNode(node: NodeView): Node {
 export function nodeHandlers(
   context: ApiContext,
 ): Pick<Handlers, Extract<keyof Handlers, `nodes.${string}` | `system.${string}`>> {
-  const { db } = context;
   return {
-    "nodes.list": async ({ query }) => {
+    "nodes.list": async ({ db, query }) => {
       const scope = ["nodes"];
       const after = textPosition(scope, query.cursor);
       const rows = await listNodes(db, { after, limit: query.limit + 1 });
       return pageFrom(rows, query.limit, scope, (one) => one.id, shapeNode);
     },
-    "nodes.get": async ({ params }) => shapeNode(await getNode(db, params.node)),
-    "nodes.update": async ({ subject, params, body }) =>
+    "nodes.get": async ({ db, params }) => shapeNode(await getNode(db, params.node)),
+    "nodes.update": async ({ db, subject, params, body }) =>
       shapeNode(await updateNode(db, subject, params.node, body)),
-    "nodes.delete": async ({ subject, params }) =>
+    "nodes.delete": async ({ db, subject, params }) =>
       shapeNode(await removeNode(db, subject, params.node)),
-    "nodes.createJoinToken": async ({ subject, body }) => {
+    "nodes.createJoinToken": async ({ db, subject, body }) => {
       const token = makeToken();
       const { expiresAt } = await createJoinToken(db, subject, {
         hash: hashToken(token),
@@ -72,13 +72,13 @@ export function nodeHandlers(
       });
       return { token, expiresAt: expiresAt.toISOString() };
     },
-    "system.get": async ({ subject }) => {
+    "system.get": async ({ db, subject }) => {
       const nodes = await listNodes(db, { after: null, limit: MAX_NODES });
       const gatewayUrls = await gatewayUrlsOf(context);
       return {
         version: context.version,
         time: new Date(context.clock.nowMs()).toISOString(),
-        user: { id: subject.userId, org: subject.orgId, isAdmin: subject.isAdmin },
+        user: await whoIs(db, subject),
         gatewayUrl: gatewayUrls[0] ?? context.gatewayUrl,
         gatewayUrls,
         sshAddress: (await listGateways(db)).find((one) => one.sshAddress)?.sshAddress ?? null,

@@ -49,7 +49,7 @@ async function nextOf(
   if (!session) return `/login?next=${encodeURIComponent(`${PATH}?${print(wanted)}`)}`;
   const { db, clock, signPreview } = context;
   const preview = await findPreview(db, wanted.port, wanted.label);
-  refuseVisit(session.subject, preview);
+  await refuseVisit(db, session.subject, preview);
   const nowMs = clock.nowMs();
   const grant = await signPreview.grant(
     {

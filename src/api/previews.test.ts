@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "kysely";
+import { shareBox } from "#store/box-shares.ts";
 import { type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
 import { previewCheck } from "#trust/preview-tokens.ts";
 
@@ -109,13 +110,15 @@ test("a label is never used again, whatever is closed, narrowed and deleted", as
   await assert.rejects(insert.execute(plane.db.query), { code: "23505" });
 });
 
-test("only the box's owner and an administrator change it; strangers do not even see it", async (t) => {
+test("only who runs the box and an administrator change it; strangers do not even see it", async (t) => {
   const { plane, previews } = await planeWithBox(t);
   const owner = await plane.addMember("owner");
   const member = await plane.addMember("member");
   await owner.client.boxes.create({ template: "default", name: "theirs" });
   const made = await owner.client.previews.open("theirs", { port: 80 });
   const link = await owner.client.previews.createLink(made.id);
+  await assert.rejects(member.client.previews.list({ box: "theirs" }), { code: "not_found" });
+  await shareBox(plane.db, owner.subject, "theirs", { role: "use", user: "member" });
   const attempts = [
     (client: typeof member.client) => client.previews.open("theirs", { port: 81 }),
     (client: typeof member.client) => client.previews.update(made.id, { visibility: "org" }),
@@ -131,6 +134,10 @@ test("only the box's owner and an administrator change it; strangers do not even
   assert.deepEqual((await plane.stranger.client.previews.list()).items, []);
   assert.equal((await member.client.previews.list()).items.length, 1);
   assert.equal((await previews.update(made.id, { visibility: "org" })).visibility, "org");
+  await shareBox(plane.db, owner.subject, "theirs", { role: "admin", user: "member" });
+  await member.client.previews.close(
+    (await member.client.previews.open("theirs", { port: 81 })).id,
+  );
   await assert.rejects(member.client.org.update({ maxVisibility: "public" }), {
     code: "forbidden",
   });

@@ -41,14 +41,13 @@ function shapeLink(link: PreviewLinkView): PreviewLink {
 export function previewHandlers(
   context: ApiContext,
 ): Pick<Handlers, Extract<keyof Handlers, `previews.${string}`>> {
-  const { db } = context;
   return {
-    "previews.open": ({ subject, params, body, mutation }) =>
+    "previews.open": ({ db, subject, params, body, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) => {
         const wanted = { port: body.port, visibility: body.visibility ?? null };
         return shapePreview(await openPreview(tx, subject, params.box, wanted), context);
       }),
-    "previews.list": async ({ subject, query }) => {
+    "previews.list": async ({ db, subject, query }) => {
       const boxId = query.box === undefined ? null : (await getBox(db, subject, query.box)).id;
       const scope = ["previews", boxId];
       const after = textPosition(scope, query.cursor);
@@ -56,15 +55,15 @@ export function previewHandlers(
       const shape = (one: PreviewView) => shapePreview(one, context);
       return pageFrom(rows, query.limit, scope, (one) => one.id, shape);
     },
-    "previews.update": ({ subject, params, body, mutation }) =>
+    "previews.update": ({ db, subject, params, body, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
         shapePreview(await setVisibility(tx, subject, params.preview, body.visibility), context),
       ),
-    "previews.close": ({ subject, params, mutation }) =>
+    "previews.close": ({ db, subject, params, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
         shapePreview(await closePreview(tx, subject, params.preview), context),
       ),
-    "previews.createLink": async ({ subject, params, body, mutation }) => {
+    "previews.createLink": async ({ db, subject, params, body, mutation }) => {
       const made = await answerOnce(db, subject, mutation, async (tx) => {
         const { link, preview } = await createPreviewLink(
           tx,
@@ -77,14 +76,14 @@ export function previewHandlers(
       });
       return { ...made.link, url: await signLink(made, context) };
     },
-    "previews.listLinks": async ({ subject, params, query }) => {
+    "previews.listLinks": async ({ db, subject, params, query }) => {
       const scope = ["links", params.preview];
       const after = textPosition(scope, query.cursor);
       const page = { after, limit: query.limit + 1 };
       const rows = await listPreviewLinks(db, subject, params.preview, page);
       return pageFrom(rows, query.limit, scope, (one) => one.id, shapeLink);
     },
-    "previews.deleteLink": ({ subject, params, mutation }) =>
+    "previews.deleteLink": ({ db, subject, params, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
         shapeLink(await deletePreviewLink(tx, subject, params.preview, params.link)),
       ),
@@ -114,12 +113,10 @@ async function signLink(
   return `${previewUrl(context, preview.port, preview.label)}?berth_link=${text}`;
 }
 
-export function orgHandlers({
-  db,
-}: ApiContext): Pick<Handlers, Extract<keyof Handlers, `org.${string}`>> {
+export function orgHandlers(): Pick<Handlers, Extract<keyof Handlers, `org.${string}`>> {
   return {
-    "org.get": ({ subject }) => getOrg(db, subject),
-    "org.update": ({ subject, body, mutation }) =>
+    "org.get": ({ db, subject }) => getOrg(db, subject),
+    "org.update": ({ db, subject, body, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
         setMaxVisibility(tx, subject, body.maxVisibility),
       ),

@@ -6,8 +6,10 @@ import { z } from "zod";
 import { Problem, problemSchema } from "#contract/errors.ts";
 import type { BodyOf, ParamsOf, QueryOf, ResponseOf, Route } from "#contract/route.ts";
 import { ROUTES, type RouteName, type RouteNamed } from "#contract/routes.ts";
-import { can, type Subject } from "#domain/permission.ts";
+import { mayEver, type Subject } from "#domain/permission.ts";
+import type { Db } from "#store/db.ts";
 import type { Mutation } from "#store/idempotency.ts";
+import type { RequestFacts } from "#store/request.ts";
 import type { Identified } from "#store/tokens.ts";
 import { type CredentialRules, identify, identifyToken } from "./credentials.ts";
 import { mutationOf } from "./mutation.ts";
@@ -16,6 +18,8 @@ import { type SseMessage, sendStream } from "./sse.ts";
 
 /** What a handler is given: checked, permitted, and whose it is. */
 export interface Call<R extends Route> {
+  /** The database, used for this request. */
+  readonly db: Db;
   readonly subject: Subject;
   /** The token or web session that the request came with. */
   readonly credential: Identified;
@@ -41,6 +45,7 @@ export type Handlers = { readonly [Name in RouteName]: Handler<RouteNamed<Name>>
 type AnyHandler = (call: Call<Route>) => Promise<unknown> | AsyncIterable<SseMessage>;
 
 export interface RouteContext extends CredentialRules {
+  readonly dbFor: (request: RequestFacts) => Db;
   readonly closing: AbortSignal;
   readonly stream: Parameters<typeof sendStream>[2];
 }
@@ -87,7 +92,7 @@ function register(
 const ANSWER_HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
 function admit(request: FastifyRequest, route: Route, credential: Identified): void {
-  if (!can(credential.subject, route.permission))
+  if (!mayEver(credential.subject, route.permission))
     throw new Problem("forbidden", `This needs the permission ${route.permission}.`);
   request.credential = credential;
 }
@@ -109,6 +114,7 @@ async function answer(
   reply.raw.once("close", () => gone.abort());
   const credential = request.credential as Identified;
   const call: Call<Route> = {
+    db: context.dbFor(factsOf(route, request, credential)),
     subject: credential.subject,
     credential,
     params: request.params as Call<Route>["params"],
@@ -126,6 +132,19 @@ async function answer(
   const generation = generationOf(body);
   if (generation !== null) reply.header("etag", `"${generation}"`);
   return reply.status(route.status).send(body);
+}
+
+function factsOf(route: Route, request: FastifyRequest, credential: Identified): RequestFacts {
+  return {
+    requestId: request.id,
+    route: route.name,
+    isMutation: route.method !== "GET",
+    subject: credential.subject,
+    credentialId: credential.credentialId,
+    address: request.ip,
+    userAgent: lastOf(request.headers["user-agent"]),
+    resource: { ...(request.params as Record<string, string>) },
+  };
 }
 
 function refuseStrayBody(route: Route, request: FastifyRequest): void {

@@ -6,6 +6,7 @@ import type { Clock } from "#lib/clock.ts";
 import { isUnavailable } from "#store/db.ts";
 import type { Wakes } from "#store/listen.ts";
 import { readDatabaseTime } from "#store/placements.ts";
+import { forRequest } from "#store/request.ts";
 import { identifySession, identifyToken } from "#store/tokens.ts";
 import { hashToken, looksLikeToken } from "#trust/token-hash.ts";
 import { accessHandlers, allGatewayUrls } from "./access.ts";
@@ -22,6 +23,8 @@ import { buildNodeServer, type ServerTls } from "./node-server.ts";
 import { nodeHandlers } from "./nodes.ts";
 import { registerPreviewAuthorize } from "./preview-authorize.ts";
 import { orgHandlers, previewHandlers } from "./previews.ts";
+import { quotaHandlers } from "./quotas.ts";
+import type { RateLimits } from "./rate-limit.ts";
 import { snapshotHandlers, volumeHandlers } from "./snapshots.ts";
 import { templateHandlers } from "./templates.ts";
 import { cachedIdentities } from "./token-cache.ts";
@@ -47,6 +50,8 @@ export interface ApiOptions extends Omit<ApiContext, "hub"> {
   readonly webDirectory?: string | null;
   /** Names that it is asked for by, besides the dashboard's, localhost and addresses. */
   readonly hosts?: readonly string[];
+  readonly rateLimits?: RateLimits | null;
+  readonly trustedProxies?: readonly string[];
   readonly heartbeatMs?: number;
   readonly stallMs?: number;
 }
@@ -67,24 +72,28 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
     handlers: {
       ...boxHandlers(context),
       ...snapshotHandlers(context),
-      ...volumeHandlers(context),
+      ...volumeHandlers(),
       ...templateHandlers(context),
       ...nodeHandlers(context),
       ...eventHandlers(context),
       ...accessHandlers(context),
-      ...keyHandlers(context),
-      ...tokenHandlers(context),
+      ...keyHandlers(),
+      ...tokenHandlers(),
       ...webSessionHandlers(context),
       ...previewHandlers(context),
-      ...orgHandlers(context),
+      ...orgHandlers(),
+      ...quotaHandlers(),
     },
     authenticate,
+    dbFor: (request) => forRequest(db, request),
     addRoutes: (scope) => registerPreviewAuthorize(scope, context, authenticate),
     web: options.webDirectory
       ? { directory: options.webDirectory, gatewayUrls: () => allGatewayUrls(context) }
       : null,
     dashboardOrigin: options.dashboardOrigin,
     hosts: options.hosts,
+    rateLimits: options.rateLimits,
+    trustedProxies: options.trustedProxies,
     isUnavailable,
     ready: async () => void (await readDatabaseTime(db)),
     clock,

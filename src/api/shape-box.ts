@@ -54,6 +54,7 @@ export function shapeBox(box: BoxView, place: PreviewPlace): Box {
     },
     createdAt: box.createdAt.toISOString(),
     owner: box.ownerId,
+    team: box.teamId,
     org: box.orgId,
   };
 }

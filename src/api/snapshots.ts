@@ -42,13 +42,12 @@ function shapeAccepted({ snapshot, operation }: AcceptedSnapshot) {
 export function snapshotHandlers(
   context: ApiContext,
 ): Pick<Handlers, Extract<keyof Handlers, `${"snapshots" | "checkpoints"}.${string}`>> {
-  const { db } = context;
   return {
-    "checkpoints.create": ({ subject, params, body, mutation }) =>
+    "checkpoints.create": ({ db, subject, params, body, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
         shapeAccepted(await createCheckpoint(tx, subject, params.box, body.name ?? null)),
       ),
-    "checkpoints.restore": ({ subject, params, body, ifMatch, mutation }) =>
+    "checkpoints.restore": ({ db, subject, params, body, ifMatch, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
         shapeAcceptedBox(
           await restoreCheckpoint(tx, subject, params.box, body.snapshot, {
@@ -57,16 +56,16 @@ export function snapshotHandlers(
           context,
         ),
       ),
-    "snapshots.list": async ({ subject, query }) => {
+    "snapshots.list": async ({ db, subject, query }) => {
       const { box, kind, limit } = query;
       const scope = ["snapshots", box ?? null, kind ?? null];
       const after = textPosition(scope, query.cursor);
       const rows = await listSnapshots(db, subject, { after, limit: limit + 1, box, kind });
       return pageFrom(rows, limit, scope, (one) => one.id, shapeSnapshot);
     },
-    "snapshots.get": async ({ subject, params }) =>
+    "snapshots.get": async ({ db, subject, params }) =>
       shapeSnapshot(await getSnapshot(db, subject, params.snapshot)),
-    "snapshots.delete": ({ subject, params, mutation }) =>
+    "snapshots.delete": ({ db, subject, params, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
         shapeAccepted(await deleteSnapshot(tx, subject, params.snapshot)),
       ),
@@ -83,19 +82,16 @@ function shapeVolume(volume: VolumeView): Volume {
   };
 }
 
-export function volumeHandlers(
-  context: ApiContext,
-): Pick<Handlers, Extract<keyof Handlers, `volumes.${string}`>> {
-  const { db } = context;
+export function volumeHandlers(): Pick<Handlers, Extract<keyof Handlers, `volumes.${string}`>> {
   return {
-    "volumes.list": async ({ subject, query }) => {
+    "volumes.list": async ({ db, subject, query }) => {
       const scope = ["volumes", query.box ?? null];
       const after = textPosition(scope, query.cursor);
       const page = { after, limit: query.limit + 1, box: query.box };
       const rows = await listVolumes(db, subject, page);
       return pageFrom(rows, query.limit, scope, (one) => one.id, shapeVolume);
     },
-    "volumes.get": async ({ subject, params }) =>
+    "volumes.get": async ({ db, subject, params }) =>
       shapeVolume(await getVolume(db, subject, params.volume)),
   };
 }

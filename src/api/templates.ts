@@ -59,39 +59,38 @@ function shapeAccepted({ template, operation }: AcceptedTemplate) {
 export function templateHandlers(
   context: ApiContext,
 ): Pick<Handlers, Extract<keyof Handlers, `templates.${string}`>> {
-  const { db } = context;
   return {
-    "templates.create": async ({ subject, body, mutation }) => {
+    "templates.create": async ({ db, subject, body, mutation }) => {
       const imageDigest = await context.resolveBase(body.base);
       if (imageDigest === null) throw unknownBase(body.base);
       return answerOnce(db, subject, mutation, async (tx) =>
         shapeAccepted(await createTemplate(tx, subject, { definition: body, imageDigest })),
       );
     },
-    "templates.list": async ({ subject, query }) => {
+    "templates.list": async ({ db, subject, query }) => {
       const scope = ["templates"];
       const after = textPosition(scope, query.cursor);
       const rows = await listTemplates(db, subject, { after, limit: query.limit + 1 });
       return pageFrom(rows, query.limit, scope, (one) => one.id, shapeTemplate);
     },
-    "templates.get": async ({ subject, params }) =>
+    "templates.get": async ({ db, subject, params }) =>
       shapeTemplate(await getTemplate(db, subject, params.template)),
-    "templates.versions": async ({ subject, params, query }) => {
+    "templates.versions": async ({ db, subject, params, query }) => {
       const scope = ["versions", params.template];
       const before = numberPosition(scope, query.cursor);
       const page = { before, limit: query.limit + 1 };
       const rows = await listVersions(db, subject, params.template, page);
       return pageFrom(rows, query.limit, scope, (one) => one.number, shapeVersion);
     },
-    "templates.version": async ({ subject, params }) => {
+    "templates.version": async ({ db, subject, params }) => {
       const version = await getVersion(db, subject, params.template, params.version);
       return { ...shapeVersion(version), definition: version.definition, log: version.log };
     },
-    "templates.build": ({ subject, params, mutation }) =>
+    "templates.build": ({ db, subject, params, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
         shapeAccepted(await requestBuild(tx, subject, params.template, params.version)),
       ),
-    "templates.delete": ({ subject, params, mutation }) =>
+    "templates.delete": ({ db, subject, params, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
         shapeAccepted(await deleteTemplate(tx, subject, params.template)),
       ),

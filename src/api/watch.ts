@@ -3,16 +3,18 @@
 import { Problem } from "#contract/errors.ts";
 import type { Event } from "#contract/events.ts";
 import type { BoxId } from "#domain/ids.ts";
+import type { Subject } from "#domain/permission.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Db } from "#store/db.ts";
 import {
   type EventView,
+  keepSeen,
   listEvents,
   readEventsEnd,
   readEventsStart,
   readFrontier,
 } from "#store/events.ts";
-import { credentialHolds, type Identified } from "#store/tokens.ts";
+import { type Identified, identifyAgain } from "#store/tokens.ts";
 import { encodeCursor, numberPosition } from "./cursor.ts";
 import type { EventHub } from "./event-hub.ts";
 import type { SseMessage } from "./sse.ts";
@@ -55,12 +57,15 @@ export interface WatchOptions {
 export async function* watchEvents(options: WatchOptions): AsyncGenerator<SseMessage, void> {
   const { db, clock, credential, boxId, signal } = options;
   let checkedMs = clock.monotonicMs();
-  const { subject } = credential;
-  const isShown = (event: EventView) =>
-    (event.orgId === subject.orgId || (event.orgId === null && subject.isAdmin)) &&
+  let { subject } = credential;
+  // Of its organization or of the installation: what the subject sees of them, the store says.
+  const mayBeShown = (event: EventView) =>
+    (event.orgId === subject.orgId || event.orgId === null) &&
     (boxId === null || event.boxId === boxId);
   // Listens before it reads what has been: nothing falls between.
-  const listening = await options.hub.listen((event) => isShown(event) || ends(event, credential));
+  const listening = await options.hub.listen(
+    (event) => mayBeShown(event) || ends(event, credential),
+  );
   try {
     let after = await startOf(options);
     // Tells where the stream stands, so that a client that loses it at once misses nothing either.
@@ -71,11 +76,15 @@ export async function* watchEvents(options: WatchOptions): AsyncGenerator<SseMes
       const events = await listening.take(LOOK_EVERY_MS, signal);
       // Dropped for not keeping up: the client resumes with its cursor.
       if (events === null) return;
-      for (const event of events) if (event.id > after && isShown(event)) yield toMessage(event);
       const isDue = clock.monotonicMs() - checkedMs >= LOOK_EVERY_MS;
-      if (!isDue && !events.some((event) => ends(event, credential))) continue;
-      if (!(await credentialHolds(db, credential))) return;
-      checkedMs = clock.monotonicMs();
+      if (isDue || events.some((event) => ends(event, credential) || changes(event, subject))) {
+        const again = await identifyAgain(db, credential);
+        if (!again) return;
+        subject = again.subject;
+        checkedMs = clock.monotonicMs();
+      }
+      const fresh = events.filter((event) => event.id > after && mayBeShown(event));
+      for (const event of await keepSeen(db, subject, fresh)) yield toMessage(event);
     }
   } finally {
     listening.close();
@@ -85,6 +94,11 @@ export async function* watchEvents(options: WatchOptions): AsyncGenerator<SseMes
 /** Of the token, or of the web session, that the watch was opened with. */
 function ends({ kind, subjectId }: EventView, credential: Identified): boolean {
   return kind.endsWith(".deleted") && subjectId === credential.credentialId;
+}
+
+/** What somebody may do may be another thing now. */
+function changes({ kind, orgId }: EventView, subject: Subject): boolean {
+  return orgId === subject.orgId && /^(?:member|team|org|user)\./.test(kind);
 }
 
 async function* pastEvents(

@@ -110,6 +110,7 @@ export const boxSchema = z
     placement: placementSchema.nullable(),
     createdAt: timeSchema,
     owner: idSchema("usr"),
+    team: idSchema("team").nullable().describe("The team that it belongs to."),
     org: idSchema("org"),
   })
   .meta({ id: "Box" });
@@ -133,6 +134,9 @@ export const createBoxSchema = z
     version: z.number().int().min(1).optional().describe("Default: the newest ready version."),
     env: envSchema.default({}).describe("Added to the template's environment."),
     region: line(64).min(1).optional().describe("Only nodes of this region may run it."),
+    team: refSchema("team")
+      .optional()
+      .describe("The team that it belongs to: its members may see it, and enter it."),
     labels: labelsSchema.default({}).describe("Only nodes that have all of these may run it."),
   })
   .meta({ id: "CreateBox" });

@@ -176,6 +176,12 @@ export const ERRORS = {
     retryable: false,
     next: "Log in again, or use another key, token or link.",
   },
+  invitation_invalid: {
+    status: 410,
+    title: "The invitation does not hold any more",
+    retryable: false,
+    next: "Ask whoever invited you for a new one.",
+  },
   box_not_here: {
     status: 404,
     title: "The box does not run here",

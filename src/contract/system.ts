@@ -1,13 +1,14 @@
 // The installation as a whole: who I am, what runs, what to know.
 
 import { z } from "zod";
-import { idSchema, timeSchema } from "./fields.ts";
+import { timeSchema } from "./fields.ts";
+import { whoSchema } from "./who.ts";
 
 export const systemSchema = z
   .object({
     version: z.string(),
     time: timeSchema,
-    user: z.object({ id: idSchema("usr"), org: idSchema("org"), isAdmin: z.boolean() }),
+    user: whoSchema,
     gatewayUrl: z.string(),
     gatewayUrls: z.array(z.string()).describe("Every gateway that answers, best first."),
     sshAddress: z.string().nullable().describe("HOST:PORT of a gateway's SSH door; null: none."),

@@ -1,6 +1,7 @@
 // API tokens: what programs and the CLI show to be let in. Only a hash of one is kept.
 
 import { z } from "zod";
+import { PERMISSIONS } from "#domain/permission.ts";
 import { idSchema, line, pageOf, pageQuery, refSchema, timeSchema } from "./fields.ts";
 
 const MINUTE_MS = 60_000;
@@ -13,6 +14,10 @@ export const tokenSchema = z
     createdAt: timeSchema,
     expiresAt: timeSchema.nullable().describe("Null: never."),
     lastUsedAt: timeSchema.nullable().describe("To the minute; null: not yet."),
+    scopes: z
+      .array(z.enum(PERMISSIONS))
+      .nullable()
+      .describe("What it may be used for; null: all that its user may do."),
     isCurrent: z.boolean().describe("This request came with it, or with a session got by it."),
   })
   .meta({ id: "Token" });
@@ -36,5 +41,11 @@ export const createTokenSchema = z
       .max(MAX_LIFETIME_MS)
       .optional()
       .describe("Without it the token lasts until it is deleted."),
+    scopes: z
+      .array(z.enum(PERMISSIONS))
+      .min(1)
+      .max(PERMISSIONS.length)
+      .optional()
+      .describe("What it may be used for, of what you may do. Without it: everything."),
   })
   .meta({ id: "CreateToken" });

@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import { idSchema, timeSchema } from "./fields.ts";
+import { whoSchema } from "./who.ts";
 
 export const createWebSessionSchema = z
   .strictObject({ token: z.string().max(200).describe("An API token.") })
@@ -11,12 +12,7 @@ export const createWebSessionSchema = z
 export const webSessionSchema = z
   .object({
     id: idSchema("web"),
-    user: z.object({
-      id: idSchema("usr"),
-      name: z.string(),
-      org: idSchema("org"),
-      isAdmin: z.boolean(),
-    }),
+    user: whoSchema,
     expiresAt: timeSchema,
   })
   .meta({ id: "WebSession" });

@@ -15,6 +15,11 @@ export type OperationId = Id<"op">;
 export type SshKeyId = Id<"key">;
 export type PreviewId = Id<"prv">;
 export type PreviewLinkId = Id<"lnk">;
+export type TeamId = Id<"team">;
+export type GrantId = Id<"gr">;
+export type InvitationId = Id<"inv">;
+export type ProviderId = Id<"idp">;
+export type BudgetId = Id<"bud">;
 
 export const ID_PREFIX = {
   org: "org",
@@ -31,6 +36,15 @@ export const ID_PREFIX = {
   preview: "prv",
   previewLink: "lnk",
   webSession: "web",
+  team: "team",
+  grant: "gr",
+  invitation: "inv",
+  provider: "idp",
+  identity: "idn",
+  scimToken: "sct",
+  scimUser: "scu",
+  scimGroup: "scg",
+  budget: "bud",
 } as const;
 
 /** What every id looks like: a prefix and 20 characters of base 32 (100 bits). */

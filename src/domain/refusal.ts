@@ -4,6 +4,7 @@
 export type RefusalCode =
   | "forbidden"
   | "revoked"
+  | "invitation_invalid"
   | "preview_gone"
   | "not_found"
   | "name_taken"

@@ -2,9 +2,10 @@
 
 import { sql } from "kysely";
 import type { OrgId, UserId } from "#domain/ids.ts";
-import type { Subject } from "#domain/permission.ts";
+import type { OrgRole, Subject } from "#domain/permission.ts";
 import { type Db, transact } from "./db.ts";
 import { newId } from "./new-id.ts";
+import { loadSubject } from "./subjects.ts";
 
 const FIRST_ORG = "default";
 const FIRST_USER = "admin";
@@ -13,32 +14,57 @@ const FIRST_USER = "admin";
 export async function ensureAdmin(db: Db): Promise<Subject> {
   return transact(db, "store.admin.ensure", async (tx) => {
     await sql`select pg_advisory_xact_lock(hashtext('berth.admin'))`.execute(tx.query);
-    const known = await tx.query
-      .selectFrom("users")
-      .select(["id", "org_id"])
-      .where("is_admin", "=", true)
-      .orderBy("created_at")
-      .limit(1)
-      .executeTakeFirst();
-    if (known) return { userId: known.id, orgId: known.org_id, isAdmin: true };
-    return createUser(tx, { orgName: FIRST_ORG, name: FIRST_USER, isAdmin: true });
+    // The first that there was: its organization cannot be left by its last owner.
+    const { rows } = await sql<{ userId: UserId; orgId: OrgId }>`
+      select u.id as "userId", g.scope_id as "orgId" from users u
+      join grants g on g.user_id = u.id and g.scope = 'org' and g.role = 'owner'
+      where u.is_operator and u.kind = 'person' and u.disabled_at is null
+      order by u.created_at, g.created_at, u.id limit 1`.execute(tx.query);
+    const known = rows[0] && (await loadSubject(tx, rows[0].userId, rows[0].orgId));
+    return known ?? createUser(tx, { orgName: FIRST_ORG, name: FIRST_USER, isOperator: true });
   });
 }
 
-/** A user in an organization of its own. */
+/** A user in an organization of its own; its owner, unless other roles are given. */
 export async function createUser(
   db: Db,
-  user: { readonly orgName: string; readonly name: string; readonly isAdmin: boolean },
+  user: {
+    readonly orgName: string;
+    readonly name: string;
+    readonly isOperator?: boolean;
+    readonly roles?: readonly OrgRole[];
+  },
 ): Promise<Subject> {
   return transact(db, "store.user.create", async (tx) => {
     const orgId = newId<OrgId>("org");
+    await sql`insert into orgs (id, name) values (${orgId}, ${user.orgName})`.execute(tx.query);
+    return addUser(tx, orgId, user);
+  });
+}
+
+/** A new user of an organization that there is. */
+export async function addUser(
+  db: Db,
+  orgId: OrgId,
+  user: {
+    readonly name: string;
+    readonly isOperator?: boolean;
+    readonly roles?: readonly OrgRole[];
+  },
+): Promise<Subject> {
+  return transact(db, "store.user.add", async (tx) => {
     const userId = newId<UserId>("user");
-    await tx.query.insertInto("orgs").values({ id: orgId, name: user.orgName }).execute();
-    await tx.query
-      .insertInto("users")
-      .values({ id: userId, org_id: orgId, name: user.name, is_admin: user.isAdmin })
-      .execute();
-    return { userId, orgId, isAdmin: user.isAdmin };
+    const roles = user.roles ?? ["owner"];
+    const isOperator = user.isOperator ?? false;
+    await sql`insert into users (id, name, is_operator) values (${userId}, ${user.name}, ${isOperator})`.execute(
+      tx.query,
+    );
+    for (const role of roles)
+      await sql`insert into grants (id, org_id, user_id, role, scope, scope_id)
+        values (${newId("grant")}, ${orgId}, ${userId}, ${role}, 'org', ${orgId})`.execute(
+        tx.query,
+      );
+    return { userId, orgId, isOperator, roles, teams: [], scopes: null };
   });
 }
 

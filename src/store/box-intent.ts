@@ -40,7 +40,12 @@ export async function setDesired(
   options: IntentOptions = { ifGeneration: null },
 ): Promise<AcceptedBox> {
   return transact(db, `store.box.${intent}`, async (tx) => {
-    const row = await lockBoxRow(tx, subject, reference);
+    const row = await lockBoxRow(
+      tx,
+      subject,
+      reference,
+      intent === "delete" ? "box.delete" : "box.control",
+    );
     refuseIntent(row, intent, options);
     const told = nothingTold();
     const isSame = isNothingNew(row, intent);

@@ -15,6 +15,7 @@ import type {
   NodeId,
   OrgId,
   SnapshotId,
+  TeamId,
   TemplateId,
   TemplateVersionId,
   UserId,
@@ -33,6 +34,7 @@ export interface BoxView extends PhaseView {
   readonly id: BoxId;
   readonly orgId: OrgId;
   readonly ownerId: UserId;
+  readonly teamId: TeamId | null;
   readonly name: string;
   readonly kind: "user" | "builder";
   readonly template: {
@@ -85,6 +87,7 @@ export interface BoxRow {
   id: BoxId;
   org_id: OrgId;
   owner_id: UserId;
+  team_id: TeamId | null;
   name: string;
   kind: "user" | "builder";
   template_id: TemplateId;
@@ -141,7 +144,7 @@ export interface BoxRow {
 }
 
 const BOX_COLUMNS = sql`
-  b.id, b.org_id, b.owner_id, b.name, b.kind, b.template_version_id, b.spec, b.image_digest, b.env,
+  b.id, b.org_id, b.owner_id, b.team_id, b.name, b.kind, b.template_version_id, b.spec, b.image_digest, b.env,
   t.id as template_id, t.name as template_name, v.number as version_number, v.build as version_build,
   b.desired, b.generation, b.boot_serial, b.epoch, b.reserved, b.restore_snapshot_id,
   b.node_id, n.name as node_name, n.status as node_status,
@@ -224,6 +227,7 @@ export function viewOf(row: BoxRow): BoxView {
     id: row.id,
     orgId: row.org_id,
     ownerId: row.owner_id,
+    teamId: row.team_id,
     name: row.name,
     kind: row.kind,
     template: {

@@ -342,7 +342,7 @@ test("the same key has one effect and one answer; another body is refused; tenan
   await assert.rejects(create("one", "k2"), refuses("name_taken"));
   const again = await answerOnce(db, world.admin, { key: "k", requestHash: "one" }, async () => "");
   assert.deepEqual(again, answers[0], "one memory of keys, whoever asks");
-  const other = await createUser(db, { orgName: "other", name: "eve", isAdmin: false });
+  const other = await createUser(db, { orgName: "other", name: "eve" });
   const theirs = await answerOnce(db, other, { key: "k", requestHash: "x" }, async () => "mine");
   assert.equal(theirs, "mine");
   await assert.rejects(getBox(db, other, answers[0]?.id ?? ""), refuses("not_found"));

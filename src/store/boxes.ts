@@ -1,16 +1,21 @@
 // Boxes: made and read. How their intent changes is in box-intent.ts.
 
 import { sql } from "kysely";
-import type { BoxId, OperationId, SnapshotId, VolumeId } from "#domain/ids.ts";
+import type { BoxId, OperationId, SnapshotId, TeamId, VolumeId } from "#domain/ids.ts";
 import type { OperationKind } from "#domain/operation.ts";
-import type { Subject } from "#domain/permission.ts";
+import type { Permission, Subject } from "#domain/permission.ts";
 import type { SnapshotState } from "#domain/phase.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
+import { auditInsert, entryOfRequest, guarded } from "./audit.ts";
 import { type BoxRow, type BoxView, selectBoxRows, viewOf } from "./box-view.ts";
 import { type Db, isUniqueViolation, transact } from "./db.ts";
 import { type Mutation, readAnswer } from "./idempotency.ts";
 import { newId, newMachineId } from "./new-id.ts";
 import type { OperationView } from "./operations.ts";
+import { asRefusal } from "./raised.ts";
+import { touch } from "./request.ts";
+import { mayOnBox, permit, permitOnBox } from "./rights.ts";
+import { resolveTeam } from "./teams.ts";
 import { resolveVersion, type VersionRow } from "./templates.ts";
 import { CHANNEL, TOPICS } from "./wake.ts";
 
@@ -29,6 +34,8 @@ export interface CreateBoxInput {
   readonly env: Readonly<Record<string, string>>;
   readonly region?: string | null;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Id or name of the team that it belongs to; null: only its owner's. */
+  readonly team?: string | null;
 }
 
 const HOME_PATH = "/home/dev";
@@ -48,8 +55,10 @@ export async function createBoxOnce<Answer>(
 ): Promise<Answer> {
   try {
     const version = await resolveVersion(db, subject, input.template, input.version);
+    const teamId = await resolveTeam(db, subject, input.team ?? null);
+    permit(subject, "box.create", teamId);
     for (let attempt = 0; attempt < NAME_TRIES; attempt += 1) {
-      const accepted = draftBox(subject, wantedBox(version, input));
+      const accepted = draftBox(subject, wantedBox(version, input, teamId));
       const answer = shape(accepted);
       await db.failpoints.hit("store.box.create.before_commit");
       const isMade = await writeBox(db, accepted, mutation && { ...mutation, answer });
@@ -62,7 +71,8 @@ export async function createBoxOnce<Answer>(
       if (input.name !== null) throw nameTaken(input.name);
     }
     throw noFreeName(version.template_name);
-  } catch (error) {
+  } catch (raised) {
+    const error = await asRefusal(db, raised, subject);
     // What stands in the way now may be what the first request of this key has made.
     const isRefused = error instanceof StoreRefusal || isKeyConflict(error);
     const kept = mutation && isRefused ? await readAnswer<Answer>(db, subject, mutation) : null;
@@ -78,11 +88,13 @@ export async function createBox(
 ): Promise<AcceptedBox> {
   return transact(db, "store.box.create", async (tx) => {
     const version = await resolveVersion(tx, subject, input.template, input.version);
-    return insertBox(tx, subject, wantedBox(version, input));
+    const teamId = await resolveTeam(tx, subject, input.team ?? null);
+    permit(subject, "box.create", teamId);
+    return insertBox(tx, subject, wantedBox(version, input, teamId));
   });
 }
 
-function wantedBox(version: VersionRow, input: CreateBoxInput): NewBox {
+function wantedBox(version: VersionRow, input: CreateBoxInput, teamId: TeamId | null): NewBox {
   const isPrebuilt = version.prebuild_state === "local" || version.prebuild_state === "durable";
   return {
     name: input.name,
@@ -93,6 +105,7 @@ function wantedBox(version: VersionRow, input: CreateBoxInput): NewBox {
     env: input.env,
     region: input.region ?? null,
     labels: input.labels ?? {},
+    teamId,
     source:
       isPrebuilt && version.prebuild_snapshot_id !== null
         ? {
@@ -125,6 +138,7 @@ export interface NewBox {
   readonly env: Readonly<Record<string, string>>;
   readonly region: string | null;
   readonly labels: Readonly<Record<string, string>>;
+  readonly teamId: TeamId | null;
   readonly source: {
     readonly snapshotId: SnapshotId;
     readonly state: SnapshotState | null;
@@ -173,7 +187,8 @@ function draftBox(subject: Subject, wanted: NewBox): DraftedBox {
   const id = newId<BoxId>("box");
   const at = version.read_at;
   const draft: BoxRow = {
-    ...{ id, org_id: subject.orgId, owner_id: subject.userId, kind: wanted.kind, env: wanted.env },
+    ...{ id, org_id: subject.orgId, owner_id: subject.userId, team_id: wanted.teamId },
+    ...{ kind: wanted.kind, env: wanted.env },
     name: wanted.name ?? madeUpName(wanted.baseName, id),
     ...{ template_id: version.template_id, template_name: version.template_name },
     ...{ template_version_id: version.id, version_number: version.number },
@@ -214,12 +229,18 @@ async function writeBox(
   const { spec } = draft;
   const message = `${box.name} was created${box.forkedFrom ? ` as a fork of ${box.forkedFrom.name}` : ""}`;
   const data = { template: box.template.name, version: box.template.version, phase: box.phase };
-  const { rows } = await sql`
+  touch(db, box.id);
+  // In a transaction its end writes the entry.
+  const request = db.committing === null ? db.request : null;
+  const audited = request?.trail
+    ? sql`, audited as (${auditInsert([entryOfRequest(request, "ok", null)], sql`made`)})`
+    : sql``;
+  const statement = sql`
     with made as (
-      insert into boxes (id, org_id, owner_id, name, kind, template_version_id, forked_from_id, spec,
+      insert into boxes (id, org_id, owner_id, team_id, name, kind, template_version_id, forked_from_id, spec,
         cpus, memory_mib, disk_gib, gpus, region, labels, image_digest, env, machine_id, desired,
         source_snapshot_id, source_with_memory, phase, phase_reason, phase_since, created_at)
-      select ${box.id}, ${box.orgId}, ${box.ownerId}, ${box.name}, ${box.kind}, ${box.template.versionId},
+      select ${box.id}, ${box.orgId}, ${box.ownerId}, ${box.teamId}, ${box.name}, ${box.kind}, ${box.template.versionId},
         ${draft.forked_from_id}, ${JSON.stringify(spec)}::jsonb, ${spec.cpus}::integer,
         ${spec.memoryMib}::integer, ${spec.rootDiskGib + spec.homeDiskGib}::integer,
         ${spec.gpus ?? 0}::integer, ${wanted.region},
@@ -245,12 +266,14 @@ async function writeBox(
     told as (
       insert into events (org_id, kind, subject_kind, subject_id, box_id, actor, message, data)
       select ${box.orgId}, 'box.created', 'box', id, id, ${box.ownerId}, ${message},
-        ${JSON.stringify(data)}::jsonb from made)
+        ${JSON.stringify(data)}::jsonb from made)${audited}
     select pg_notify(${CHANNEL}, topic)
-    from made cross join unnest(${[TOPICS.events, TOPICS.schedule]}::text[]) as topic`.execute(
-    db.query,
-  );
-  return rows.length > 0;
+    from made cross join unnest(${[TOPICS.events, TOPICS.schedule]}::text[]) as topic`;
+  const { rows } = await guarded(() => statement.execute(db.query));
+  const isMade = rows.length > 0;
+  if (request?.trail && isMade) request.trail.isWritten = true;
+  if (!isMade) db.request?.trail?.touched.delete(box.id);
+  return isMade;
 }
 
 export interface ListBoxesFilter {
@@ -270,7 +293,7 @@ export async function listBoxes(
   const template = filter.template ?? null;
   const rows = await selectBoxRows(
     db,
-    sql`b.org_id = ${subject.orgId} and b.deleted_at is null and b.kind = 'user'
+    sql`${mayOnBox(subject, "box.read")} and b.deleted_at is null and b.kind = 'user'
       and b.id > ${filter.after ?? ""}
       and (${template}::text is null or t.id = ${template} or t.name = ${template})
       order by b.id limit ${filter.limit}`,
@@ -279,33 +302,48 @@ export async function listBoxes(
 }
 
 /** By id (also a deleted one's) or by name. */
-export async function getBox(db: Db, subject: Subject, reference: string): Promise<BoxView> {
-  return viewOf(await selectBoxRow(db, subject, reference));
+export async function getBox(
+  db: Db,
+  subject: Subject,
+  reference: string,
+  permission: Permission = "box.read",
+): Promise<BoxView> {
+  const row = await selectBoxRow(db, subject, reference);
+  if (permission !== "box.read") await permitOnBox(db, subject, permission, row);
+  return viewOf(row);
 }
 
 async function selectBoxRow(db: Db, subject: Subject, reference: string): Promise<BoxRow> {
   const rows = await selectBoxRows(
     db,
-    sql`b.org_id = ${subject.orgId}
+    sql`${mayOnBox(subject, "box.read")}
       and (b.id = ${reference} or (b.name = ${reference} and b.deleted_at is null))
       order by (b.id = ${reference}) desc limit 1`,
   );
   if (!rows[0]) throw new StoreRefusal("not_found", `There is no box '${reference}'.`);
+  touch(db, rows[0].id);
   return rows[0];
 }
 
 /** Locks the row until the transaction ends, then reads it: what is decided on it cannot be stale. */
-export async function lockBoxRow(tx: Db, subject: Subject, reference: string): Promise<BoxRow> {
+export async function lockBoxRow(
+  tx: Db,
+  subject: Subject,
+  reference: string,
+  permission: Permission,
+): Promise<BoxRow> {
   const { id } = await selectBoxRow(tx, subject, reference);
   await sql`select 1 from boxes where id = ${id} for no key update`.execute(tx.query);
-  return selectBoxRow(tx, subject, id);
+  const row = await selectBoxRow(tx, subject, id);
+  await permitOnBox(tx, subject, permission, row);
+  return row;
 }
 
 /** How many live boxes are in each phase. */
 export async function countBoxes(db: Db, subject: Subject): Promise<Record<string, number>> {
   const { rows } = await sql<{ phase: string; count: number }>`
-    select phase, count(*) as count from boxes
-    where org_id = ${subject.orgId} and deleted_at is null and kind = 'user' group by phase`.execute(
+    select b.phase, count(*) as count from boxes b
+    where ${mayOnBox(subject, "box.read")} and b.deleted_at is null and b.kind = 'user' group by 1`.execute(
     db.query,
   );
   return Object.fromEntries(rows.map((row) => [row.phase, row.count]));

@@ -145,6 +145,7 @@ async function startBuilder(
     env: {},
     region: null,
     labels: {},
+    teamId: null,
     source: null,
     forkedFrom: null,
   });

@@ -21,7 +21,7 @@ export async function createCheckpoint(
   name: string | null,
 ): Promise<AcceptedSnapshot> {
   return transact(db, "store.checkpoint.create", async (tx) => {
-    const row = await lockBoxRow(tx, subject, reference);
+    const row = await lockBoxRow(tx, subject, reference, "box.control");
     refuseDeleted(row);
     const told = nothingTold();
     const existing = row.rest_snapshot_id;
@@ -71,7 +71,7 @@ export async function restoreCheckpoint(
   options: IntentOptions = { ifGeneration: null },
 ): Promise<AcceptedBox> {
   return transact(db, "store.box.restore", async (tx) => {
-    const row = await lockBoxRow(tx, subject, reference);
+    const row = await lockBoxRow(tx, subject, reference, "box.control");
     refuseOtherGeneration(row, options.ifGeneration);
     refuseDeleted(row);
     const checkpoint = await getSnapshot(tx, subject, snapshotId);

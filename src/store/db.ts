@@ -6,6 +6,9 @@ import { Kysely, PostgresDialect } from "kysely";
 import pg from "pg";
 import type { Failpoints } from "#lib/failpoint.ts";
 import type { Log } from "#lib/log.ts";
+import { insertRequestEntry } from "./audit.ts";
+import { asRefusal } from "./raised.ts";
+import type { RequestFacts } from "./request.ts";
 import type { Tables } from "./schema.ts";
 
 /** What every function of the store takes: the pool, or one transaction of it. */
@@ -14,6 +17,8 @@ export interface Db {
   readonly failpoints: Failpoints;
   /** Null outside a transaction. Names of committed transitions, whose failpoints stand after the commit. */
   readonly committing: string[] | null;
+  /** Null: for no request, but for Berth itself. */
+  readonly request: RequestFacts | null;
 }
 
 export interface Database extends Db {
@@ -62,6 +67,7 @@ export function openDatabase(options: OpenOptions): Database {
     query,
     failpoints: options.failpoints,
     committing: null,
+    request: null,
     url: options.url,
     close: () => query.destroy(),
   };
@@ -100,7 +106,7 @@ function nameOf(text: string): string | null {
 /**
  * Runs one transition: everything in `work` commits together or not at all. Inside another transaction it
  * is a part of that one. Deadlocks and serialization failures are tried again, so `work` must only
- * touch the database. Failpoints: `NAME.before_commit`, `NAME.committed`.
+ * touch the database. What a request does is told in the audit trail before the commit. Failpoints: `NAME.before_commit`, `NAME.committed`.
  */
 export async function transact<T>(db: Db, name: string, work: (tx: Db) => Promise<T>): Promise<T> {
   if (db.committing) {
@@ -109,19 +115,25 @@ export async function transact<T>(db: Db, name: string, work: (tx: Db) => Promis
     db.committing.push(name);
     return result;
   }
+  const trail = db.request?.trail;
+  const touched = [...(trail?.touched ?? [])];
   for (let attempt = 1; ; attempt += 1) {
     const committing: string[] = [];
     try {
       const result = await db.query.transaction().execute(async (query) => {
-        const value = await work({ query, failpoints: db.failpoints, committing });
+        const tx: Db = { query, committing, failpoints: db.failpoints, request: db.request };
+        const value = await work(tx);
+        if (trail && !trail.isWritten) await insertRequestEntry(tx, db.request as RequestFacts);
         await db.failpoints.hit(`${name}.before_commit`);
         return value;
       });
+      if (trail) trail.isWritten = true;
       for (const inner of committing) await db.failpoints.hit(`${inner}.committed`);
       await db.failpoints.hit(`${name}.committed`);
       return result;
     } catch (error) {
-      if (attempt >= ATTEMPTS_MAX || !isConflict(error)) throw error;
+      if (attempt >= ATTEMPTS_MAX || !isConflict(error)) throw await asRefusal(db, error);
+      if (trail) trail.touched = new Set(touched);
     }
   }
 }

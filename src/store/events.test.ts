@@ -142,7 +142,7 @@ test("with many writers a follower sees every event exactly once", async (t) => 
 test("tenants see their own, administrators also the installation's; old ones are trimmed", async (t) => {
   const { db } = await testDatabase(t);
   const admin = await ensureAdmin(db);
-  const eve = await createUser(db, { orgName: "other", name: "eve", isAdmin: false });
+  const eve = await createUser(db, { orgName: "other", name: "eve" });
   await write(db, admin, "ours", "box_1");
   await write(db, admin, "another box", "box_2");
   await insertEvents(db, [

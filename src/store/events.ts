@@ -2,9 +2,11 @@
 
 import { type RawBuilder, sql } from "kysely";
 import type { BoxId, OrgId } from "#domain/ids.ts";
-import type { Subject } from "#domain/permission.ts";
+import { can, mayEver, type Subject } from "#domain/permission.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Db } from "./db.ts";
+import { touch } from "./request.ts";
+import { mayOnBox } from "./rights.ts";
 import { CHANNEL, TOPICS } from "./wake.ts";
 
 export interface NewEvent {
@@ -22,7 +24,15 @@ export interface NewEvent {
     | "web_session"
     | "preview"
     | "preview_link"
-    | "org";
+    | "org"
+    | "member"
+    | "team"
+    | "grant"
+    | "invitation"
+    | "service_account"
+    | "quota"
+    | "budget"
+    | "provider";
   readonly subjectId: string;
   readonly boxId?: BoxId | null;
   /** Who caused it; null for Berth itself. */
@@ -61,6 +71,7 @@ export async function insertEvents(
     message: event.message,
     data: event.data ?? {},
   }));
+  for (const { subjectId, boxId } of events) for (const id of [subjectId, boxId]) touch(tx, id);
   const wakes = rows.length > 0 ? [...topics, TOPICS.events] : topics;
   if (wakes.length === 0) return;
   await sql`
@@ -193,8 +204,40 @@ export async function readEventsStart(db: Db): Promise<number | null> {
 }
 
 function isShown(subject: Subject, filter: EventFilter): RawBuilder<unknown> {
-  return sql`(e.org_id = ${subject.orgId} or (e.org_id is null and ${subject.isAdmin}::boolean))
+  return sql`${seesEvent(subject)}
     and (${filter.boxId ?? null}::text is null or e.box_id = ${filter.boxId ?? null})`;
+}
+
+/** What concerns everybody of an organization, and no box. */
+const SHARED_KINDS: readonly NewEvent["subjectKind"][] = [
+  ...(["template", "template_version", "org", "team", "quota", "budget"] as const),
+];
+
+function seesEvent(subject: Subject): RawBuilder<unknown> {
+  const ofOperators = sql`(e.org_id is null and ${can(subject, "node.manage")}::boolean)`;
+  if (!mayEver(subject, "event.read")) return ofOperators;
+  if (can(subject, "event.read")) return sql`(e.org_id = ${subject.orgId} or ${ofOperators})`;
+  return sql`(${ofOperators} or (e.org_id = ${subject.orgId} and case
+    when e.box_id is not null then exists (
+      select 1 from boxes b where b.id = e.box_id and ${mayOnBox(subject, "event.read")})
+    else e.actor = ${subject.userId} or e.subject_kind = any(${[...SHARED_KINDS]}::text[]) end))`;
+}
+
+/** Of events that have just happened, those that the subject may see. */
+export async function keepSeen(
+  db: Db,
+  subject: Subject,
+  events: readonly EventView[],
+): Promise<EventView[]> {
+  const ofOrg = events.filter(
+    (event) => event.orgId === subject.orgId || (event.orgId === null && subject.isOperator),
+  );
+  if (ofOrg.length === 0 || can(subject, "event.read")) return ofOrg;
+  const { rows } = await sql<{ id: number }>`
+    select e.id from events e where e.id = any(${ofOrg.map(({ id }) => id)}::bigint[])
+      and ${seesEvent(subject)}`.execute(db.query);
+  const seen = new Set(rows.map(({ id }) => id));
+  return ofOrg.filter(({ id }) => seen.has(id));
 }
 
 async function selectEvents(

@@ -1,13 +1,14 @@
 // Forks: one snapshot of the parent, and new boxes that start from it.
 
 import { sql } from "kysely";
-import type { Subject } from "#domain/permission.ts";
+import { can, type Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { bumpRevisions, nothingTold } from "./box-changes.ts";
 import { refuseDeleted } from "./box-intent.ts";
 import { type BoxRow, viewOf } from "./box-view.ts";
 import { type AcceptedBox, insertBox, lockBoxRow, type NewBox } from "./boxes.ts";
 import { type Db, transact } from "./db.ts";
+import { permit } from "./rights.ts";
 import { requestSnapshot } from "./snapshot-requests.ts";
 import { selectVersions, type VersionRow } from "./templates.ts";
 import { wake } from "./wake.ts";
@@ -26,7 +27,12 @@ export async function forkBox(
   input: ForkInput,
 ): Promise<AcceptedBox[]> {
   return transact(db, "store.box.fork", async (tx) => {
-    const parent = await lockBoxRow(tx, subject, reference);
+    // A fork has all that is in its parent: who may not enter the one may not have the other.
+    const parent = await lockBoxRow(tx, subject, reference, "box.enter");
+    const teamId = can(subject, "box.create", { orgId: parent.org_id, teamId: parent.team_id })
+      ? parent.team_id
+      : null;
+    permit(subject, "box.create", teamId);
     refuseFork(parent);
     const told = nothingTold();
     const source = await chooseSource(tx, parent);
@@ -44,6 +50,7 @@ export async function forkBox(
           env: parent.env,
           region: null,
           labels: {},
+          teamId,
           source,
           forkedFrom: { id: parent.id, name: parent.name },
         }),

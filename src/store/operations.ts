@@ -1,12 +1,13 @@
 // Operations: one row for each accepted mutation, finished by whoever makes its goal true.
 
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { OperationId } from "#domain/ids.ts";
 import type { OperationKind, OperationState } from "#domain/operation.ts";
-import type { Subject } from "#domain/permission.ts";
+import { mayEver, type Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import type { Db } from "./db.ts";
 import { newId } from "./new-id.ts";
+import { mayOnBox } from "./rights.ts";
 import type { Failure, OperationSubject } from "./schema.ts";
 
 export interface OperationView {
@@ -69,13 +70,21 @@ export async function insertOperation(
 
 export async function getOperation(db: Db, subject: Subject, id: string): Promise<OperationView> {
   const row = await db.query
-    .selectFrom("operations")
+    .selectFrom("operations as o")
     .select(COLUMNS)
     .where("id", "=", id as OperationId)
     .where("org_id", "=", subject.orgId)
+    .where(isShown(subject))
     .executeTakeFirst();
   if (!row) throw new StoreRefusal("not_found", `There is no operation '${id}'.`);
   return operationView(row);
+}
+
+/** To whoever asked for it, and to those who see its box. */
+function isShown(subject: Subject): RawBuilder<boolean> {
+  if (!mayEver(subject, "operation.read")) return sql`false`;
+  return sql`(o.owner_id = ${subject.userId} or exists (
+    select 1 from boxes b where b.id = o.subject_id and ${mayOnBox(subject, "operation.read")}))`;
 }
 
 /** Ends every running operation on a subject. */

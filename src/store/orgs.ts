@@ -3,11 +3,16 @@
 import { sql } from "kysely";
 import { VISIBILITIES, type Visibility } from "#domain/box.ts";
 import type { OrgId } from "#domain/ids.ts";
-import type { Subject } from "#domain/permission.ts";
-import { type Db, transact } from "./db.ts";
-import { insertEvents } from "./events.ts";
+import { ORG_ROLES, type OrgRole, type Subject } from "#domain/permission.ts";
+import { StoreRefusal } from "#domain/refusal.ts";
+import { type Db, isUniqueViolation, transact } from "./db.ts";
+import { insertEvents, type NewEvent } from "./events.ts";
+import { addGrant } from "./grants.ts";
+import { newId } from "./new-id.ts";
 import { narrowPreviews } from "./preview-changes.ts";
 import { endLinks } from "./preview-links.ts";
+import { permit } from "./rights.ts";
+import type { Identified } from "./tokens.ts";
 
 export interface OrgView {
   readonly id: OrgId;
@@ -29,6 +34,7 @@ export async function setMaxVisibility(
   subject: Subject,
   maxVisibility: Visibility,
 ): Promise<OrgView> {
+  permit(subject, "org.manage");
   return transact(db, "store.org.update", async (tx) => {
     await sql`select 1 from orgs where id = ${subject.orgId} for no key update`.execute(tx.query);
     const before = await getOrg(tx, subject);
@@ -59,4 +65,96 @@ export async function setMaxVisibility(
     ]);
     return { ...before, maxVisibility };
   });
+}
+
+/** Another name; unlike ids, names are the organization's own business. */
+export async function renameOrg(db: Db, subject: Subject, name: string): Promise<OrgView> {
+  permit(subject, "org.manage");
+  return transact(db, "store.org.rename", async (tx) => {
+    await named(name, () =>
+      sql`update orgs set name = ${name} where id = ${subject.orgId}`.execute(tx.query),
+    );
+    await insertEvents(tx, [
+      orgEvent(subject.orgId, subject, "updated", `it is called ${name} now`),
+    ]);
+    return getOrg(tx, subject);
+  });
+}
+
+export interface MyOrgView {
+  readonly id: OrgId;
+  readonly name: string;
+  readonly roles: readonly OrgRole[];
+}
+
+/** Where the subject's user belongs. */
+export async function listMyOrgs(db: Db, subject: Subject): Promise<MyOrgView[]> {
+  const { rows } = await sql<MyOrgView>`
+    select o.id, o.name, array_agg(distinct g.role order by g.role) as roles
+    from grants g join orgs o on o.id = g.scope_id and o.deleted_at is null
+    where g.user_id = ${subject.userId} and g.scope = 'org' and g.role = any(${[...ORG_ROLES]}::text[])
+    group by o.id, o.name order by o.name`.execute(db.query);
+  return rows;
+}
+
+/** A new organization, of which the caller is the first owner. */
+export async function createOrg(db: Db, subject: Subject, name: string): Promise<MyOrgView> {
+  permit(subject, "org.create");
+  return transact(db, "store.org.create", async (tx) => {
+    const id = newId<OrgId>("org");
+    await named(name, () =>
+      sql`insert into orgs (id, name) values (${id}, ${name})`.execute(tx.query),
+    );
+    const holder = { userId: subject.userId };
+    await addGrant(tx, { scope: "org", scopeId: id, orgId: id, role: "owner", holder });
+    await insertEvents(tx, [orgEvent(id, subject, "created", `the organization ${name} was made`)]);
+    return { id, name, roles: ["owner"] };
+  });
+}
+
+/** The session acts in another organization of its user's from now on. A token's organization never changes. */
+export async function switchOrg(
+  db: Db,
+  { subject, credentialId }: Pick<Identified, "subject" | "credentialId">,
+  reference: string,
+): Promise<MyOrgView> {
+  const org = (await listMyOrgs(db, subject)).find(
+    ({ id, name }) => id === reference || name === reference,
+  );
+  if (!org) throw new StoreRefusal("not_found", `You belong to no organization '${reference}'.`);
+  const { rows } = await sql`
+    update web_sessions set org_id = ${org.id}
+    where id = ${credentialId} and user_id = ${subject.userId} and revoked_at is null
+      and token_id is null returning id`.execute(db.query);
+  if (rows.length === 0 && org.id !== subject.orgId)
+    throw new StoreRefusal(
+      "not_now",
+      "A token acts in one organization, and so does what was logged in by it: sign in with your provider, or use a token of the other.",
+    );
+  return org;
+}
+
+async function named(name: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isUniqueViolation(error, "orgs_name")) throw error;
+    throw new StoreRefusal("name_taken", `There is already an organization named '${name}'.`);
+  }
+}
+
+function orgEvent(
+  orgId: OrgId,
+  subject: Subject,
+  what: "created" | "updated",
+  message: string,
+): NewEvent {
+  return {
+    orgId,
+    kind: `org.${what}`,
+    subjectKind: "org",
+    subjectId: orgId,
+    actor: subject.userId,
+    message,
+  };
 }

@@ -19,7 +19,6 @@ import {
   lockSharedPreview,
   type PreviewView,
   previewEvent,
-  refuseSharing,
   selectPreviews,
 } from "./previews.ts";
 
@@ -38,8 +37,8 @@ export async function openPreview(
 ): Promise<PreviewView> {
   return transact(db, "store.preview.open", async (tx) => {
     const maxVisibility = await lockMaxVisibility(tx, subject.orgId);
-    const box = await lockBoxRow(tx, subject, reference);
-    refusePreview(subject, box);
+    const box = await lockBoxRow(tx, subject, reference, "preview.share");
+    refusePreview(box);
     const [open] = await selectPreviews(
       tx,
       sql`p.box_id = ${box.id} and p.port = ${input.port} and p.closed_at is null
@@ -72,8 +71,7 @@ export async function openPreview(
   });
 }
 
-function refusePreview(subject: Subject, box: BoxRow): void {
-  refuseSharing(subject, { orgId: box.org_id, ownerId: box.owner_id }, box.name);
+function refusePreview(box: BoxRow): void {
   if (box.deleted_at !== null || box.desired === "deleted")
     throw new StoreRefusal("not_now", `${box.name} is deleted.`);
   if (box.kind === "builder") throw new StoreRefusal("not_now", `${box.name} builds a template.`);

@@ -1,11 +1,13 @@
 // Whether a person may see a preview now: asked when a browser is let in, and again each time its grant is renewed.
 
 import { sql } from "kysely";
-import type { Subject } from "#domain/permission.ts";
-import { mayVisit } from "#domain/preview.ts";
+import type { UserId } from "#domain/ids.ts";
+import { mayEver, type Permission, type Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import type { Db } from "./db.ts";
-import { type PreviewView, selectPreviews } from "./previews.ts";
+import { boxOf, type PreviewView, selectPreviews } from "./previews.ts";
+import { permitOnBox } from "./rights.ts";
+import { loadSubject } from "./subjects.ts";
 
 /** By the first part of its host name: PORT-LABEL. Refused as gone when it has moved or closed. */
 export async function findPreview(db: Db, port: number, label: string): Promise<PreviewView> {
@@ -21,9 +23,22 @@ export async function findPreview(db: Db, port: number, label: string): Promise<
   throw new StoreRefusal("not_found", "There is no preview at this address.");
 }
 
-export function refuseVisit(subject: Subject, preview: PreviewView): void {
-  if (mayVisit(subject, preview, preview.visibility)) return;
-  const who = preview.visibility === "private" ? "its owner" : "its organization";
+/** A private one is for those who may enter its box: they see the port from inside as well. */
+export async function refuseVisit(db: Db, subject: Subject, preview: PreviewView): Promise<void> {
+  if (preview.visibility === "public") return;
+  const isMember = subject.orgId === preview.orgId && mayEver(subject, "preview.read");
+  if (isMember && preview.visibility === "org") return;
+  const isLetIn =
+    isMember &&
+    (await permitOnBox(db, subject, "box.enter", boxOf(preview)).then(
+      () => true,
+      (error) => {
+        if (error instanceof StoreRefusal) return false;
+        throw error;
+      },
+    ));
+  if (isLetIn) return;
+  const who = preview.visibility === "private" ? "those who may enter it" : "its organization";
   throw new StoreRefusal(
     "forbidden",
     `The preview of port ${preview.port} of ${preview.boxName} is for ${who}.`,
@@ -45,12 +60,17 @@ export async function refuseRenewal(db: Db, grant: GrantFacts): Promise<void> {
   );
   if (!preview)
     throw new StoreRefusal("preview_gone", "This preview has moved to another address, or closed.");
-  const { rows } = await sql<Subject>`
-    select u.id as "userId", u.org_id as "orgId", u.is_admin as "isAdmin"
-    from web_sessions s join users u on u.id = s.user_id
+  // A person may have switched to another organization meanwhile: the one of the preview counts.
+  const { rows } = await sql<{ userId: UserId; scopes: Permission[] | null }>`
+    select s.user_id as "userId", t.scopes from web_sessions s left join tokens t on t.id = s.token_id
     where s.id = ${grant.credentialId} and s.revoked_at is null and s.expires_at > now()`.execute(
     db.query,
   );
   if (!rows[0]) throw new StoreRefusal("revoked", "The session that opened this preview is over.");
-  refuseVisit(rows[0], preview);
+  if (preview.visibility === "public") return;
+  const { userId, scopes } = rows[0];
+  const subject = await loadSubject(db, userId, preview.orgId);
+  if (!subject)
+    throw new StoreRefusal("revoked", "You do not belong to this preview's organization any more.");
+  await refuseVisit(db, { ...subject, scopes }, preview);
 }

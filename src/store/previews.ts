@@ -3,18 +3,20 @@
 
 import { type RawBuilder, sql } from "kysely";
 import type { Visibility } from "#domain/box.ts";
-import type { BoxId, OrgId, PreviewId, UserId } from "#domain/ids.ts";
+import type { BoxId, OrgId, PreviewId, TeamId, UserId } from "#domain/ids.ts";
 import type { Subject } from "#domain/permission.ts";
-import { mayShare, type Owned } from "#domain/preview.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import type { Db } from "./db.ts";
 import type { NewEvent } from "./events.ts";
+import { type GuardedBox, mayOnBox, permitOnBox } from "./rights.ts";
 
-export interface PreviewView extends Owned {
+export interface PreviewView {
   readonly id: PreviewId;
   readonly orgId: OrgId;
   /** Of the box. */
   readonly ownerId: UserId;
+  /** Of the box. */
+  readonly teamId: TeamId | null;
   readonly boxId: BoxId;
   readonly boxName: string;
   readonly port: number;
@@ -31,14 +33,17 @@ export async function selectPreviews(
   condition: RawBuilder<unknown>,
 ): Promise<PreviewView[]> {
   const { rows } = await sql<PreviewView>`
-    select p.id, p.org_id as "orgId", b.owner_id as "ownerId", p.box_id as "boxId", b.name as "boxName",
+    select p.id, p.org_id as "orgId", b.owner_id as "ownerId", b.team_id as "teamId", p.box_id as "boxId", b.name as "boxName",
       p.port, p.label, p.visibility, p.serial, p.created_at as "createdAt", p.closed_at as "closedAt"
     from previews p join boxes b on b.id = p.box_id where ${condition}`.execute(db.query);
   return rows;
 }
 
 export async function getPreview(db: Db, subject: Subject, id: string): Promise<PreviewView> {
-  const [preview] = await selectPreviews(db, sql`p.id = ${id} and p.org_id = ${subject.orgId}`);
+  const [preview] = await selectPreviews(
+    db,
+    sql`p.id = ${id} and ${mayOnBox(subject, "preview.read")}`,
+  );
   if (!preview) throw new StoreRefusal("not_found", `There is no preview '${id}'.`);
   if (preview.closedAt) throw new StoreRefusal("preview_gone", `The preview '${id}' was closed.`);
   return preview;
@@ -51,7 +56,7 @@ export async function listPreviews(
 ): Promise<PreviewView[]> {
   return selectPreviews(
     db,
-    sql`p.org_id = ${subject.orgId} and p.closed_at is null
+    sql`${mayOnBox(subject, "preview.read")} and p.closed_at is null
       and (${filter.boxId}::text is null or p.box_id = ${filter.boxId})
       and p.id > ${filter.after ?? ""} order by p.id limit ${filter.limit}`,
   );
@@ -74,13 +79,14 @@ export async function lockSharedPreview(
   await sql`select 1 from previews where id = ${id} and org_id = ${subject.orgId}
     for no key update`.execute(tx.query);
   const preview = await getPreview(tx, subject, id);
-  refuseSharing(subject, preview, preview.boxName);
+  await permitOnBox(tx, subject, "preview.share", boxOf(preview));
   return { preview, maxVisibility };
 }
 
-export function refuseSharing(subject: Subject, box: Owned, boxName: string): void {
-  if (!mayShare(subject, box))
-    throw new StoreRefusal("forbidden", `${boxName} belongs to another user.`);
+/** The box, as rights see it. */
+export function boxOf(preview: PreviewView): GuardedBox {
+  const { boxId, boxName, orgId, ownerId, teamId } = preview;
+  return { id: boxId, name: boxName, org_id: orgId, owner_id: ownerId, team_id: teamId };
 }
 
 export function previewEvent(

@@ -1,20 +1,23 @@
-// What is known of the request that a piece of work belongs to. It travels with the database handle (`Db.request`), so
-// that row security and the audit trail need no word of any function in between. Loops and nodes have none.
+// The request that work in the store is done for. The handle of the database that a handler gets carries it.
 
 import type { Subject } from "#domain/permission.ts";
+import type { Db } from "./db.ts";
 
 export interface RequestFacts {
   readonly requestId: string;
-  /** The operation: `boxes.create`. */
+  /** Name of the operation: `boxes.create`. */
   readonly route: string;
-  readonly address: string | null;
+  /** False for what only reads. */
+  readonly isMutation: boolean;
+  readonly subject: Subject;
+  /** The token or session that it came with. */
+  readonly credentialId: string;
+  /** Where it came from: an IP address. */
+  readonly address: string;
   readonly userAgent: string | null;
-  /** Null: nobody was recognized. */
-  readonly subject: Subject | null;
-  readonly credentialId: string | null;
-  /** The parameters of its address as they came: ids or names. */
+  /** Ids or names in the path: `{ box: "box_…" }`. */
   readonly resource: Readonly<Record<string, string>>;
-  /** What its line in the audit trail is made of; absent: it leaves none, because it only reads. */
+  /** What its entry in the audit trail is made of; absent: it leaves none. */
   readonly trail?: RequestTrail;
 }
 
@@ -22,7 +25,17 @@ export interface RequestTrail {
   /** It is an act on the installation as a whole, and stands in the installation's chain. */
   readonly isInstallation: boolean;
   /** Ids of what it made, changed or entered: noted by the store on the way. */
-  readonly touched: Set<string>;
-  /** True once a line of it is committed. */
+  touched: Set<string>;
+  /** True once its entry is committed. */
   isWritten: boolean;
+}
+
+/** Notes an id for the request's entry in the audit trail. */
+export function touch({ request }: Db, id: string | null | undefined): void {
+  if (id) request?.trail?.touched.add(id);
+}
+
+/** The same database, used for one request. */
+export function forRequest(db: Db, request: RequestFacts): Db {
+  return { ...db, request };
 }

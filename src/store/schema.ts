@@ -22,6 +22,7 @@ import type {
   PreviewLinkId,
   SnapshotId,
   SshKeyId,
+  TeamId,
   TemplateId,
   TemplateVersionId,
   UserId,
@@ -50,14 +51,18 @@ interface Org {
   name: string;
   created_at: Time;
   max_visibility: Generated<Visibility>;
+  deleted_at: TimeOrNull;
 }
 
 interface User {
   id: UserId;
-  org_id: OrgId;
   name: string;
-  is_admin: Generated<boolean>;
   created_at: Time;
+  email: OrNull<string>;
+  kind: Generated<"person" | "service">;
+  is_operator: Generated<boolean>;
+  disabled_at: TimeOrNull;
+  home_org_id: OrNull<OrgId>;
 }
 
 interface Token {
@@ -70,6 +75,7 @@ interface Token {
   expires_at: TimeOrNull;
   revoked_at: TimeOrNull;
   last_used_at: TimeOrNull;
+  scopes: string[] | null;
 }
 
 interface WebSession {
@@ -77,10 +83,11 @@ interface WebSession {
   hash: string;
   org_id: OrgId;
   user_id: UserId;
-  token_id: string;
+  token_id: string | null;
   created_at: Time;
   expires_at: Date;
   revoked_at: TimeOrNull;
+  kind: Generated<"web" | "cli">;
 }
 
 interface SshKey {
@@ -98,6 +105,7 @@ interface Preview {
   id: PreviewId;
   org_id: OrgId;
   owner_id: UserId;
+  team_id: OrNull<TeamId>;
   box_id: BoxId;
   port: number;
   label: string;
@@ -226,6 +234,7 @@ interface Snapshot {
   id: SnapshotId;
   org_id: OrgId;
   owner_id: UserId;
+  team_id: OrNull<TeamId>;
   box_id: BoxId;
   epoch: number;
   kind: SnapshotKind;
@@ -308,6 +317,7 @@ interface Box {
   started: JsonOrNull<NonNullable<BoxReport["started"]>>;
   build: JsonOrNull<NonNullable<BoxReport["build"]>>;
   observed_ports: JsonOrNull<ListeningPort[]>;
+  team_id: OrNull<TeamId>;
   notices: JsonDefault<Notice[]>;
   failure: JsonOrNull<Failure>;
   phase: Phase;

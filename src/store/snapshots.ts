@@ -10,6 +10,7 @@ import { bumpRevisions, nothingTold } from "./box-changes.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
 import { insertOperation, type OperationView } from "./operations.ts";
+import { type GuardedBox, mayOnBox, permitOnBox } from "./rights.ts";
 import { TOPICS } from "./wake.ts";
 
 export interface SnapshotView {
@@ -58,7 +59,7 @@ async function selectSnapshots(
       array(select c.node_id from snapshot_copies c where c.snapshot_id = s.id order by 1) as "nodeIds",
       s.created_at as "createdAt", s.taken_at as "takenAt", s.durable_at as "durableAt"
     from snapshots s join boxes b on b.id = s.box_id
-    where s.org_id = ${subject.orgId} and ${condition}`.execute(db.query);
+    where ${mayOnBox(subject, "snapshot.read")} and ${condition}`.execute(db.query);
   return rows.map(({ boxId, boxName, ...row }) => ({ ...row, box: { id: boxId, name: boxName } }));
 }
 
@@ -101,6 +102,7 @@ export async function deleteSnapshot(
 ): Promise<AcceptedSnapshot> {
   return transact(db, "store.snapshot.delete", async (tx) => {
     const before = await getSnapshot(tx, subject, id);
+    await permitOnSnapshot(tx, subject, before);
     await sql`select 1 from snapshots where id = ${id} for update`.execute(tx.query);
     const users = await listSnapshotUsers(tx, before.id);
     if (users.length > 0)
@@ -117,6 +119,14 @@ export async function deleteSnapshot(
     await insertEvents(tx, told.events, [...told.topics]);
     return { snapshot: await getSnapshot(tx, subject, id), operation };
   });
+}
+
+async function permitOnSnapshot(tx: Db, subject: Subject, snapshot: SnapshotView): Promise<void> {
+  const { rows } = await sql<GuardedBox>`
+    select id, name, org_id, owner_id, team_id from boxes where id = ${snapshot.box.id}`.execute(
+    tx.query,
+  );
+  if (rows[0]) await permitOnBox(tx, subject, "snapshot.delete", rows[0]);
 }
 
 /** In words, what still needs a snapshot. */

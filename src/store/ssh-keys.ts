@@ -27,11 +27,12 @@ export async function createSshKey(
 ): Promise<SshKeyView> {
   return transact(db, "store.key.create", async (tx) => {
     await refuseMany(tx, subject);
+    await refuseOthersKey(tx, subject, key.fingerprint);
     const { rows } = await sql<SshKeyView>`
       insert into ssh_keys (id, org_id, user_id, name, public_key, fingerprint)
       values (${newId<SshKeyId>("sshKey")}, ${subject.orgId}, ${subject.userId}, ${key.name},
         ${key.publicKey}, ${key.fingerprint})
-      on conflict (fingerprint) where revoked_at is null do nothing
+      on conflict (fingerprint, org_id) where revoked_at is null do nothing
       returning ${COLUMNS}`.execute(tx.query);
     if (!rows[0]) return knownKey(tx, subject, key.fingerprint);
     await tellKey(tx, subject, rows[0], "created", `SSH key ${key.name} was registered`);
@@ -53,9 +54,18 @@ async function refuseMany(tx: Db, subject: Subject): Promise<void> {
 async function knownKey(tx: Db, subject: Subject, fingerprint: string): Promise<SshKeyView> {
   const { rows } = await sql<SshKeyView>`
     select ${COLUMNS} from ssh_keys where fingerprint = ${fingerprint} and revoked_at is null
-      and user_id = ${subject.userId}`.execute(tx.query);
+      and user_id = ${subject.userId} and org_id = ${subject.orgId}`.execute(tx.query);
   if (rows[0]) return rows[0];
   throw new StoreRefusal("in_use", "This key is registered by another user.");
+}
+
+/** Locked, so that two users cannot register it at once in two organizations. */
+async function refuseOthersKey(tx: Db, subject: Subject, fingerprint: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${fingerprint}, 0))`.execute(tx.query);
+  const { rows } = await sql`
+    select 1 from ssh_keys where fingerprint = ${fingerprint} and revoked_at is null
+      and user_id <> ${subject.userId} limit 1`.execute(tx.query);
+  if (rows.length > 0) throw new StoreRefusal("in_use", "This key is registered by another user.");
 }
 
 export async function listSshKeys(
@@ -64,8 +74,10 @@ export async function listSshKeys(
   page: { readonly after: string | null; readonly limit: number },
 ): Promise<SshKeyView[]> {
   const { rows } = await sql<SshKeyView>`
-    select ${COLUMNS} from ssh_keys where user_id = ${subject.userId} and revoked_at is null
-      and id > ${page.after ?? ""} order by id limit ${page.limit}`.execute(db.query);
+    select ${COLUMNS} from ssh_keys where user_id = ${subject.userId}
+      and org_id = ${subject.orgId} and revoked_at is null and id > ${page.after ?? ""} order by id limit ${page.limit}`.execute(
+    db.query,
+  );
   return rows;
 }
 
@@ -73,7 +85,8 @@ export async function deleteSshKey(db: Db, subject: Subject, id: string): Promis
   return transact(db, "store.key.delete", async (tx) => {
     const { rows } = await sql<SshKeyView>`
       update ssh_keys set revoked_at = now()
-      where id = ${id} and user_id = ${subject.userId} and revoked_at is null
+      where id = ${id} and user_id = ${subject.userId} and org_id = ${subject.orgId}
+        and revoked_at is null
       returning ${COLUMNS}`.execute(tx.query);
     if (!rows[0]) throw new StoreRefusal("not_found", `There is no SSH key '${id}'.`);
     await revoke(tx, [id]);
@@ -92,7 +105,8 @@ async function tellKey(
 ): Promise<void> {
   const told = nothingTold();
   const { rows } = await sql<{ id: NodeId }>`
-    select distinct node_id as id from boxes where owner_id = ${subject.userId} and reserved`.execute(
+    select distinct node_id as id from boxes
+    where owner_id = ${subject.userId} and org_id = ${subject.orgId} and reserved`.execute(
     tx.query,
   );
   told.events.push({

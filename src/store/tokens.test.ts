@@ -11,8 +11,8 @@ import { isRevoked, revoke, trimRevocations } from "./revocations.ts";
 import {
   createToken,
   createWebSession,
-  credentialHolds,
   deleteToken,
+  identifyAgain,
   identifySession,
   identifyToken,
   trimWebSessions,
@@ -22,7 +22,7 @@ const HOUR_MS = 3_600_000;
 
 async function user(t: Parameters<typeof testDatabase>[0]) {
   const { db } = await testDatabase(t);
-  const subject = await createUser(db, { orgName: "o", name: "u", isAdmin: false });
+  const subject = await createUser(db, { orgName: "o", name: "u" });
   const known = (hash: string) => identifyToken(db, hash);
   return { db, subject, known };
 }
@@ -39,12 +39,12 @@ test("no web session outlives its token, even one made while the token is revoke
       });
     await Promise.all([
       make(`a${round}`),
-      deleteToken(db, subject, identity.tokenId),
+      deleteToken(db, subject, identity.credentialId),
       make(`b${round}`),
     ]);
     for (const hash of [`a${round}`, `b${round}`])
       assert.equal(await identifySession(db, hash), null);
-    assert.equal(await credentialHolds(db, identity), false);
+    assert.equal(await identifyAgain(db, identity), null);
   }
   const { rows } = await sql`
     select 1 from web_sessions s where not exists (
@@ -54,7 +54,11 @@ test("no web session outlives its token, even one made while the token is revoke
 
 test("a token that has expired is nobody's, and its use is noted to the minute", async (t) => {
   const { db, subject, known } = await user(t);
-  const made = await createToken(db, subject, { hash: "h", name: "t", expiresInMs: HOUR_MS });
+  const made = await createToken(
+    db,
+    { subject, tokenId: null },
+    { hash: "h", name: "t", expiresInMs: HOUR_MS },
+  );
   assert.equal(made.lastUsedAt, null);
   const at = async () => {
     const { rows } = await sql<{ at: Date }>`select last_used_at as at from tokens`.execute(

@@ -3,40 +3,43 @@
 
 import { sql } from "kysely";
 import type { OrgId } from "#domain/ids.ts";
-import type { Subject } from "#domain/permission.ts";
+import type { Permission, Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { newId } from "./new-id.ts";
 import { revoke } from "./revocations.ts";
+import { IS_LET_IN, subjectColumns } from "./subjects.ts";
 
 /** Who a credential stands for, and which one it is. */
 export interface Identified {
   readonly subject: Subject;
   readonly credentialId: string;
-  /** The token that a web session was got by; a token's own id. */
-  readonly tokenId: string;
+  /** The token that a session was got by; a token's own id; null for a login by a provider. */
+  readonly tokenId: string | null;
 }
 
 interface IdentityRow extends Subject {
   readonly id: string;
-  readonly tokenId: string;
+  readonly tokenId: string | null;
 }
 
+/** Null as well for whoever does not belong to the organization any more. */
 function identified(row: IdentityRow | undefined): Identified | null {
-  if (!row) return null;
-  const { id, tokenId, userId, orgId, isAdmin } = row;
-  return { subject: { userId, orgId, isAdmin }, credentialId: id, tokenId };
+  if (!row || row.roles.length === 0) return null;
+  const { id, tokenId, userId, orgId, isOperator, roles, teams, scopes } = row;
+  const subject = { userId, orgId, isOperator, roles, teams, scopes };
+  return { subject, credentialId: id, tokenId };
 }
 
 /** Null when it is unknown, expired or revoked. Notes that it was used, to the minute. */
 export async function identifyToken(db: Db, hash: string): Promise<Identified | null> {
   const { rows } = await sql<IdentityRow & { isStale: boolean }>`
-    select t.id, t.id as "tokenId", u.id as "userId", u.org_id as "orgId", u.is_admin as "isAdmin",
-      coalesce(t.last_used_at < now() - interval '1 minute', true) as "isStale"
-    from tokens t join users u on u.id = t.user_id
-    where t.hash = ${hash} and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())
-  `.execute(db.query);
+    select c.id, c.id as "tokenId", ${subjectColumns(sql`c.org_id`)}, c.scopes,
+      coalesce(c.last_used_at < now() - interval '1 minute', true) as "isStale"
+    from tokens c join users u on u.id = c.user_id
+    where c.hash = ${hash} and c.revoked_at is null and (c.expires_at is null or c.expires_at > now())
+      and ${IS_LET_IN}`.execute(db.query);
   if (rows[0]?.isStale)
     await sql`update tokens set last_used_at = now() where id = ${rows[0].id}
       and (last_used_at is null or last_used_at < now() - interval '1 minute')`.execute(db.query);
@@ -46,21 +49,31 @@ export async function identifyToken(db: Db, hash: string): Promise<Identified | 
 /** Null when it is unknown, over or ended. */
 export async function identifySession(db: Db, hash: string): Promise<Identified | null> {
   const { rows } = await sql<IdentityRow>`
-    select s.id, s.token_id as "tokenId", u.id as "userId", u.org_id as "orgId", u.is_admin as "isAdmin"
-    from web_sessions s join users u on u.id = s.user_id
-    where s.hash = ${hash} and s.revoked_at is null and s.expires_at > now()`.execute(db.query);
+    select c.id, c.token_id as "tokenId", ${subjectColumns(sql`c.org_id`)},
+      (select t.scopes from tokens t where t.id = c.token_id) as scopes
+    from web_sessions c join users u on u.id = c.user_id
+    where c.hash = ${hash} and c.revoked_at is null and c.expires_at > now() and ${IS_LET_IN}`.execute(
+    db.query,
+  );
   return identified(rows[0]);
 }
 
-/** For what goes on after it was let in. */
-export async function credentialHolds(db: Db, { credentialId }: Identified): Promise<boolean> {
-  const { rows } = await sql`
-    select 1 from tokens where id = ${credentialId} and revoked_at is null
-      and (expires_at is null or expires_at > now())
-    union all
-    select 1 from web_sessions where id = ${credentialId} and revoked_at is null
-      and expires_at > now()`.execute(db.query);
-  return rows.length > 0;
+/** For what goes on after it was let in: as whom it may go on; null: it has ended. */
+export async function identifyAgain(
+  db: Db,
+  { credentialId }: Identified,
+): Promise<Identified | null> {
+  const { rows } = await sql<IdentityRow>`
+    select c.id, c.token_id as "tokenId", ${subjectColumns(sql`c.org_id`)}, c.scopes
+    from (
+      select id, id as token_id, user_id, org_id, scopes from tokens
+      where id = ${credentialId} and revoked_at is null and (expires_at is null or expires_at > now())
+      union all
+      select s.id, s.token_id, s.user_id, s.org_id, t.scopes
+      from web_sessions s left join tokens t on t.id = s.token_id
+      where s.id = ${credentialId} and s.revoked_at is null and s.expires_at > now()
+    ) c join users u on u.id = c.user_id where ${IS_LET_IN}`.execute(db.query);
+  return identified(rows[0]);
 }
 
 export interface TokenView {
@@ -69,21 +82,36 @@ export interface TokenView {
   readonly createdAt: Date;
   readonly expiresAt: Date | null;
   readonly lastUsedAt: Date | null;
+  /** What it may be used for; null: everything that its user may do. */
+  readonly scopes: readonly Permission[] | null;
 }
 
 const COLUMNS = sql`id, name, created_at as "createdAt", expires_at as "expiresAt",
-  last_used_at as "lastUsedAt"`;
+  last_used_at as "lastUsedAt", scopes`;
 
+export interface NewToken {
+  readonly hash: string;
+  readonly name: string;
+  readonly expiresInMs: number | null;
+  /** Null: whatever its maker may do. */
+  readonly scopes?: readonly Permission[] | null;
+}
+
+/** It can no more than its maker, and for no longer. */
 export async function createToken(
   db: Db,
-  subject: Subject,
-  token: { readonly hash: string; readonly name: string; readonly expiresInMs: number | null },
+  { subject, tokenId }: Pick<Identified, "subject" | "tokenId">,
+  token: NewToken,
 ): Promise<TokenView> {
+  const scopes = token.scopes ?? subject.scopes;
+  refuseWiderScopes(subject, scopes);
   return transact(db, "store.token.create", async (tx) => {
     const { rows } = await sql<TokenView>`
-      insert into tokens (id, hash, org_id, user_id, name, expires_at)
+      insert into tokens (id, hash, org_id, user_id, name, scopes, expires_at)
       values (${newId("token")}, ${token.hash}, ${subject.orgId}, ${subject.userId}, ${token.name},
-        now() + ${token.expiresInMs}::bigint * interval '1 millisecond')
+        ${scopes === null ? null : [...scopes]}::text[],
+        least((select expires_at from tokens where id = ${tokenId}),
+          now() + ${token.expiresInMs}::bigint * interval '1 millisecond'))
       returning ${COLUMNS}`.execute(tx.query);
     const made = rows[0] as TokenView;
     const message = `token ${made.name} was made`;
@@ -92,14 +120,25 @@ export async function createToken(
   });
 }
 
-/** Of the subject itself; not those that are over. */
+function refuseWiderScopes(subject: Subject, scopes: readonly Permission[] | null): void {
+  const mine = subject.scopes;
+  const wider = mine === null ? [] : (scopes ?? []).filter((scope) => !mine.includes(scope));
+  if (wider.length > 0)
+    throw new StoreRefusal(
+      "forbidden",
+      `This token has no ${wider.join(", ")} itself: it can give no more than it has.`,
+    );
+}
+
+/** Of the subject itself, here; not those that are over. */
 export async function listTokens(
   db: Db,
   subject: Subject,
   page: { readonly after: string | null; readonly limit: number },
 ): Promise<TokenView[]> {
   const { rows } = await sql<TokenView>`
-    select ${COLUMNS} from tokens where user_id = ${subject.userId} and revoked_at is null
+    select ${COLUMNS} from tokens
+    where user_id = ${subject.userId} and org_id = ${subject.orgId} and revoked_at is null
       and (expires_at is null or expires_at > now())
       and id > ${page.after ?? ""} order by id limit ${page.limit}`.execute(db.query);
   return rows;
@@ -109,8 +148,8 @@ export async function deleteToken(db: Db, subject: Subject, id: string): Promise
   return transact(db, "store.token.delete", async (tx) => {
     const { rows } = await sql<TokenView>`
       update tokens set revoked_at = now()
-      where id = ${id} and user_id = ${subject.userId} and revoked_at is null
-      returning ${COLUMNS}`.execute(tx.query);
+      where id = ${id} and user_id = ${subject.userId} and org_id = ${subject.orgId}
+        and revoked_at is null returning ${COLUMNS}`.execute(tx.query);
     const token = rows[0];
     if (!token) throw new StoreRefusal("not_found", `There is no token '${id}'.`);
     const { rows: sessions } = await sql<{ id: string }>`
@@ -130,7 +169,6 @@ export async function deleteToken(db: Db, subject: Subject, id: string): Promise
 
 export interface WebSessionView {
   readonly id: string;
-  readonly userName: string;
   readonly expiresAt: Date;
 }
 
@@ -148,10 +186,9 @@ export async function createWebSession(
       insert into web_sessions (id, hash, org_id, user_id, token_id, expires_at)
       select ${newId("webSession")}, ${session.hash}, ${subject.orgId}, ${subject.userId}, id,
         least(expires_at, now() + ${session.lifetimeMs}::bigint * interval '1 millisecond') from token
-      returning id, expires_at as "expiresAt",
-        (select name from users where id = ${subject.userId}) as "userName"`.execute(tx.query);
+      returning id, expires_at as "expiresAt"`.execute(tx.query);
     if (!rows[0]) throw new StoreRefusal("revoked", "The token was revoked.");
-    const message = `${rows[0].userName} logged in with a browser`;
+    const message = "a browser logged in";
     await insertEvents(tx, [
       credentialEvent(subject, "web_session", rows[0].id, "created", message),
     ]);

@@ -5,6 +5,7 @@ import type { BoxId, VolumeId } from "#domain/ids.ts";
 import type { Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import type { Db } from "./db.ts";
+import { mayOnBox } from "./rights.ts";
 
 export interface VolumeView {
   readonly id: VolumeId;
@@ -55,6 +56,8 @@ async function selectVolumes(
     select v.id, v.name, v.mount_path as "mountPath", v.size_gib as "sizeGib",
       b.id as "boxId", b.name as "boxName", v.created_at as "createdAt"
     from volumes v join boxes b on b.id = v.box_id
-    where v.org_id = ${subject.orgId} and v.deleted_at is null and ${condition}`.execute(db.query);
+    where ${mayOnBox(subject, "volume.read")} and v.deleted_at is null and ${condition}`.execute(
+    db.query,
+  );
   return rows.map(({ boxId, boxName, ...row }) => ({ ...row, box: { id: boxId, name: boxName } }));
 }

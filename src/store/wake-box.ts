@@ -3,18 +3,22 @@
 import { sql } from "kysely";
 import type { WakeRequest } from "#contract/gateway-feed.ts";
 import type { DesiredState, Phase } from "#domain/box.ts";
-import type { BoxId, OrgId, UserId } from "#domain/ids.ts";
+import type { BoxId, OrgId, TeamId, UserId } from "#domain/ids.ts";
+import { doorSubject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { setDesired } from "./box-intent.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
 import { isRevoked } from "./revocations.ts";
+import { permitOnBox } from "./rights.ts";
+import { loadSubject } from "./subjects.ts";
 
 interface SleepingBox {
   id: BoxId;
   name: string;
   org_id: OrgId;
   owner_id: UserId;
+  team_id: TeamId | null;
   desired: DesiredState;
   phase: Phase;
 }
@@ -23,7 +27,7 @@ interface SleepingBox {
 export async function wakeBox(db: Db, wanted: WakeRequest): Promise<Phase> {
   return transact(db, "store.box.wake", async (tx) => {
     const { rows } = await sql<SleepingBox>`
-      select id, name, org_id, owner_id, desired, phase from boxes
+      select id, name, org_id, owner_id, team_id, desired, phase from boxes
       where id = ${wanted.boxId} and deleted_at is null and kind = 'user' for no key update`.execute(
       tx.query,
     );
@@ -46,7 +50,7 @@ export async function wakeBox(db: Db, wanted: WakeRequest): Promise<Phase> {
         data: { door: wanted.door },
       },
     ]);
-    const subject = { userId, orgId: box.org_id, isAdmin: false };
+    const subject = doorSubject(box.org_id, userId);
     return (await setDesired(tx, subject, box.id, "start")).box.phase;
   });
 }
@@ -58,13 +62,28 @@ async function refuseStranger(tx: Db, box: SleepingBox, wanted: WakeRequest): Pr
   const isLetIn =
     wanted.userId === null
       ? wanted.door === "preview" && (await isOpenToVisitors(tx, box))
-      : await isMember(tx, box, wanted.userId);
+      : await mayEnter(tx, box, wanted);
   if (!isLetIn) throw new StoreRefusal("not_found", `There is no box '${wanted.boxId}'.`);
 }
 
-async function isMember(tx: Db, box: SleepingBox, userId: string): Promise<boolean> {
+/** Into the box itself, or to a preview of it that is the organization's. */
+async function mayEnter(tx: Db, box: SleepingBox, wanted: WakeRequest): Promise<boolean> {
+  const subject = await loadSubject(tx, wanted.userId ?? "", box.org_id);
+  if (!subject) return false;
+  if (wanted.door === "preview" && (await isOpenToMembers(tx, box))) return true;
+  try {
+    await permitOnBox(tx, subject, "box.enter", box);
+    return true;
+  } catch (error) {
+    if (error instanceof StoreRefusal) return false;
+    throw error;
+  }
+}
+
+async function isOpenToMembers(tx: Db, box: SleepingBox): Promise<boolean> {
   const { rows } = await sql`
-    select 1 from users where id = ${userId} and org_id = ${box.org_id}`.execute(tx.query);
+    select 1 from previews where box_id = ${box.id} and closed_at is null
+      and visibility in ('org', 'public') limit 1`.execute(tx.query);
   return rows.length > 0;
 }
 

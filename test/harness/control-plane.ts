@@ -3,15 +3,13 @@
 
 import { sql } from "kysely";
 import { type ApiServer, createApi, createNodeApi } from "#api/server.ts";
-import type { UserId } from "#domain/ids.ts";
-import type { Subject } from "#domain/permission.ts";
+import type { OrgRole, Subject } from "#domain/permission.ts";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { type Log, silentLog } from "#lib/log.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { createClient } from "#sdk/client.ts";
-import { addToken, createUser, ensureAdmin } from "#store/access.ts";
+import { addToken, addUser, createUser, ensureAdmin } from "#store/access.ts";
 import { Wakes } from "#store/listen.ts";
-import { newId } from "#store/new-id.ts";
 import { type PreviewSigner, previewSigner } from "#trust/preview-tokens.ts";
 import { loadSshAuthority, makeSshAuthorityKey } from "#trust/ssh-certificates.ts";
 import { makeTicketKey, ticketSigner } from "#trust/tickets.ts";
@@ -41,10 +39,13 @@ export interface ControlPlane extends TestDatabase {
   readonly signPreview: PreviewSigner;
   /** A web session of the administrator's; its id. */
   login(): Promise<string>;
-  /** Another user of the administrator's organization, without rights of his own. */
-  addMember(name: string): Promise<Caller>;
+  /** Another user of the administrator's organization: a member, unless other roles are given. */
+  addMember(name: string, roles?: readonly OrgRole[]): Promise<Caller>;
+  /** An owner of another organization. */
+  addOrg(name: string): Promise<Caller>;
+  callerFor(subject: Subject): Promise<Caller>;
   readonly admin: Caller;
-  /** Not an administrator, of another organization. */
+  /** The owner of another organization; no operator. */
   readonly stranger: Caller;
   /** Another API on the same database; its URL. */
   addReplica(): Promise<string>;
@@ -157,18 +158,14 @@ export async function controlPlane(
       const answer = await api.app.inject({ method: "POST", url: "/v1/web-session", payload });
       return answer.json().id;
     },
-    addMember: async (name) => {
-      const { orgId } = admin.subject;
-      const userId = newId<UserId>("user");
-      await sql`insert into users (id, org_id, name) values (${userId}, ${orgId}, ${name})`.execute(
-        db.query,
-      );
-      return callerFor({ userId, orgId, isAdmin: false });
+    addMember: async (name, roles = ["member"]) => {
+      return callerFor(await addUser(db, admin.subject.orgId, { name, roles }));
     },
+    addOrg: async (name) =>
+      callerFor(await createUser(db, { orgName: name, name: `owner of ${name}` })),
+    callerFor,
     admin,
-    stranger: await callerFor(
-      await createUser(db, { orgName: "other", name: "stranger", isAdmin: false }),
-    ),
+    stranger: await callerFor(await createUser(db, { orgName: "other", name: "stranger" })),
     addReplica: async () => {
       const replica = await makeApi(new Metrics());
       replicas.push(replica);

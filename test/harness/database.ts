@@ -57,6 +57,8 @@ export async function testDatabase(scope: Scope): Promise<TestDatabase> {
   return { url, db, failpoints };
 }
 
+const TEMPLATES_KEPT = 12;
+
 /** An empty database, for tests of the migrations themselves. */
 export async function emptyDatabase(scope: Scope): Promise<string> {
   const name = `clone_${userName()}_${clones}`;
@@ -166,11 +168,13 @@ async function ensureTemplate(): Promise<string> {
     .update(migrations.map((m) => m.checksum).join())
     .digest("hex");
   const name = `template_${hash.slice(0, 16)}`;
-  const databases = await administrate("select datname from pg_database");
+  const databases = await administrate("select datname from pg_database order by oid desc");
   const names = databases.map((row) => String(row.datname));
+  // Somebody may be testing other migrations at the moment: the newest few stay.
+  const templates = names.filter((old) => old.startsWith("template_")).slice(0, TEMPLATES_KEPT);
   for (const old of names) {
     const isOldClone = old.startsWith("clone_") && !isAlive(old.slice("clone_".length));
-    const isOldTemplate = old.startsWith("template_") && old !== name;
+    const isOldTemplate = old.startsWith("template_") && !templates.includes(old) && old !== name;
     if (isOldClone || isOldTemplate || old.startsWith("making_"))
       await administrate(`drop database if exists ${old} with (force)`);
   }

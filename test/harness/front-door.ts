@@ -13,14 +13,22 @@ import type { Identified } from "#store/tokens.ts";
 export const ADMIN: Subject = {
   userId: "usr_admin" as UserId,
   orgId: "org_one" as OrgId,
-  isAdmin: true,
+  isOperator: true,
+  roles: ["owner"],
+  teams: [],
+  scopes: null,
 };
 export const ADMIN_TOKEN: Identified = {
   subject: ADMIN,
   credentialId: "tok_admin",
   tokenId: "tok_admin",
 };
-export const MEMBER: Subject = { ...ADMIN, userId: "usr_member" as UserId, isAdmin: false };
+export const MEMBER: Subject = {
+  ...ADMIN,
+  userId: "usr_member" as UserId,
+  isOperator: false,
+  roles: ["member"],
+};
 
 const TOKENS: Record<string, Identified> = {
   admin: ADMIN_TOKEN,
@@ -46,6 +54,8 @@ export async function frontDoor(
     } as unknown as Handlers,
     authenticate: async ({ kind, secret }) =>
       (kind === "token" ? TOKENS[secret] : SESSIONS[secret]) ?? null,
+    // Handlers that are given here need none.
+    dbFor: () => null as never,
     dashboardOrigin: DASHBOARD,
     isUnavailable: (error) => (error as { code?: string }).code === "ECONNREFUSED",
     ready: async () => {},
