@@ -19,7 +19,10 @@ async function limited(requestsPerMinute: number, failedLoginsPerMinute: number)
     },
     { rateLimits: { requestsPerMinute, failedLoginsPerMinute } },
   );
-  const ask = (token: string | null, options: { readonly from?: string; readonly url?: string } = {}) =>
+  const ask = (
+    token: string | null,
+    options: { readonly from?: string; readonly url?: string } = {},
+  ) =>
     app.inject({
       url: options.url ?? "/v1/boxes",
       headers: token === null ? {} : { authorization: `Bearer ${token}` },

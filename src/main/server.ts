@@ -74,6 +74,8 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
     signTicket: ticketSigner(keys.ticketKeyPem),
     gatewayUrl: config.gatewayUrl,
     webDirectory: WEB_DIRECTORY,
+    rateLimits: config,
+    trustedProxies: config.trustedProxies,
     hosts: [config.apiListen.host.toLowerCase(), hostname().toLowerCase()],
     resolveBase: async (base) => (BASES.includes(base) ? await baseImageDigest(base) : null),
   });

@@ -4,6 +4,7 @@ import type { Db } from "#store/db.ts";
 import { expireNodes } from "#store/nodes.ts";
 import { TOPICS } from "#store/wake.ts";
 import { advanceBuilds } from "./advance-builds.ts";
+import { foldQuotaDeltas } from "./fold-quotas.ts";
 import { type ForgetSnapshot, removeSnapshots } from "./remove-snapshots.ts";
 import type { Loop } from "./run.ts";
 import { settleBoxes } from "./settle-boxes.ts";
@@ -40,6 +41,12 @@ export function healingLoops(db: Db, options: { readonly forget: ForgetSnapshot 
         await expireNodes(db);
         return "done";
       },
+    },
+    {
+      name: "fold-quotas",
+      topics: [],
+      everyMs: 5_000,
+      pass: () => foldQuotaDeltas(db),
     },
     {
       name: "trim-history",

@@ -1,0 +1,87 @@
+// Operations on quotas.
+
+import {
+  quotaDefaultParams,
+  quotaLimitsSchema,
+  quotaOrgParams,
+  quotaPage,
+  quotaQuery,
+  quotaSchema,
+  quotasSchema,
+  quotaTeamParams,
+  quotaUserParams,
+  updateQuotaSchema,
+} from "./quotas.ts";
+import { read, route } from "./route.ts";
+
+export const QUOTA_ROUTES = [
+  read({
+    name: "quotas.get",
+    path: "/quotas",
+    // Of everybody: what is one's own needs no more.
+    permission: "org.read",
+    summary: "Show what I, my teams and my organization take, beside what we may",
+    response: quotasSchema,
+  }),
+  read({
+    name: "quotas.list",
+    path: "/quotas/holders",
+    permission: "quota.read",
+    summary: "List what each team or each user takes",
+    query: quotaQuery,
+    response: quotaPage,
+  }),
+  read({
+    name: "quotas.getOrg",
+    path: "/quotas/orgs/{org}",
+    permission: "org.create",
+    summary: "Show what an organization takes",
+    params: quotaOrgParams,
+    response: quotaSchema,
+  }),
+  route({
+    name: "quotas.setOrg",
+    method: "PATCH",
+    path: "/quotas/orgs/{org}",
+    permission: "org.create",
+    summary: "Set the limits of an organization",
+    description: "For operators: an organization does not raise its own.",
+    params: quotaOrgParams,
+    body: updateQuotaSchema,
+    status: 200,
+    response: quotaSchema,
+  }),
+  route({
+    name: "quotas.setTeam",
+    method: "PATCH",
+    path: "/quotas/teams/{team}",
+    permission: "quota.manage",
+    summary: "Set the limits of a team",
+    params: quotaTeamParams,
+    body: updateQuotaSchema,
+    status: 200,
+    response: quotaSchema,
+  }),
+  route({
+    name: "quotas.setUser",
+    method: "PATCH",
+    path: "/quotas/users/{user}",
+    permission: "quota.manage",
+    summary: "Set the limits of a user",
+    params: quotaUserParams,
+    body: updateQuotaSchema,
+    status: 200,
+    response: quotaSchema,
+  }),
+  route({
+    name: "quotas.setDefault",
+    method: "PATCH",
+    path: "/quotas/defaults/{scope}",
+    permission: "quota.manage",
+    summary: "Set the limits of every team or every user that has none of its own",
+    params: quotaDefaultParams,
+    body: updateQuotaSchema,
+    status: 200,
+    response: quotaLimitsSchema,
+  }),
+] as const;
