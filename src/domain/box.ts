@@ -85,7 +85,8 @@ export interface Notice {
     | "renewal_failed" // the guest did not acknowledge its identity
     | "snapshot_failed"
     | "state_lost" // nothing was left of a box that ran here: it began again from its source
-    | "hook_failed";
+    | "hook_failed"
+    | "budget_spent"; // paused, because the budget that pays for it is spent
   readonly message: string;
   readonly atMs: number;
 }

@@ -7,6 +7,7 @@ import { manifestKeyOf } from "#objects/keys.ts";
 import type { ObjectStore } from "#objects/store.ts";
 import { healingLoops } from "#reconciler/loops.ts";
 import { type Loop, runLoop } from "#reconciler/run.ts";
+import { rollUpUsage, watchBudgets } from "#reconciler/usage.ts";
 import { placeBoxes } from "#scheduler/place-boxes.ts";
 import { takeOverBoxes } from "#scheduler/take-over.ts";
 import type { Database } from "#store/db.ts";
@@ -16,6 +17,7 @@ import { TOPICS } from "#store/wake.ts";
 import type { RoleContext } from "./role.ts";
 
 const PLACE_EVERY_MS = 5_000;
+const USAGE_EVERY_MS = 60_000;
 const COLLECT_EVERY_MS = 10 * 60_000;
 /** Longer than an upload pauses between two packs, and than an agent may be silent. */
 const COLLECT_GRACE_MS = 60 * 60_000;
@@ -58,8 +60,20 @@ export async function runLoops(
   });
   const context = { db, wakes, clock, log, holder: randomUUID(), signal };
   const collection = collectionLoop({ db, store }, { clock, log, failpoints });
-  const loops = [placement, takeOver, collection, ...healing];
+  const loops = [placement, takeOver, collection, ...healing, ...usageLoops(db, clock)];
   await Promise.all(loops.map((loop) => runLoop(loop, context)));
+}
+
+function usageLoops(db: Database, clock: RoleContext["clock"]): Loop[] {
+  return [
+    {
+      name: "roll-up-usage",
+      topics: [],
+      everyMs: USAGE_EVERY_MS,
+      pass: () => rollUpUsage(db, clock),
+    },
+    { name: "watch-budgets", topics: [], everyMs: USAGE_EVERY_MS, pass: () => watchBudgets(db) },
+  ];
 }
 
 /** Removes from the object store what no snapshot of the database needs. */

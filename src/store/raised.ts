@@ -4,14 +4,14 @@
 import type { Subject } from "#domain/permission.ts";
 import type { StoreRefusal } from "#domain/refusal.ts";
 import { budgetRefusal } from "./budget-refusal.ts";
-import type { Db } from "./db.ts";
+import type { Db } from "./handle.ts";
 import { quotaRefusal } from "./quota-refusal.ts";
 
 type ToRefusal = (db: Db, subject: Subject | null, detail: string) => Promise<StoreRefusal>;
 
 const RAISED: Readonly<Record<string, ToRefusal>> = {
   // migrations/0008-usage.sql
-  BE001: budgetRefusal,
+  BE001: async (_db, _subject, detail) => budgetRefusal(detail),
   // migrations/0006-quotas.sql
   BE002: quotaRefusal,
 };

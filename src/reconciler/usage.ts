@@ -1,0 +1,32 @@
+// Two loops. `roll-up-usage` seals each hour of usage that is over, and forgets what is old. `judge-budgets` tells what
+// budgets have reached, and pauses what a spent one pays for.
+//
+// Reads: intervals, prices, budgets, boxes. Writes: rollups, budgets, boxes' intent, events.
+// Every: 60 s. Safe twice because an hour is sealed once, a threshold is told once, and a paused box is not paused again.
+
+import type { Clock } from "#lib/clock.ts";
+import { judgeBudgets, pauseForBudget } from "#store/budgets.ts";
+import type { Db } from "#store/db.ts";
+import { sealHour, trimUsage } from "#store/usage-seal.ts";
+import type { PassOutcome } from "./run.ts";
+
+const DAY_MS = 24 * 60 * 60_000;
+const KEPT = { intervalsMs: 40 * DAY_MS, rollupsMs: 400 * DAY_MS };
+const TRIM_AT_ONCE = 5_000;
+const BUDGETS_AT_ONCE = 100;
+const PAUSES_AT_ONCE = 100;
+
+export async function rollUpUsage(db: Db, clock: Clock): Promise<PassOutcome> {
+  if (await sealHour(db, clock)) return "again";
+  return (await trimUsage(db, KEPT, TRIM_AT_ONCE)) === TRIM_AT_ONCE ? "again" : "done";
+}
+
+export async function watchBudgets(db: Db): Promise<PassOutcome> {
+  for (let after: string | null = ""; after !== null; ) {
+    const { next, closed } = await judgeBudgets(db, { after, limit: BUDGETS_AT_ONCE });
+    for (const budget of closed)
+      while ((await pauseForBudget(db, budget, PAUSES_AT_ONCE)) === PAUSES_AT_ONCE);
+    after = next;
+  }
+  return "done";
+}

@@ -1,0 +1,150 @@
+// Budgets: each threshold is told once, a spent one refuses or pauses and says what to do, a raised one lets go at once.
+
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { sql } from "kysely";
+import { StoreRefusal } from "#domain/refusal.ts";
+import { systemClock } from "#lib/clock.ts";
+import { FailpointError } from "#lib/failpoint.ts";
+import { watchBudgets } from "#reconciler/usage.ts";
+import { testDatabase } from "#test/harness/database.ts";
+import { holdUsageClock, setUsageClock } from "#test/harness/usage.ts";
+import { PaperWorld } from "#test/harness/world.ts";
+import { setDesired } from "./box-intent.ts";
+import { createBox, getBox } from "./boxes.ts";
+import { listBudgets, setBudget } from "./budgets.ts";
+import { forkBox } from "./forks.ts";
+import { setPrices } from "./prices.ts";
+import { createTeam } from "./teams.ts";
+import { sealHour } from "./usage-seal.ts";
+
+const START = new Date("2026-11-27T10:00:00Z");
+const at = (hours: number) => new Date(START.getTime() + hours * 3_600_000);
+
+/** Two boxes of 2 vCPUs at 0.5 each: 1 an hour for each box; one of them is the team's. */
+async function world(t: TestContext) {
+  const { db } = await testDatabase(t);
+  await holdUsageClock(db, START);
+  const paper = await PaperWorld.make(db);
+  const { admin } = paper;
+  await setPrices(db, admin, { orgId: null, currency: "EUR", prices: { vcpu: "0.5" } });
+  const team = await createTeam(db, admin, "red");
+  const create = (name: string, of: string | null) =>
+    createBox(db, admin, { name, template: "base", version: null, env: {}, team: of });
+  const own = (await create("own", null)).box.id;
+  const teams = (await create("teams", team.id)).box.id;
+  await paper.settle();
+  const rows = await sql<{ n: number }>`select count(*) as n from usage_intervals`.execute(
+    db.query,
+  );
+  assert.ok(rows.rows[0]);
+  return { paper, db, admin, team, create, own, teams };
+}
+
+const events = async (db: PaperWorld["db"]) =>
+  (
+    await sql<{ kind: string; threshold: number | null }>`
+      select kind, (data ->> 'threshold')::integer as threshold from events
+      where subject_kind = 'budget' order by id`.execute(db.query)
+  ).rows.map(({ kind, threshold }) => (threshold === null ? kind : `${kind} ${threshold}`));
+
+const refused = (work: Promise<unknown>) =>
+  assert.rejects(work, (error: unknown) => {
+    assert.ok(error instanceof StoreRefusal, String(error));
+    assert.equal(error.code, "budget_exceeded");
+    return true;
+  });
+
+test("thresholds are told once each, through crashes, and a spent month refuses until it is over", async (t) => {
+  const { paper, db, admin, create, own } = await world(t);
+  await setBudget(db, admin, { team: null, amount: "8", thresholds: [80, 50], policy: "refuse" });
+  await setUsageClock(db, at(2));
+  for (const name of ["store.budget.judge.before_commit", "store.budget.judge.committed"]) {
+    db.failpoints.arm(name, { kind: "throw", message: name });
+    await assert.rejects(watchBudgets(db), FailpointError, name);
+    await setUsageClock(db, at(3.5));
+  }
+  for (let again = 0; again < 3; again += 1) await watchBudgets(db);
+  assert.deepEqual(await events(db), ["budget.set", "budget.threshold 50", "budget.threshold 80"]);
+  await create("still", null);
+  await setDesired(db, admin, own, "stop");
+  await paper.settle();
+  await setUsageClock(db, at(9));
+  while (await sealHour(db, systemClock));
+  await watchBudgets(db);
+  await watchBudgets(db);
+  assert.deepEqual((await events(db)).slice(3), ["budget.spent"]);
+  await refused(create("late", null));
+  await refused(setDesired(db, admin, own, "start"));
+  await refused(forkBox(db, admin, "teams", { count: 1, names: ["fork"] }));
+  assert.equal((await getBox(db, admin, "teams")).desired, "running", "what runs goes on");
+  await setUsageClock(db, new Date("2026-12-01T00:00:01Z"));
+  await setDesired(db, admin, own, "start");
+});
+
+test("a refusal tells which budget, how much, until when, and what to do", async (t) => {
+  const { db, admin, team, create } = await world(t);
+  await setUsageClock(db, at(3));
+  const budget = await setBudget(db, admin, {
+    ...{ team: team.name, amount: "2.5", thresholds: [], policy: "refuse" },
+  });
+  assert.equal(budget.isClosed, true, "set below what is spent");
+  await assert.rejects(create("late", team.id), (error: StoreRefusal) => {
+    assert.match(error.detail, /budget of the team red \(bud_\w+\) is spent: 3\.00 of 2\.50 EUR/);
+    assert.match(error.detail, /until 2026-12-01T00:00:00.000Z.*berth budget set/);
+    return true;
+  });
+  await create("others", null);
+});
+
+test("a budget that pauses does so once, says so on the box, deletes nothing, and lets go when it is raised", async (t) => {
+  const { paper, db, admin, create, own, teams } = await world(t);
+  const input = { team: null, amount: "8", thresholds: [100], policy: "pause" } as const;
+  await setBudget(db, admin, input);
+  await setUsageClock(db, at(5));
+  db.failpoints.arm("store.budget.pause.committed", { kind: "throw", message: "dies" });
+  await assert.rejects(watchBudgets(db), FailpointError);
+  await watchBudgets(db);
+  await watchBudgets(db);
+  await paper.settle();
+  for (const id of [own, teams]) {
+    const box = await getBox(db, admin, id);
+    assert.equal(box.phase, "paused");
+    assert.equal(box.notices.filter(({ code }) => code === "budget_spent").length, 1);
+  }
+  await refused(setDesired(db, admin, own, "resume"));
+  assert.equal((await setBudget(db, admin, { ...input, amount: "20" })).isClosed, false);
+  await setDesired(db, admin, own, "resume");
+  await create("new", null);
+  await paper.settle();
+  await watchBudgets(db);
+  assert.equal((await getBox(db, admin, own)).phase, "running");
+  assert.deepEqual(await events(db), [
+    ...["budget.set", "budget.threshold 100", "budget.spent", "budget.set", "budget.lifted"],
+  ]);
+});
+
+test("a box whose snapshot failed runs on, although a budget is spent", async (t) => {
+  const { paper, db, admin, own } = await world(t);
+  await setBudget(db, admin, { team: null, amount: "3", thresholds: [], policy: "pause" });
+  paper.node.failing.add("pause");
+  await setUsageClock(db, at(2));
+  await watchBudgets(db);
+  await paper.settle();
+  const box = await getBox(db, admin, own);
+  assert.equal(box.phase, "running");
+  assert.ok(box.notices.some(({ code }) => code === "snapshot_failed"));
+});
+
+test("what budgets show is what was spent, rolled up or not", async (t) => {
+  const { db, admin, team } = await world(t);
+  await setBudget(db, admin, { team: null, amount: "100", thresholds: [], policy: "warn" });
+  await setBudget(db, admin, { team: team.id, amount: "100", thresholds: [], policy: "warn" });
+  const spent = async () => (await listBudgets(db, admin)).map((budget) => Number(budget.spent));
+  await setUsageClock(db, at(2.25));
+  assert.deepEqual(await spent(), [4.5, 2.25]);
+  await sealHour(db, systemClock);
+  assert.deepEqual(await spent(), [4.5, 2.25]);
+  while (await sealHour(db, systemClock));
+  assert.deepEqual(await spent(), [4.5, 2.25]);
+});

@@ -1,0 +1,232 @@
+// Budgets: what an organization, or a team of it, may spend in a month. A loop judges them: it tells each threshold once,
+// and when the amount is spent, a trigger refuses what would start (0008-usage.sql) and the loop pauses what runs, by
+// the budget's policy. A month that is over, or an amount that is raised, lifts it at once.
+
+import { type RawBuilder, sql } from "kysely";
+import { type BudgetPolicy, judgeBudget } from "#domain/budget.ts";
+import type { BoxId, BudgetId, OrgId, TeamId, UserId } from "#domain/ids.ts";
+import { can, type Subject } from "#domain/permission.ts";
+import { StoreRefusal } from "#domain/refusal.ts";
+import { setDesired } from "./box-intent.ts";
+import { addNotice } from "./box-notices.ts";
+import { type Db, transact } from "./db.ts";
+import { insertEvents, type NewEvent } from "./events.ts";
+import { newId } from "./new-id.ts";
+import { readPrices } from "./prices.ts";
+import { permit } from "./rights.ts";
+import { resolveTeam } from "./teams.ts";
+import { spentOf } from "./usage.ts";
+
+export interface BudgetView {
+  readonly id: BudgetId;
+  readonly orgId: OrgId;
+  /** Null: of the whole organization. */
+  readonly team: { readonly id: TeamId; readonly name: string } | null;
+  readonly amount: string;
+  readonly thresholds: readonly number[];
+  readonly policy: BudgetPolicy;
+  /** First day of this month. */
+  readonly month: string;
+  readonly spent: string;
+  /** Thresholds that were told this month. */
+  readonly told: readonly number[];
+  /** What would start is refused now. */
+  readonly isClosed: boolean;
+}
+
+export interface BudgetInput {
+  /** Id or name; null: of the whole organization. */
+  readonly team: string | null;
+  readonly amount: string;
+  readonly thresholds: readonly number[];
+  readonly policy: BudgetPolicy;
+}
+
+async function selectBudgets(db: Db, condition: RawBuilder<unknown>): Promise<BudgetView[]> {
+  const { rows } = await sql<BudgetView>`
+    select b.id, b.org_id as "orgId", trim_scale(b.amount)::text as amount, b.thresholds, b.policy,
+      case when b.team_id is not null then jsonb_build_object('id', b.team_id, 'name', t.name) end as team,
+      m.month, m.spent, array(select a.threshold from budget_alerts a where a.budget_id = b.id
+        and a.month = m.month::date and a.amount = b.amount order by 1) as told,
+      b.policy <> 'warn' and b.exhausted_month is not distinct from m.month::date as "isClosed"
+    from budgets b left join teams t on t.id = b.team_id
+    cross join lateral ${spentOf(sql`b.org_id`, sql`b.team_id`)} m
+    where b.deleted_at is null and ${condition}`.execute(db.query);
+  return rows;
+}
+
+/** All for whoever may read the organization's usage; for others those of their teams. */
+export async function listBudgets(db: Db, subject: Subject): Promise<BudgetView[]> {
+  const teams = subject.teams.map(({ teamId }) => teamId);
+  const isShown = can(subject, "usage.read") ? sql`true` : sql`b.team_id = any(${teams}::text[])`;
+  return selectBudgets(
+    db,
+    sql`b.org_id = ${subject.orgId} and ${isShown} order by b.team_id is not null, b.id`,
+  );
+}
+
+/** The budget of the organization or of a team, as it is to be from now on. */
+export async function setBudget(db: Db, subject: Subject, input: BudgetInput): Promise<BudgetView> {
+  permit(subject, "budget.manage");
+  return transact(db, "store.budget.set", async (tx) => {
+    if ((await readPrices(tx, subject.orgId)).currency === null)
+      throw new StoreRefusal(
+        "not_now",
+        "There are no prices yet, so nothing costs anything: who runs the installation sets them with `berth usage prices set`.",
+      );
+    const teamId = await resolveTeam(tx, subject, input.team);
+    const thresholds = [...new Set(input.thresholds)].sort((a, b) => a - b);
+    const { rows } = await sql<{ id: BudgetId }>`
+      insert into budgets (id, org_id, team_id, amount, thresholds, policy)
+      values (${newId("budget")}, ${subject.orgId}, ${teamId}, ${input.amount}::numeric,
+        ${thresholds}::integer[], ${input.policy})
+      on conflict (org_id, team_id) where deleted_at is null do update
+        set amount = excluded.amount, thresholds = excluded.thresholds, policy = excluded.policy
+      returning id`.execute(tx.query);
+    const [budget] = await selectBudgets(tx, sql`b.id = ${rows[0]?.id}`);
+    const view = budget as BudgetView;
+    await insertEvents(tx, [
+      {
+        ...eventOf(view, "set", `the ${wordsOf(view)} is ${view.amount} a month (${view.policy})`),
+        actor: subject.userId,
+      },
+    ]);
+    return writeVerdict(tx, view);
+  });
+}
+
+export async function deleteBudget(db: Db, subject: Subject, id: string): Promise<BudgetView> {
+  return transact(db, "store.budget.delete", async (tx) => {
+    const budget = (await listBudgets(tx, subject)).find((one) => one.id === id);
+    if (!budget) throw new StoreRefusal("not_found", `There is no budget '${id}'.`);
+    permit(subject, "budget.manage");
+    await sql`update budgets set deleted_at = now() where id = ${id} and deleted_at is null`.execute(
+      tx.query,
+    );
+    await insertEvents(tx, [
+      {
+        ...eventOf(budget, "deleted", `the ${wordsOf(budget)} was deleted`),
+        actor: subject.userId,
+      },
+    ]);
+    return { ...budget, isClosed: false };
+  });
+}
+
+/** Budgets after an id of which something is due, with whether there may be more behind them. */
+export async function judgeBudgets(
+  db: Db,
+  page: { readonly after: string; readonly limit: number },
+): Promise<{ readonly next: string | null; readonly closed: readonly BudgetView[] }> {
+  const budgets = await selectBudgets(
+    db,
+    sql`b.id > ${page.after} order by b.id limit ${page.limit}`,
+  );
+  const closed: BudgetView[] = [];
+  for (const budget of budgets) {
+    const judged = isDue(budget) ? await judgeBudgetOnce(db, budget.id) : budget;
+    if (judged?.isClosed && judged.policy === "pause") closed.push(judged);
+  }
+  return { next: budgets.length < page.limit ? null : (budgets.at(-1)?.id ?? null), closed };
+}
+
+function isDue(budget: BudgetView): boolean {
+  const { due, isExhausted } = judgeBudget(budget);
+  return due.length > 0 || (budget.policy !== "warn" && isExhausted !== budget.isClosed);
+}
+
+async function judgeBudgetOnce(db: Db, id: BudgetId): Promise<BudgetView | null> {
+  return transact(db, "store.budget.judge", async (tx) => {
+    await sql`select 1 from budgets where id = ${id} for no key update`.execute(tx.query);
+    const [budget] = await selectBudgets(tx, sql`b.id = ${id}`);
+    return budget ? writeVerdict(tx, budget) : null;
+  });
+}
+
+/** For a budget that the transaction has locked. */
+async function writeVerdict(tx: Db, budget: BudgetView): Promise<BudgetView> {
+  const { due, isExhausted } = judgeBudget(budget);
+  await sql`
+    update budgets set month = ${budget.month}::date, spent = ${budget.spent}::numeric,
+      exhausted_month = ${isExhausted ? budget.month : null}::date where id = ${budget.id}`.execute(
+    tx.query,
+  );
+  const { rows } = await sql<{ threshold: number }>`
+    insert into budget_alerts (budget_id, org_id, month, threshold, amount, spent)
+    select ${budget.id}, ${budget.orgId}, ${budget.month}::date, threshold, ${budget.amount}::numeric,
+      ${budget.spent}::numeric from unnest(${[...due]}::integer[]) as threshold
+    on conflict do nothing returning threshold`.execute(tx.query);
+  const isClosed = isExhausted && budget.policy !== "warn";
+  const events = rows.map(({ threshold }) =>
+    eventOf(
+      budget,
+      "threshold",
+      `${threshold} % of the ${wordsOf(budget)} is spent: ${budget.spent} of ${budget.amount}`,
+      { threshold },
+    ),
+  );
+  if (isClosed && !budget.isClosed)
+    events.push(eventOf(budget, "spent", `the ${wordsOf(budget)} is spent: nothing starts`));
+  if (!isClosed && budget.isClosed)
+    events.push(eventOf(budget, "lifted", `the ${wordsOf(budget)} lets boxes start again`));
+  await insertEvents(tx, events);
+  return { ...budget, told: [...budget.told, ...due], isClosed };
+}
+
+function wordsOf({ team }: BudgetView): string {
+  return team === null ? "budget of the organization" : `budget of the team ${team.name}`;
+}
+
+function eventOf(
+  budget: BudgetView,
+  what: "set" | "deleted" | "threshold" | "spent" | "lifted",
+  message: string,
+  data: Record<string, unknown> = {},
+): NewEvent {
+  const { amount, spent, month, policy } = budget;
+  return {
+    orgId: budget.orgId,
+    kind: `budget.${what}`,
+    subjectKind: "budget",
+    subjectId: budget.id,
+    message,
+    data: { teamId: budget.team?.id ?? null, amount, spent, month, policy, ...data },
+  };
+}
+
+/** Pauses boxes that a spent budget pays for, up to `limit`. Those that cannot be paused now are left for the next time. */
+export async function pauseForBudget(db: Db, budget: BudgetView, limit: number): Promise<number> {
+  const teamId = budget.team?.id ?? null;
+  const { rows } = await sql<{ id: BoxId; owner_id: UserId }>`
+    select id, owner_id from boxes where org_id = ${budget.orgId} and deleted_at is null and kind = 'user'
+      and desired = 'running' and (${teamId}::text is null or team_id = ${teamId})
+    order by id limit ${limit}`.execute(db.query);
+  let paused = 0;
+  for (const box of rows) {
+    // In the name of its owner, who is told why.
+    const subject: Subject = {
+      ...{ userId: box.owner_id, orgId: budget.orgId, isOperator: false },
+      ...{ roles: ["owner"], teams: [], scopes: null },
+    };
+    try {
+      await transact(db, "store.budget.pause", async (tx) => {
+        // It may have been raised meanwhile.
+        const { rows: spent } = await sql`
+          select 1 from budgets where id = ${budget.id} and deleted_at is null and policy = 'pause'
+            and exhausted_month = ${budget.month}::date for share`.execute(tx.query);
+        if (spent.length === 0) return;
+        await setDesired(tx, subject, box.id, "pause");
+        await addNotice(
+          tx,
+          box.id,
+          "budget_spent",
+          `it was paused because the ${wordsOf(budget)} is spent; it can start when the budget is raised, or next month`,
+        );
+      });
+      paused += 1;
+    } catch (error) {
+      if (!(error instanceof StoreRefusal)) throw error;
+    }
+  }
+  return paused;
+}

@@ -1,0 +1,193 @@
+// Usage follows what boxes and snapshots are: begun and ended in the transaction of the change, whatever clock jumps.
+
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { sql } from "kysely";
+import { systemClock } from "#lib/clock.ts";
+import { FailpointError } from "#lib/failpoint.ts";
+import { testDatabase } from "#test/harness/database.ts";
+import {
+  holdUsageClock,
+  intervalProblems,
+  readIntervals,
+  setUsageClock,
+} from "#test/harness/usage.ts";
+import { PaperWorld } from "#test/harness/world.ts";
+import { setDesired } from "./box-intent.ts";
+import { createBox } from "./boxes.ts";
+import type { Db } from "./db.ts";
+import { recordEgress } from "./egress.ts";
+import { setPrices } from "./prices.ts";
+import { readUsage } from "./usage.ts";
+import { sealHour } from "./usage-seal.ts";
+
+const START = new Date("2026-11-27T10:00:00Z");
+const at = (minutes: number) => new Date(START.getTime() + minutes * 60_000);
+
+async function worldAt(t: TestContext): Promise<PaperWorld & { box: string }> {
+  const { db } = await testDatabase(t);
+  await holdUsageClock(db, START);
+  const world = await PaperWorld.make(db);
+  const { box } = await createBox(db, world.admin, {
+    ...{ name: "one", template: "base", version: null, env: {} },
+  });
+  await world.settle();
+  return Object.assign(world, { box: box.id });
+}
+
+async function open(db: Db, subject: string): Promise<Record<string, number>> {
+  const { rows } = await sql<{ resource: string; amount: number }>`
+    select resource, amount from usage_intervals where subject_id = ${subject} and ended_at = 'infinity'
+    order by 1`.execute(db.query);
+  return Object.fromEntries(rows.map(({ resource, amount }) => [resource, amount]));
+}
+
+const RUNNING = { disk_running: 30, memory: 2048, vcpu: 2 };
+
+test("a box takes what its state takes, and one that is deleted nothing", async (t) => {
+  const world = await worldAt(t);
+  const { db, admin, box } = world;
+  assert.deepEqual(await open(db, box), RUNNING);
+  const steps = [
+    ["pause", { disk_paused: 30 }],
+    ["resume", RUNNING],
+    ["stop", { disk_stopped: 30 }],
+    ["start", RUNNING],
+  ] as const;
+  for (const [index, [intent, wanted]] of steps.entries()) {
+    await setUsageClock(db, at(index + 1));
+    await setDesired(db, admin, box, intent);
+    if (intent === "pause") assert.deepEqual(await open(db, box), RUNNING, "until it is at rest");
+    await world.settle();
+    assert.deepEqual(await open(db, box), wanted, intent);
+  }
+  await setDesired(db, admin, box, "delete");
+  assert.deepEqual(await open(db, box), {}, "from the moment that it is asked");
+  await world.settle();
+  assert.deepEqual(await open(db, box), {});
+  assert.deepEqual(intervalProblems(await readIntervals(db)), []);
+});
+
+test("what waits for a node takes nothing; what a node lost takes nothing", async (t) => {
+  const { db } = await testDatabase(t);
+  const world = await PaperWorld.make(db);
+  world.node.faults.clear();
+  const { box } = await createBox(db, world.admin, {
+    ...{ name: "waits", template: "base", version: null, env: {} },
+  });
+  assert.deepEqual(await open(db, box.id), {});
+  await world.settle();
+  assert.deepEqual(await open(db, box.id), RUNNING);
+  await sql`update boxes set observed_state = 'down' where id = ${box.id}`.execute(db.query);
+  assert.deepEqual(await open(db, box.id), { disk_running: 30 }, "its VMM died");
+  await sql`update boxes set observed_state = 'absent' where id = ${box.id}`.execute(db.query);
+  assert.deepEqual(await open(db, box.id), {});
+});
+
+test("the bytes of a snapshot are taken while they are durable", async (t) => {
+  const world = await worldAt(t);
+  const { db, admin, box } = world;
+  await setDesired(db, admin, box, "pause");
+  await world.settle();
+  const { rows } = await sql<{ id: string }>`
+    update snapshots set stored_bytes = 5000 where box_id = ${box} and state = 'durable' returning id`.execute(
+    db.query,
+  );
+  const [snapshot] = rows;
+  assert.ok(snapshot);
+  assert.deepEqual(await open(db, snapshot.id), { snapshot: 5000 });
+  await setDesired(db, admin, box, "delete");
+  await world.settle();
+  assert.deepEqual(await open(db, snapshot.id), {});
+});
+
+test("a clock that jumps back makes no negative and no overlapping interval", async (t) => {
+  const world = await worldAt(t);
+  const { db, admin, box } = world;
+  for (const [minutes, intent] of [
+    [50, "pause"],
+    [5, "resume"],
+    [20, "stop"],
+    [55, "start"],
+  ] as const) {
+    await setUsageClock(db, at(minutes));
+    await setDesired(db, admin, box, intent);
+    await world.settle();
+  }
+  const intervals = await readIntervals(db);
+  assert.deepEqual(intervalProblems(intervals), []);
+  const ran = intervals.filter(
+    ({ subjectId, resource }) => subjectId === box && resource === "vcpu",
+  );
+  assert.deepEqual(
+    ran.map(({ beganMs, endedMs }) =>
+      [beganMs, endedMs].map((ms) => ms && (ms - START.getTime()) / 60_000),
+    ),
+    [
+      [0, 50],
+      [50, 50],
+      [55, null],
+    ],
+  );
+});
+
+test("an hour is rolled up once, whatever dies, and never changes", async (t) => {
+  const world = await worldAt(t);
+  const { db, admin, box } = world;
+  await setPrices(db, admin, { orgId: null, currency: "EUR", prices: { vcpu: "0.5" } });
+  await setUsageClock(db, at(90));
+  await setDesired(db, admin, box, "pause");
+  await world.settle();
+  await setUsageClock(db, at(185));
+  for (const name of [
+    "store.usage.floor_raised",
+    "store.usage.roll_up.before_commit",
+    "store.usage.roll_up.committed",
+  ]) {
+    db.failpoints.arm(name, { kind: "throw", message: name });
+    await assert.rejects(sealHour(db, systemClock), FailpointError);
+  }
+  while (await sealHour(db, systemClock));
+  const read = () =>
+    sql<{ hour: Date; amount: string; cost: string }>`
+      select hour, amount::float8 as amount, cost::float8 as cost from usage_rollups
+      where subject_id = ${box} and resource = 'vcpu' order by hour`.execute(db.query);
+  const { rows } = await read();
+  assert.deepEqual(rows, [
+    { hour: at(0), amount: 7200, cost: 1 },
+    { hour: at(60), amount: 3600, cost: 0.5 },
+  ]);
+  // A clock that falls back into what is sealed writes nothing there.
+  await setUsageClock(db, at(30));
+  await setDesired(db, admin, box, "resume");
+  await world.settle();
+  assert.equal(await sealHour(db, systemClock), false);
+  assert.deepEqual((await read()).rows, rows);
+  const late = (await readIntervals(db)).filter(({ endedMs }) => endedMs === null);
+  assert.ok(
+    late.filter((one) => one.subjectId === box).every((one) => one.beganMs >= at(180).getTime()),
+  );
+});
+
+test("bytes that leave are counted once, however often they are told", async (t) => {
+  const world = await worldAt(t);
+  const { db, admin, box } = world;
+  const tell = (counter: string, bytes: number, epoch = 1) =>
+    recordEgress(db, [{ boxId: box as never, epoch, counter, bytes }]);
+  await tell("a", 1000);
+  await tell("a", 1000);
+  await tell("a", 400);
+  await tell("b", 50);
+  await tell("a", 1500);
+  await tell("a", 9999, 7);
+  const usage = async () =>
+    (await readUsage(db, admin, { from: at(0), to: at(600), by: "box", step: "none" })).filter(
+      ({ resource, id }) => resource === "egress" && id === box,
+    );
+  const bytes = async () => Number((await usage())[0]?.amount) * 1024 ** 3;
+  assert.ok(Math.abs((await bytes()) - 1550) < 2);
+  await setUsageClock(db, at(70));
+  while (await sealHour(db, systemClock));
+  await tell("a", 1600);
+  assert.ok(Math.abs((await bytes()) - 1650) < 2);
+});

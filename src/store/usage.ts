@@ -1,0 +1,168 @@
+// Usage, added up: whole hours from the rollups, and from the intervals what is not rolled up yet.
+
+import { type RawBuilder, sql } from "kysely";
+import type { OrgId, TeamId } from "#domain/ids.ts";
+import { can, type Subject } from "#domain/permission.ts";
+import type { Resource } from "#domain/price.ts";
+import { StoreRefusal } from "#domain/refusal.ts";
+import type { Db } from "./db.ts";
+import { costOf, inUnits, priceBooks, secondsIn } from "./usage-seal.ts";
+
+export const USAGE_GROUPS = ["total", "box", "user", "team", "template"] as const;
+export type UsageGroup = (typeof USAGE_GROUPS)[number];
+
+export interface UsageFilter {
+  /** Whole hours of UTC. */
+  readonly from: Date;
+  readonly to: Date;
+  readonly by: UsageGroup;
+  readonly step: "none" | "hour" | "day";
+  /** Ids or names. */
+  readonly box?: string | undefined;
+  readonly user?: string | undefined;
+  readonly team?: string | undefined;
+  readonly template?: string | undefined;
+}
+
+export interface UsageRow {
+  /** Beginning of the hour or day; null: of the whole time. */
+  readonly at: Date | null;
+  /** What `by` names; null: all, or what belongs to no team. */
+  readonly id: string | null;
+  readonly name: string | null;
+  readonly resource: Resource;
+  /** In the unit of the resource. */
+  readonly amount: string;
+  readonly cost: string;
+}
+
+const ROWS_MAX = 20_000;
+
+/** One's own and that of teams whose usage one may read; with usage.read the organization's. */
+export async function readUsage(
+  db: Db,
+  subject: Subject,
+  filter: UsageFilter,
+): Promise<UsageRow[]> {
+  const at = {
+    none: sql`null::timestamptz`,
+    hour: sql`u.hour`,
+    day: sql`date_trunc('day', u.hour, 'UTC')`,
+  }[filter.step];
+  const key = {
+    total: sql`null::text`,
+    box: sql`u.box_id`,
+    user: sql`u.owner_id`,
+    team: sql`u.team_id`,
+    template: sql`u.template_id`,
+  }[filter.by];
+  const { rows } = await sql<UsageRow>`
+    with used as (
+      select ${at} as at, ${key} as id, u.resource, sum(u.amount) as amount, sum(u.cost) as cost
+      from ${usageIn(subject.orgId, filter.from, filter.to)} u
+      where ${isShown(subject, sql`u.owner_id`, sql`u.team_id`)} and ${matches(subject.orgId, filter)}
+      group by 1, 2, 3)
+    select used.at, used.id, ${nameOf(filter.by)} as name, used.resource,
+      ${inUnits(sql`used.resource`, sql`used.amount`)} as amount,
+      trim_scale(used.cost)::text as cost
+    from used where used.amount > 0
+    order by used.at nulls first, used.cost desc, used.id nulls last, used.resource
+    limit ${ROWS_MAX + 1}`.execute(db.query);
+  if (rows.length > ROWS_MAX)
+    throw new StoreRefusal(
+      "not_now",
+      `That is more than ${ROWS_MAX} rows: ask for less time, longer steps, or one box, user or team.`,
+    );
+  return rows;
+}
+
+/** A table (month, spent) of one row: since the month began, of one team (null: in all), up to now. */
+export function spentOf(
+  orgId: RawBuilder<unknown>,
+  teamId: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  const ofTeam = (column: RawBuilder<unknown>) => sql`(${teamId} is null or ${column} = ${teamId})`;
+  return sql`(
+    select to_char(n.month at time zone 'utc', 'YYYY-MM-DD') as month, round(coalesce((
+        select sum(u.cost)
+        from ${liveUsage(orgId, sql`greatest(n.sealed_until, n.month)`, sql`n.month + interval '1 month'`)} u
+        where ${ofTeam(sql`u.team_id`)}), 0) + coalesce((
+        select sum(s.cost) from usage_spend s where s.org_id = ${orgId}
+          and s.month = (n.month at time zone 'utc')::date and ${ofTeam(sql`s.team_id`)}), 0), 9)::text as spent
+    from (select date_trunc('month', usage_wall(), 'UTC') as month, c.sealed_until from usage_clock c) n)`;
+}
+
+/** By hour, box and resource: (hour, org_id, team_id, owner_id, box_id, template_id, resource, amount, cost). */
+function usageIn(orgId: OrgId, from: Date, to: Date): RawBuilder<unknown> {
+  return sql`(
+    select r.hour, r.team_id, r.owner_id, r.box_id, r.template_id, r.resource, r.amount, r.cost
+    from usage_rollups r, usage_clock c
+    where r.org_id = ${orgId} and r.hour >= ${from} and r.hour < ${to} and r.hour < c.sealed_until
+    union all
+    select l.* from usage_clock c cross join lateral
+      ${liveUsage(sql`${orgId}`, sql`greatest(c.sealed_until, ${from}::timestamptz)`, sql`${to}::timestamptz`)} l)`;
+}
+
+/** The same from what is not rolled up; `from` is a whole hour. */
+function liveUsage(
+  orgId: RawBuilder<unknown>,
+  from: RawBuilder<unknown>,
+  to: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  const now = sql`(select greatest(usage_wall(), floor_at) from usage_clock)`;
+  const end = sql`least(h.hour + interval '1 hour', ${to}, w.now)`;
+  return sql`(
+    select t.hour, t.team_id, t.owner_id, t.box_id, t.template_id, t.resource, t.amount,
+      ${costOf(sql`t.resource`, sql`t.amount`, sql`p.prices`)} as cost
+    from (
+      select h.hour, i.team_id, i.owner_id, i.box_id, i.template_id, i.resource,
+        ${secondsIn(sql`h.hour`, end)} * i.amount as amount
+      from (select ${now} as now) w
+      cross join generate_series(${from}, least(${to}, w.now), interval '1 hour') as h (hour)
+      join usage_intervals i on i.org_id = ${orgId} and i.ended_at > h.hour and i.began_at < ${end}
+      union all
+      select k.hour, k.team_id, k.owner_id, k.box_id, k.template_id, k.resource, k.amount
+      from usage_counts k where k.org_id = ${orgId} and k.hour >= ${from} and k.hour < ${to}) t
+    left join ${priceBookOf(orgId)} p on true)`;
+}
+
+function priceBookOf(orgId: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`${priceBooks(sql`array[${orgId}]::text[]`, sql`'infinity'::timestamptz`)}`;
+}
+
+function isShown(
+  subject: Subject,
+  owner: RawBuilder<unknown>,
+  team: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  if (can(subject, "usage.read")) return sql`true`;
+  const teams = subject.teams.map(({ teamId }) => teamId).filter((id) => mayReadTeam(subject, id));
+  return sql`(${owner} = ${subject.userId} or ${team} = any(${teams}::text[]))`;
+}
+
+export function mayReadTeam(subject: Subject, teamId: TeamId | null): boolean {
+  return can(subject, "usage.read", { orgId: subject.orgId, teamId });
+}
+
+function matches(orgId: OrgId, filter: UsageFilter): RawBuilder<unknown> {
+  const [box, user, team, template] = [filter.box, filter.user, filter.team, filter.template];
+  const parts: RawBuilder<unknown>[] = [sql`true`];
+  if (box !== undefined)
+    parts.push(sql`u.box_id in (select id from boxes where org_id = ${orgId}
+      and (id = ${box} or (name = ${box} and deleted_at is null)))`);
+  if (user !== undefined)
+    parts.push(sql`u.owner_id in (select id from users where id = ${user} or name = ${user})`);
+  if (team !== undefined)
+    parts.push(sql`u.team_id in (select id from teams where org_id = ${orgId}
+      and (id = ${team} or (name = ${team} and deleted_at is null)))`);
+  if (template !== undefined)
+    parts.push(sql`u.template_id in (select id from templates where org_id = ${orgId}
+      and (id = ${template} or (name = ${template} and deleted_at is null)))`);
+  return sql.join(parts, sql` and `);
+}
+
+function nameOf(by: UsageGroup): RawBuilder<unknown> {
+  if (by === "total") return sql`null::text`;
+  const table = { box: "boxes", user: "users", team: "teams", template: "templates" }[by];
+  return sql`(select n.name from ${sql.table(table)} n where n.id = used.id)`;
+}
