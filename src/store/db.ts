@@ -7,19 +7,12 @@ import pg from "pg";
 import type { Failpoints } from "#lib/failpoint.ts";
 import type { Log } from "#lib/log.ts";
 import { insertRequestEntry } from "./audit.ts";
+import type { Db } from "./handle.ts";
 import { asRefusal } from "./raised.ts";
 import type { RequestFacts } from "./request.ts";
 import type { Tables } from "./schema.ts";
 
-/** What every function of the store takes: the pool, or one transaction of it. */
-export interface Db {
-  readonly query: Kysely<Tables>;
-  readonly failpoints: Failpoints;
-  /** Null outside a transaction. Names of committed transitions, whose failpoints stand after the commit. */
-  readonly committing: string[] | null;
-  /** Null: for no request, but for Berth itself. */
-  readonly request: RequestFacts | null;
-}
+export type { Db } from "./handle.ts";
 
 export interface Database extends Db {
   readonly url: string;

@@ -11,7 +11,7 @@ import {
   type QuotaContext,
 } from "#domain/quota.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
-import type { Db } from "./db.ts";
+import type { Db } from "./handle.ts";
 import { mayOnBox } from "./rights.ts";
 
 const TOP = 3;

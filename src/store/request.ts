@@ -1,7 +1,6 @@
 // The request that work in the store is done for. The handle of the database that a handler gets carries it.
 
 import type { Subject } from "#domain/permission.ts";
-import type { Db } from "./db.ts";
 
 export interface RequestFacts {
   readonly requestId: string;
@@ -31,11 +30,17 @@ export interface RequestTrail {
 }
 
 /** Notes an id for the request's entry in the audit trail. */
-export function touch({ request }: Db, id: string | null | undefined): void {
+export function touch(
+  { request }: { readonly request: RequestFacts | null },
+  id: string | null | undefined,
+): void {
   if (id) request?.trail?.touched.add(id);
 }
 
 /** The same database, used for one request. */
-export function forRequest(db: Db, request: RequestFacts): Db {
+export function forRequest<Handle extends { readonly request: RequestFacts | null }>(
+  db: Handle,
+  request: RequestFacts,
+): Handle {
   return { ...db, request };
 }

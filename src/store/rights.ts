@@ -14,7 +14,7 @@ import {
   TEAM_RIGHTS,
 } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
-import type { Db } from "./db.ts";
+import type { Db } from "./handle.ts";
 
 /** True for boxes (of alias `alias`) over which the subject has the permission. */
 export function mayOnBox(
