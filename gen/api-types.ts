@@ -283,6 +283,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List budgets
+         * @description All with the permission usage.read; else those of one's teams.
+         */
+        get: operations["budgets.list"];
+        put?: never;
+        /**
+         * Set the budget of the organization or of a team
+         * @description There is one for each. Raising it lifts what it has closed at once.
+         */
+        post: operations["budgets.set"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/budgets/{budget}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a budget */
+        delete: operations["budgets.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/events": {
         parameters: {
             query?: never;
@@ -468,6 +509,150 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/v1/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the prices that hold for the organization */
+        get: operations["prices.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Set prices
+         * @description For who runs the installation. They hold from the first hour on that is not over yet; what an hour before has cost stays.
+         */
+        patch: operations["prices.set"];
+        trace?: never;
+    };
+    "/v1/prices/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show what a box of a template costs for an hour */
+        get: operations["prices.estimate"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show what I, my teams and my organization take, beside what we may */
+        get: operations["quotas.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quotas/defaults/{scope}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Set the limits of every team or every user that has none of its own */
+        patch: operations["quotas.setDefault"];
+        trace?: never;
+    };
+    "/v1/quotas/holders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what each team or each user takes */
+        get: operations["quotas.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quotas/orgs/{org}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show what an organization takes */
+        get: operations["quotas.getOrg"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Set the limits of an organization
+         * @description For operators: an organization does not raise its own.
+         */
+        patch: operations["quotas.setOrg"];
+        trace?: never;
+    };
+    "/v1/quotas/teams/{team}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Set the limits of a team */
+        patch: operations["quotas.setTeam"];
+        trace?: never;
+    };
+    "/v1/quotas/users/{user}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Set the limits of a user */
+        patch: operations["quotas.setUser"];
         trace?: never;
     };
     "/v1/snapshots": {
@@ -720,6 +905,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show usage and what it costs
+         * @description Of the whole organization with the permission usage.read; else one's own, and that of teams that one manages.
+         */
+        get: operations["usage.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/usage/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export usage as CloudEvents
+         * @description Whole hours, for a billing system: in one order and without a gap, so that a reader that keeps `nextCursor` misses nothing. The same cursor gives the same events, and more behind them when there are.
+         */
+        get: operations["usage.events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/volumes": {
         parameters: {
             query?: never;
@@ -950,6 +1175,38 @@ export interface components {
             /** @description Null on the last page. */
             nextCursor: string | null;
         };
+        Budget: {
+            /** @description A decimal, as in 12.5. */
+            amount: string;
+            currency: string | null;
+            /** @description An id: bud_ and 20 characters. */
+            id: string;
+            /** @description What would start is refused. */
+            isClosed: boolean;
+            /** @description First day of this month. */
+            month: string;
+            percent: number;
+            /** @enum {string} */
+            policy: "warn" | "refuse" | "pause";
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            resetsAt: string;
+            /** @description Of this month, up to now. */
+            spent: string;
+            team: {
+                /** @description An id: team_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
+            thresholds: number[];
+            /** @description Thresholds that were told this month. */
+            told: number[];
+        };
+        Budgets: {
+            items: components["schemas"]["Budget"][];
+        };
         CreateBox: {
             /**
              * @description Added to the template's environment.
@@ -1040,10 +1297,12 @@ export interface components {
         };
         CreateTicket: {
             /**
-             * @description For a page of the dashboard: lasts 30 s, works once, and only from there.
+             * @description For a page of the dashboard: lasts 30 s, works once, only from there, and only at `gatewayUrl` of the answer.
              * @default false
              */
             forBrowser?: boolean;
+            /** @description With `forBrowser`: the gateway that it is for, one of `gatewayUrls`; else the best. */
+            gatewayUrl?: string;
             /**
              * @description TCP ports in the box that it opens; 22 is SSH, 1 runs programs.
              * @default any
@@ -1074,6 +1333,31 @@ export interface components {
         EndedWebSession: {
             /** @description False: the request came with a token, not a session. */
             ended: boolean;
+        };
+        /** @description What a box costs, besides its snapshots and the bytes that leave it. */
+        Estimate: {
+            /** @description Null: nothing has a price. */
+            currency: string | null;
+            lines: {
+                /** @description A decimal, as in 12.5. */
+                amount: string;
+                /** @description A decimal, as in 12.5. */
+                cost: string;
+                /** @description A decimal, as in 12.5. */
+                price: string;
+                /**
+                 * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: bytes that only this snapshot has in the object store (GiB-hour); egress: bytes that left a box (GiB)
+                 * @enum {string}
+                 */
+                resource: "vcpu" | "memory" | "gpu" | "disk_running" | "disk_paused" | "disk_stopped" | "snapshot" | "egress";
+                unit: string;
+            }[];
+            /** @description For an hour, of a paused box. */
+            paused: string;
+            /** @description For an hour, of a box that runs. */
+            running: string;
+            /** @description For an hour, of a stopped box. */
+            stopped: string;
         };
         Event: {
             /**
@@ -1265,10 +1549,28 @@ export interface components {
             /** @description Null on the last page. */
             nextCursor: string | null;
         };
+        PriceBook: {
+            /** @description Null: nothing has a price. */
+            currency: string | null;
+            /** @description One for each resource. */
+            prices: {
+                /** @description It differs from the installation's for this organization. */
+                isOwn: boolean;
+                /** @description A decimal, as in 12.5. */
+                price: string;
+                /**
+                 * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: bytes that only this snapshot has in the object store (GiB-hour); egress: bytes that left a box (GiB)
+                 * @enum {string}
+                 */
+                resource: "vcpu" | "memory" | "gpu" | "disk_running" | "disk_paused" | "disk_stopped" | "snapshot" | "egress";
+                title: string;
+                unit: string;
+            }[];
+        };
         /** @description An error (RFC 9457 problem+json). */
         Problem: {
             /** @enum {string} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "cross_site" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "preview_gone" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "unknown_host" | "idempotency_key_reused" | "internal" | "unavailable" | "ticket_invalid" | "ticket_expired" | "revoked" | "box_not_here" | "box_moved" | "too_many_streams" | "port_closed" | "node_away" | "join_token_invalid" | "node_unknown" | "resync_needed";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "cross_site" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "budget_exceeded" | "quota_exceeded" | "preview_gone" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "unknown_host" | "idempotency_key_reused" | "rate_limited" | "internal" | "unavailable" | "audit_unavailable" | "ticket_invalid" | "ticket_expired" | "revoked" | "invitation_invalid" | "box_not_here" | "box_moved" | "too_many_streams" | "port_closed" | "node_away" | "login_failed" | "login_denied" | "provider_unavailable" | "join_token_invalid" | "node_unknown" | "resync_needed";
             /** @description What happened this time, and what to do next. */
             detail: string;
             /** @description The fields that are not valid. */
@@ -1285,9 +1587,133 @@ export interface components {
             /** @description A stable address of the error's documentation. */
             type: string;
         };
+        Quota: {
+            /** @description Of the organization, team or user. */
+            id: string;
+            /** @description What holds: its own, and else those for everybody. */
+            limits: components["schemas"]["QuotaLimits"];
+            name: string;
+            /** @description Those that were set for just this one. */
+            ownLimits: components["schemas"]["QuotaLimits"];
+            /** @enum {string} */
+            scope: "org" | "team" | "user";
+            usage: components["schemas"]["QuotaUsage"];
+        };
+        /** @description Null: no limit. */
+        QuotaLimits: {
+            /** @description vCPUs that one box may have. */
+            boxCpus: number | null;
+            /** @description Disk that one box may have. */
+            boxDiskGib: number | null;
+            /** @description Boxes, in any state but deleted. */
+            boxes: number | null;
+            /** @description Memory that one box may have. */
+            boxMemoryMib: number | null;
+            /** @description vCPUs of running boxes; template builds count. */
+            cpus: number | null;
+            /** @description Boxes made in the last hour, also those that are deleted by now. */
+            createsPerHour: number | null;
+            /** @description Disks of boxes in any state, at their full size. */
+            diskGib: number | null;
+            /** @description GPUs of running boxes; template builds count. */
+            gpus: number | null;
+            /** @description Memory of running boxes; template builds count. */
+            memoryMib: number | null;
+            /** @description Boxes that run, or come up, or come to rest. */
+            running: number | null;
+            /** @description Open previews that are not private. */
+            sharedPorts: number | null;
+            /** @description Bytes of snapshots. A checkpoint counts as the most that it can be until it is taken. */
+            snapshotBytes: number | null;
+            /** @description The only templates that boxes can be made from. */
+            templates: string[] | null;
+        };
+        QuotaPage: {
+            items: components["schemas"]["Quota"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        /** @description Every limit holds: they are not added up. */
+        Quotas: {
+            /** @description For teams that have no limit of their own. */
+            everyTeam: components["schemas"]["QuotaLimits"];
+            /** @description For users that have no limit of their own. */
+            everyUser: components["schemas"]["QuotaLimits"];
+            /** @description Null without the permission quota.read. */
+            org: components["schemas"]["Quota"] | null;
+            /** @description Of the teams that you are in. */
+            teams: components["schemas"]["Quota"][];
+            /** @description What is yours. */
+            user: components["schemas"]["Quota"];
+        };
+        QuotaUsage: {
+            /** @description Boxes, in any state but deleted. */
+            boxes: number;
+            /** @description vCPUs of running boxes; template builds count. */
+            cpus: number;
+            /** @description Boxes made in the last hour, also those that are deleted by now. */
+            createsPerHour: number;
+            /** @description Disks of boxes in any state, at their full size. */
+            diskGib: number;
+            /** @description GPUs of running boxes; template builds count. */
+            gpus: number;
+            /** @description Memory of running boxes; template builds count. */
+            memoryMib: number;
+            /** @description Boxes that run, or come up, or come to rest. */
+            running: number;
+            /** @description Open previews that are not private. */
+            sharedPorts: number;
+            /** @description Bytes of snapshots. A checkpoint counts as the most that it can be until it is taken. */
+            snapshotBytes: number;
+        };
         RestoreCheckpoint: {
             /** @description Id of the checkpoint to go back to. */
             snapshot: string;
+        };
+        SetBudget: {
+            /** @description For each month of UTC. */
+            amount: string;
+            /**
+             * @description When it is spent. warn: only tell; refuse: nothing starts any more; pause: also pause what runs. Nothing is ever deleted.
+             * @default warn
+             * @enum {string}
+             */
+            policy?: "warn" | "refuse" | "pause";
+            /** @description Default: of the whole organization. */
+            team?: string;
+            /**
+             * @description Percent of the amount at which an event tells it, once a month.
+             * @default [
+             *       50,
+             *       80,
+             *       100
+             *     ]
+             */
+            thresholds?: number[];
+        };
+        SetPrices: {
+            currency?: string;
+            /** @description Of this organization only; default: of the installation. */
+            org?: string;
+            /** @description What is left out stays as it is. */
+            prices: {
+                /** @description For each GiB-hour: disk of paused boxes. Null: none. */
+                disk_paused?: string | null;
+                /** @description For each GiB-hour: disk of boxes on a node. Null: none. */
+                disk_running?: string | null;
+                /** @description For each GiB-hour: disk of stopped boxes. Null: none. */
+                disk_stopped?: string | null;
+                /** @description For each GiB: bytes that left a box. Null: none. */
+                egress?: string | null;
+                /** @description For each GPU-hour: GPUs of running boxes. Null: none. */
+                gpu?: string | null;
+                /** @description For each GiB-hour: memory of running boxes. Null: none. */
+                memory?: string | null;
+                /** @description For each GiB-hour: bytes that only this snapshot has in the object store. Null: none. */
+                snapshot?: string | null;
+                /** @description For each vCPU-hour: vCPUs of running boxes. Null: none. */
+                vcpu?: string | null;
+            };
         };
         Size: {
             /** @default 2 */
@@ -1572,7 +1998,7 @@ export interface components {
              * @description ISO 8601 in UTC.
              */
             expiresAt: string;
-            /** @description Where the gateway is; the first of `gatewayUrls`. */
+            /** @description Where the gateway is: the first of `gatewayUrls`, or for a page the one that its ticket is for. */
             gatewayUrl: string;
             /** @description Every gateway that answers, best first: when one does not, take the next. */
             gatewayUrls: string[];
@@ -1625,6 +2051,125 @@ export interface components {
              * @enum {string}
              */
             visibility: "private" | "org" | "public";
+        };
+        /** @description What is left out stays as it is. Null takes the limit away: then the one for everybody holds, if there is one. A limit below what is taken ends nothing; it refuses more. */
+        UpdateQuota: {
+            /** @description vCPUs that one box may have. */
+            boxCpus?: number | null;
+            /** @description Disk that one box may have. */
+            boxDiskGib?: number | null;
+            /** @description Boxes, in any state but deleted. */
+            boxes?: number | null;
+            /** @description Memory that one box may have. */
+            boxMemoryMib?: number | null;
+            /** @description vCPUs of running boxes; template builds count. */
+            cpus?: number | null;
+            /** @description Boxes made in the last hour, also those that are deleted by now. */
+            createsPerHour?: number | null;
+            /** @description Disks of boxes in any state, at their full size. */
+            diskGib?: number | null;
+            /** @description GPUs of running boxes; template builds count. */
+            gpus?: number | null;
+            /** @description Memory of running boxes; template builds count. */
+            memoryMib?: number | null;
+            /** @description Boxes that run, or come up, or come to rest. */
+            running?: number | null;
+            /** @description Open previews that are not private. */
+            sharedPorts?: number | null;
+            /** @description Bytes of snapshots. A checkpoint counts as the most that it can be until it is taken. */
+            snapshotBytes?: number | null;
+            /** @description Ids or names of the only templates that boxes can be made from. */
+            templates?: string[] | null;
+        };
+        Usage: {
+            /** @description Null: nothing has a price. */
+            currency: string | null;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            from: string;
+            /** @description False: only your own, and that of teams that you manage. */
+            isWhole: boolean;
+            rows: components["schemas"]["UsageRow"][];
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            to: string;
+            /** @description What all rows cost. */
+            total: string;
+        };
+        /** @description A CloudEvent (1.0): one hour of one resource. */
+        UsageEvent: {
+            data: {
+                /** @description In that unit. */
+                amount: string;
+                /** @description An id: box_ and 20 characters. */
+                boxId: string;
+                /** @description A decimal, as in 12.5. */
+                cost: string;
+                currency: string | null;
+                /**
+                 * Format: date-time
+                 * @description ISO 8601 in UTC.
+                 */
+                hour: string;
+                /** @description An id: org_ and 20 characters. */
+                orgId: string;
+                /**
+                 * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: bytes that only this snapshot has in the object store (GiB-hour); egress: bytes that left a box (GiB)
+                 * @enum {string}
+                 */
+                resource: "vcpu" | "memory" | "gpu" | "disk_running" | "disk_paused" | "disk_stopped" | "snapshot" | "egress";
+                teamId: string | null;
+                /** @description An id: tpl_ and 20 characters. */
+                templateId: string;
+                unit: string;
+                /** @description An id: usr_ and 20 characters. */
+                userId: string;
+            };
+            /** @constant */
+            datacontenttype: "application/json";
+            /** @description The same event has the same id, however often it is read. */
+            id: string;
+            source: string;
+            /** @constant */
+            specversion: "1.0";
+            /** @description The box or snapshot. */
+            subject: string;
+            /**
+             * Format: date-time
+             * @description The end of the hour.
+             */
+            time: string;
+            /** @constant */
+            type: "dev.berth.usage.hour.v1";
+        };
+        UsageEvents: {
+            /** @description A batch, as CloudEvents' JSON format has it. */
+            events: components["schemas"]["UsageEvent"][];
+            /** @description There is more now. */
+            hasMore: boolean;
+            /** @description Ask with it later: what comes is behind these events. */
+            nextCursor: string;
+        };
+        UsageRow: {
+            /** @description In that unit. */
+            amount: string;
+            /** @description When the hour or day began; null: of the whole time. */
+            at: string | null;
+            /** @description A decimal, as in 12.5. */
+            cost: string;
+            /** @description Of the box, user, team or template; null: of none. */
+            id: string | null;
+            name: string | null;
+            /**
+             * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: bytes that only this snapshot has in the object store (GiB-hour); egress: bytes that left a box (GiB)
+             * @enum {string}
+             */
+            resource: "vcpu" | "memory" | "gpu" | "disk_running" | "disk_paused" | "disk_stopped" | "snapshot" | "egress";
+            unit: string;
         };
         Volume: {
             box: {
@@ -2286,6 +2831,106 @@ export interface operations {
             };
         };
     };
+    "budgets.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List budgets */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budgets"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "budgets.set": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetBudget"];
+            };
+        };
+        responses: {
+            /** @description Set the budget of the organization or of a team */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "budgets.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the budget. */
+                budget: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a budget */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "events.list": {
         parameters: {
             query?: {
@@ -2797,6 +3442,341 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PreviewLink"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "prices.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show the prices that hold for the organization */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceBook"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "prices.set": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetPrices"];
+            };
+        };
+        responses: {
+            /** @description Set prices */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PriceBook"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "prices.estimate": {
+        parameters: {
+            query: {
+                /** @description Id or name of the template. */
+                template: string;
+                version?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show what a box of a template costs for an hour */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Estimate"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "quotas.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show what I, my teams and my organization take, beside what we may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quotas"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "quotas.setDefault": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scope: "team" | "user";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateQuota"];
+            };
+        };
+        responses: {
+            /** @description Set the limits of every team or every user that has none of its own */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuotaLimits"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "quotas.list": {
+        parameters: {
+            query: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+                /** @description Of whom. */
+                scope: "team" | "user";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List what each team or each user takes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuotaPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "quotas.getOrg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the organization. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show what an organization takes */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quota"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "quotas.setOrg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the organization. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateQuota"];
+            };
+        };
+        responses: {
+            /** @description Set the limits of an organization */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quota"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "quotas.setTeam": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the team. */
+                team: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateQuota"];
+            };
+        };
+        responses: {
+            /** @description Set the limits of a team */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quota"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "quotas.setUser": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id, name or email of the user. */
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateQuota"];
+            };
+        };
+        responses: {
+            /** @description Set the limits of a user */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Quota"];
                 };
             };
             /** @description A problem. */
@@ -3409,6 +4389,87 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "usage.get": {
+        parameters: {
+            query?: {
+                /** @description Id or name of the box. */
+                box?: string;
+                /** @description A row for each. */
+                by?: "total" | "box" | "user" | "team" | "template";
+                /** @description From the hour that this is in; default: of this month. */
+                from?: string;
+                /** @description A row for each, of UTC. */
+                step?: "none" | "hour" | "day";
+                /** @description Id or name of the team. */
+                team?: string;
+                /** @description Id or name of the template. */
+                template?: string;
+                /** @description To the end of the hour before this; default: now. */
+                to?: string;
+                /** @description Id or name of a user. */
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show usage and what it costs */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Usage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "usage.events": {
+        parameters: {
+            query?: {
+                /** @description Of every organization; for who runs the installation. */
+                all?: "true" | "false";
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Export usage as CloudEvents */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsageEvents"];
                 };
             };
             /** @description A problem. */

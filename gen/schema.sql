@@ -230,6 +230,21 @@ create table idempotency_keys (
   constraint idempotency_keys_pkey PRIMARY KEY (org_id, user_id, key)
 );
 
+create table identities (
+  id text not null,
+  issuer text not null,
+  sub text not null,
+  provider_id text not null,
+  user_id text not null,
+  email text,
+  email_verified boolean not null default false,
+  created_at timestamp with time zone not null default now(),
+  last_login_at timestamp with time zone not null default now(),
+  constraint identities_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES providers(id),
+  constraint identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
+  constraint identities_pkey PRIMARY KEY (id)
+);
+
 create table invitations (
   id text not null,
   org_id text not null,
@@ -269,6 +284,23 @@ create table leases (
   holder text not null,
   until timestamp with time zone not null,
   constraint leases_pkey PRIMARY KEY (name)
+);
+
+create table logins (
+  session_id text not null,
+  provider_id text not null,
+  identity_id text not null,
+  refresh_token text,
+  id_token text,
+  sid text,
+  ends_at timestamp with time zone not null,
+  check_at timestamp with time zone,
+  checks_failed integer not null default 0,
+  claimed_until timestamp with time zone,
+  constraint logins_identity_id_fkey FOREIGN KEY (identity_id) REFERENCES identities(id),
+  constraint logins_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES providers(id),
+  constraint logins_session_id_fkey FOREIGN KEY (session_id) REFERENCES web_sessions(id) ON DELETE CASCADE,
+  constraint logins_pkey PRIMARY KEY (session_id)
 );
 
 create table migrations (
@@ -388,11 +420,50 @@ create table price_books (
   currency text,
   prices jsonb not null,
   created_by text,
-  created_at timestamp with time zone not null default clock_timestamp(),
+  created_at timestamp with time zone not null default usage_wall(),
   constraint price_books_check CHECK (((org_id IS NULL) = (currency IS NOT NULL))),
   constraint price_books_created_by_fkey FOREIGN KEY (created_by) REFERENCES users(id),
   constraint price_books_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
   constraint price_books_pkey PRIMARY KEY (id)
+);
+
+create table provider_groups (
+  provider_id text not null,
+  group_name text not null,
+  org_id text not null,
+  scope text not null,
+  scope_id text not null,
+  role text not null,
+  constraint provider_groups_scope_check CHECK ((scope = ANY (ARRAY['org'::text, 'team'::text]))),
+  constraint provider_groups_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint provider_groups_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES providers(id) ON DELETE CASCADE,
+  constraint provider_groups_pkey PRIMARY KEY (provider_id, group_name, scope, scope_id, role)
+);
+
+create table providers (
+  id text not null,
+  org_id text,
+  name text not null,
+  label text not null,
+  issuer text not null,
+  client_id text not null,
+  client_secret text,
+  scopes text[] not null,
+  parameters jsonb not null default '{}'::jsonb,
+  is_trusted boolean not null default false,
+  admits_new_users boolean not null default true,
+  email_domains text[] not null default '{}'::text[],
+  groups_claim text not null default 'groups'::text,
+  default_org_id text,
+  default_role text,
+  session_max_ms bigint not null,
+  check_every_ms bigint not null,
+  created_at timestamp with time zone not null default now(),
+  changed_at timestamp with time zone not null default now(),
+  deleted_at timestamp with time zone,
+  constraint providers_default_org_id_fkey FOREIGN KEY (default_org_id) REFERENCES orgs(id),
+  constraint providers_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint providers_pkey PRIMARY KEY (id)
 );
 
 create table quota_deltas (
@@ -445,6 +516,62 @@ create table revocations (
   until timestamp with time zone not null,
   created_at timestamp with time zone not null default now(),
   constraint revocations_pkey PRIMARY KEY (credential_id)
+);
+
+create table scim_groups (
+  id text not null,
+  org_id text not null,
+  team_id text,
+  display_name text not null,
+  external_id text,
+  created_at timestamp with time zone not null default now(),
+  changed_at timestamp with time zone not null default now(),
+  version bigint not null default 1,
+  constraint scim_groups_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint scim_groups_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
+  constraint scim_groups_pkey PRIMARY KEY (id)
+);
+
+create table scim_members (
+  group_id text not null,
+  member_id text not null,
+  org_id text not null,
+  constraint scim_members_group_id_fkey FOREIGN KEY (group_id) REFERENCES scim_groups(id) ON DELETE CASCADE,
+  constraint scim_members_member_id_fkey FOREIGN KEY (member_id) REFERENCES scim_users(id) ON DELETE CASCADE,
+  constraint scim_members_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint scim_members_pkey PRIMARY KEY (group_id, member_id)
+);
+
+create table scim_tokens (
+  id text not null,
+  org_id text not null,
+  hash text not null,
+  name text not null,
+  created_by text not null,
+  created_at timestamp with time zone not null default now(),
+  last_used_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  constraint scim_tokens_created_by_fkey FOREIGN KEY (created_by) REFERENCES users(id),
+  constraint scim_tokens_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint scim_tokens_pkey PRIMARY KEY (id),
+  constraint scim_tokens_hash_key UNIQUE (hash)
+);
+
+create table scim_users (
+  id text not null,
+  org_id text not null,
+  user_id text,
+  user_name text not null,
+  external_id text,
+  email text,
+  is_active boolean not null,
+  attributes jsonb not null default '{}'::jsonb,
+  created_at timestamp with time zone not null default now(),
+  changed_at timestamp with time zone not null default now(),
+  version bigint not null default 1,
+  constraint scim_users_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint scim_users_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
+  constraint scim_users_pkey PRIMARY KEY (id)
 );
 
 create table snapshot_copies (
@@ -663,6 +790,12 @@ create table usage_spend (
   constraint usage_spend_pkey PRIMARY KEY (org_id, month, team_id)
 );
 
+create table used_logins (
+  id text not null,
+  until timestamp with time zone not null,
+  constraint used_logins_pkey PRIMARY KEY (id)
+);
+
 create table users (
   id text not null,
   name text not null,
@@ -736,7 +869,12 @@ CREATE INDEX grants_scope ON public.grants USING btree (scope, scope_id, id);
 CREATE UNIQUE INDEX grants_team ON public.grants USING btree (team_id, scope, scope_id, role, source) WHERE (team_id IS NOT NULL);
 CREATE UNIQUE INDEX grants_user ON public.grants USING btree (user_id, scope, scope_id, role, source) WHERE (user_id IS NOT NULL);
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
+CREATE UNIQUE INDEX identities_key ON public.identities USING btree (issuer, sub);
+CREATE INDEX identities_user ON public.identities USING btree (user_id, id);
 CREATE INDEX invitations_org ON public.invitations USING btree (org_id, id) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL));
+CREATE INDEX logins_check ON public.logins USING btree (check_at) WHERE (check_at IS NOT NULL);
+CREATE INDEX logins_identity ON public.logins USING btree (identity_id);
+CREATE INDEX logins_provider ON public.logins USING btree (provider_id, sid);
 CREATE UNIQUE INDEX nodes_name ON public.nodes USING btree (name) WHERE (status <> 'removed'::text);
 CREATE INDEX operations_open ON public.operations USING btree (subject_id) WHERE (state = 'running'::text);
 CREATE INDEX operations_org ON public.operations USING btree (org_id, id);
@@ -747,8 +885,21 @@ CREATE INDEX preview_links_preview ON public.preview_links USING btree (preview_
 CREATE INDEX previews_org ON public.previews USING btree (org_id, id) WHERE (closed_at IS NULL);
 CREATE UNIQUE INDEX previews_port ON public.previews USING btree (box_id, port) WHERE (closed_at IS NULL);
 CREATE INDEX price_books_org ON public.price_books USING btree (org_id, id);
+CREATE INDEX provider_groups_org ON public.provider_groups USING btree (org_id, group_name);
+CREATE UNIQUE INDEX providers_name ON public.providers USING btree (COALESCE(org_id, ''::text), name) WHERE (deleted_at IS NULL);
+CREATE INDEX providers_org ON public.providers USING btree (org_id, id) WHERE (deleted_at IS NULL);
 CREATE INDEX quota_deltas_org ON public.quota_deltas USING btree (org_id);
 CREATE INDEX revocations_until ON public.revocations USING btree (until);
+CREATE INDEX scim_groups_external ON public.scim_groups USING btree (org_id, external_id);
+CREATE UNIQUE INDEX scim_groups_name ON public.scim_groups USING btree (org_id, lower(display_name));
+CREATE INDEX scim_groups_page ON public.scim_groups USING btree (org_id, id);
+CREATE INDEX scim_members_member ON public.scim_members USING btree (member_id);
+CREATE INDEX scim_tokens_org ON public.scim_tokens USING btree (org_id, id) WHERE (revoked_at IS NULL);
+CREATE INDEX scim_users_email ON public.scim_users USING btree (org_id, lower(email));
+CREATE INDEX scim_users_external ON public.scim_users USING btree (org_id, external_id);
+CREATE UNIQUE INDEX scim_users_name ON public.scim_users USING btree (org_id, lower(user_name));
+CREATE INDEX scim_users_page ON public.scim_users USING btree (org_id, id);
+CREATE INDEX scim_users_user ON public.scim_users USING btree (user_id, org_id) WHERE (user_id IS NOT NULL);
 CREATE INDEX snapshot_copies_node ON public.snapshot_copies USING btree (node_id);
 CREATE INDEX snapshots_box ON public.snapshots USING btree (box_id);
 CREATE INDEX snapshots_org ON public.snapshots USING btree (org_id, id) WHERE (state <> 'deleted'::text);
@@ -768,6 +919,7 @@ CREATE INDEX usage_intervals_org ON public.usage_intervals USING btree (org_id, 
 CREATE INDEX usage_intervals_subject ON public.usage_intervals USING btree (subject_id, ended_at);
 CREATE INDEX usage_rollups_hour ON public.usage_rollups USING btree (org_id, hour);
 CREATE INDEX usage_rollups_org ON public.usage_rollups USING btree (org_id, id);
+CREATE INDEX used_logins_until ON public.used_logins USING btree (until);
 CREATE UNIQUE INDEX users_email ON public.users USING btree (lower(email)) WHERE ((email IS NOT NULL) AND (kind = 'person'::text));
 CREATE INDEX users_home ON public.users USING btree (home_org_id, id) WHERE (home_org_id IS NOT NULL);
 CREATE INDEX volumes_box ON public.volumes USING btree (box_id);
@@ -905,12 +1057,8 @@ CREATE OR REPLACE FUNCTION public.quota_count_box()
  SET search_path TO '$user', 'public'
 AS $function$
 begin
-  insert into quota_deltas (org_id, team_id, user_id, boxes, running, cpus, memory_mib, gpus, disk_gib)
-  select b.org_id, b.team_id, b.owner_id, sign * (b.kind = 'user')::integer, sign * runs * (b.kind = 'user')::integer,
-    sign * runs * b.cpus, sign * runs * b.memory_mib, sign * runs * b.gpus, sign * b.disk_gib
-  from (select old as b, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t,
-    lateral (select box_runs(b)::integer as runs) as r
-  where box_lives(b);
+  if tg_op <> 'INSERT' then perform quota_note_box(old, -1); end if;
+  if tg_op <> 'DELETE' then perform quota_note_box(new, 1); end if;
   if tg_op = 'UPDATE' and (new.team_id is distinct from old.team_id or new.owner_id <> old.owner_id) then
     update snapshots set team_id = new.team_id,
       owner_id = case when owner_id = old.owner_id then new.owner_id else owner_id end where box_id = new.id;
@@ -951,12 +1099,8 @@ CREATE OR REPLACE FUNCTION public.quota_count_box()
  SET search_path TO '$user', 'public'
 AS $function$
 begin
-  insert into quota_deltas (org_id, team_id, user_id, boxes, running, cpus, memory_mib, gpus, disk_gib)
-  select b.org_id, b.team_id, b.owner_id, sign * (b.kind = 'user')::integer, sign * runs * (b.kind = 'user')::integer,
-    sign * runs * b.cpus, sign * runs * b.memory_mib, sign * runs * b.gpus, sign * b.disk_gib
-  from (select old as b, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t,
-    lateral (select box_runs(b)::integer as runs) as r
-  where box_lives(b);
+  if tg_op <> 'INSERT' then perform quota_note_box(old, -1); end if;
+  if tg_op <> 'DELETE' then perform quota_note_box(new, 1); end if;
   if tg_op = 'UPDATE' and (new.team_id is distinct from old.team_id or new.owner_id <> old.owner_id) then
     update snapshots set team_id = new.team_id,
       owner_id = case when owner_id = old.owner_id then new.owner_id else owner_id end where box_id = new.id;
@@ -997,10 +1141,8 @@ CREATE OR REPLACE FUNCTION public.quota_count_preview()
  SET search_path TO '$user', 'public'
 AS $function$
 begin
-  insert into quota_deltas (org_id, team_id, user_id, shared_ports)
-  select p.org_id, p.team_id, p.owner_id, sign
-  from (select old as p, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t
-  where preview_shared(p);
+  if tg_op <> 'INSERT' then perform quota_note_preview(old, -1); end if;
+  if tg_op <> 'DELETE' then perform quota_note_preview(new, 1); end if;
   return null;
 end $function$
 ;
@@ -1029,10 +1171,8 @@ CREATE OR REPLACE FUNCTION public.quota_count_preview()
  SET search_path TO '$user', 'public'
 AS $function$
 begin
-  insert into quota_deltas (org_id, team_id, user_id, shared_ports)
-  select p.org_id, p.team_id, p.owner_id, sign
-  from (select old as p, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t
-  where preview_shared(p);
+  if tg_op <> 'INSERT' then perform quota_note_preview(old, -1); end if;
+  if tg_op <> 'DELETE' then perform quota_note_preview(new, 1); end if;
   return null;
 end $function$
 ;
@@ -1061,10 +1201,8 @@ CREATE OR REPLACE FUNCTION public.quota_count_snapshot()
  SET search_path TO '$user', 'public'
 AS $function$
 begin
-  insert into quota_deltas (org_id, team_id, user_id, snapshot_bytes)
-  select s.org_id, s.team_id, s.owner_id, sign * snapshot_bytes(s)
-  from (select old as s, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t
-  where snapshot_bytes(s) <> 0;
+  if tg_op <> 'INSERT' then perform quota_note_snapshot(old, -1); end if;
+  if tg_op <> 'DELETE' then perform quota_note_snapshot(new, 1); end if;
   return null;
 end $function$
 ;
@@ -1092,10 +1230,8 @@ CREATE OR REPLACE FUNCTION public.quota_count_snapshot()
  SET search_path TO '$user', 'public'
 AS $function$
 begin
-  insert into quota_deltas (org_id, team_id, user_id, snapshot_bytes)
-  select s.org_id, s.team_id, s.owner_id, sign * snapshot_bytes(s)
-  from (select old as s, -1 as sign where tg_op <> 'INSERT' union all select new, 1 where tg_op <> 'DELETE') as t
-  where snapshot_bytes(s) <> 0;
+  if tg_op <> 'INSERT' then perform quota_note_snapshot(old, -1); end if;
+  if tg_op <> 'DELETE' then perform quota_note_snapshot(new, 1); end if;
   return null;
 end $function$
 ;
@@ -1142,9 +1278,9 @@ begin
   if found then
     raise exception 'a budget is spent' using errcode = 'BE001', detail = jsonb_build_object(
       'budgetId', spent.id, 'team', (select name from teams where id = spent.team_id),
-      'amount', spent.amount::text, 'spent', spent.spent::text,
+      'amount', trim_scale(spent.amount)::text, 'spent', trim_scale(spent.spent)::text,
       'currency', (select currency from price_books where org_id is null order by id desc limit 1),
-      'resets', spent.exhausted_month + interval '1 month')::text;
+      'month', to_char(spent.exhausted_month, 'YYYY-MM-DD'))::text;
   end if;
   return new;
 end $function$
@@ -1166,9 +1302,9 @@ begin
   if found then
     raise exception 'a budget is spent' using errcode = 'BE001', detail = jsonb_build_object(
       'budgetId', spent.id, 'team', (select name from teams where id = spent.team_id),
-      'amount', spent.amount::text, 'spent', spent.spent::text,
+      'amount', trim_scale(spent.amount)::text, 'spent', trim_scale(spent.spent)::text,
       'currency', (select currency from price_books where org_id is null order by id desc limit 1),
-      'resets', spent.exhausted_month + interval '1 month')::text;
+      'month', to_char(spent.exhausted_month, 'YYYY-MM-DD'))::text;
   end if;
   return new;
 end $function$

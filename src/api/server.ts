@@ -28,6 +28,7 @@ import type { RateLimits } from "./rate-limit.ts";
 import { snapshotHandlers, volumeHandlers } from "./snapshots.ts";
 import { templateHandlers } from "./templates.ts";
 import { cachedIdentities } from "./token-cache.ts";
+import { usageHandlers } from "./usage.ts";
 
 export interface ListenAddress {
   readonly host: string;
@@ -81,6 +82,7 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
       ...tokenHandlers(),
       ...webSessionHandlers(context),
       ...previewHandlers(context),
+      ...usageHandlers(context),
       ...orgHandlers(),
       ...quotaHandlers(),
     },

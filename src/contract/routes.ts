@@ -26,6 +26,7 @@ import {
   updateNodeSchema,
 } from "./nodes.ts";
 import { operationSchema } from "./operations.ts";
+import { QUOTA_ROUTES } from "./quota-routes.ts";
 import { read, route } from "./route.ts";
 import {
   createCheckpointSchema,
@@ -44,6 +45,7 @@ import {
   templateVersionPage,
   templateVersionParams,
 } from "./templates.ts";
+import { USAGE_ROUTES } from "./usage-routes.ts";
 import { volumePage, volumeQuery, volumeSchema } from "./volumes.ts";
 
 const templateParams = z.strictObject({ template: refSchema("template") });
@@ -435,6 +437,8 @@ export const ROUTES = [
   ...events,
   ...operations,
   ...ACCESS_ROUTES,
+  ...QUOTA_ROUTES,
+  ...USAGE_ROUTES,
   ...system,
 ] as const;
 
