@@ -5,6 +5,7 @@ import type { BoxId, OrgId } from "#domain/ids.ts";
 import { can, mayEver, type Subject } from "#domain/permission.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Db } from "./db.ts";
+import { readEndOf, readFrontierOf } from "./frontier.ts";
 import { touch } from "./request.ts";
 import { mayOnBox } from "./rights.ts";
 import { CHANNEL, TOPICS } from "./wake.ts";
@@ -89,40 +90,9 @@ export interface EventFilter {
   readonly limit: number;
 }
 
-const FRONTIER_TRIES = 200;
-const FRONTIER_STEP_MS = 5;
-
-/**
- * The highest id up to which nothing can appear any more. Ids are given at the insert, but become visible
- * at the commit, so a reader that trusted the highest id it sees would skip those that commit late. Every
- * writer holds a shared lock from before it takes an id until after its commit is visible (the trigger of
- * migrations/0003-event-writers.sql), so: read the last id given, see who holds the lock, and wait until all of
- * those have let go. Other transactions do not matter, nor do other databases of the same cluster.
- * Costs nothing when no id above `after` was given. Not for use in a transaction that wrote an event: it would
- * wait for itself.
- */
-export async function readFrontier(db: Db, clock: Clock, after = -1): Promise<number | null> {
-  const id = await readEventsEnd(db);
-  if (id <= after) return id;
-  let writers = await listWriters(db);
-  for (let tries = 0; writers.length > 0; tries += 1) {
-    if (tries === FRONTIER_TRIES) return null;
-    await clock.sleep(FRONTIER_STEP_MS);
-    writers = await listWriters(db, writers);
-  }
-  return id;
-}
-
-/** The open transactions that have written events, or those of them that are still open. */
-async function listWriters(db: Db, among: readonly string[] | null = null): Promise<string[]> {
-  const { rows } = await sql<{ writer: string }>`
-    select virtualtransaction as writer from pg_locks
-    where locktype = 'advisory' and classid = 'events'::regclass and objid = 0 and objsubid = 2
-      and database = (select oid from pg_database where datname = current_database())
-      and (${among}::text[] is null or virtualtransaction = any(${among}::text[]))`.execute(
-    db.query,
-  );
-  return rows.map((row) => row.writer);
+/** The highest id up to which nothing can appear any more; null: a transaction is still open (frontier.ts). */
+export function readFrontier(db: Db, clock: Clock, after = -1): Promise<number | null> {
+  return readFrontierOf(db, clock, "events", after);
 }
 
 /**
@@ -187,12 +157,8 @@ export async function listEventsBack(
 }
 
 /** The last id that was given: its event may not be visible yet, or never be. */
-export async function readEventsEnd(db: Db): Promise<number> {
-  const { rows } = await sql<{ id: number }>`
-    select case when is_called then last_value else 0 end as id from events_id_seq`.execute(
-    db.query,
-  );
-  return rows[0]?.id ?? 0;
+export function readEventsEnd(db: Db): Promise<number> {
+  return readEndOf(db, "events");
 }
 
 /** The oldest event that is still kept: a cursor before it has missed some. */
