@@ -1,6 +1,98 @@
 // Printed by tools/gen.ts from gen/openapi.json. Do not edit.
 
 export interface paths {
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List and search the audit trail */
+        get: operations["audit.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export the chain as JSON Lines
+         * @description The anchor (if retention removed anything), every entry with its seal, and the signed head of the moment at which the export began. `berth audit verify` checks it.
+         */
+        get: operations["audit.export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/head": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the signed head of the chain */
+        get: operations["audit.head"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show for how long the trail is kept */
+        get: operations["audit.getPolicy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change for how long the trail is kept */
+        patch: operations["audit.updatePolicy"];
+        trace?: never;
+    };
+    "/v1/audit/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the audit trail
+         * @description Entries as they are sealed, in the order of the chain.
+         */
+        get: operations["audit.watch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/boxes": {
         parameters: {
             query?: never;
@@ -43,7 +135,8 @@ export interface paths {
         delete: operations["boxes.delete"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Hand a box over to another owner or team */
+        patch: operations["boxes.update"];
         trace?: never;
     };
     "/v1/boxes/{box}/checkpoints": {
@@ -181,6 +274,47 @@ export interface paths {
          */
         post: operations["boxes.resume"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List with whom a box is shared */
+        get: operations["shares.list"];
+        put?: never;
+        /**
+         * Share a box with a member or a team
+         * @description One role for each; another one replaces it.
+         */
+        post: operations["shares.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/boxes/{box}/shares/{share}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take a share back, or give up one's own
+         * @description What was opened by it ends within seconds.
+         */
+        delete: operations["shares.delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -341,6 +475,120 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List invitations that can still be taken */
+        get: operations["invitations.list"];
+        put?: never;
+        /** Invite somebody */
+        post: operations["invitations.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invitations/{invitation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take an invitation back */
+        delete: operations["invitations.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Join an organization that I was invited to */
+        post: operations["invitations.accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/invitations/register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Join as a new user, without a provider
+         * @description Answers with a token of the new user's. For invitations that name no address.
+         */
+        post: operations["invitations.register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List members */
+        get: operations["members.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/members/{member}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a member */
+        get: operations["members.get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a member, or leave
+         * @description Ends all that they have open here within seconds. Their boxes stay.
+         */
+        delete: operations["members.remove"];
+        options?: never;
+        head?: never;
+        /**
+         * Set the roles of a member
+         * @description Nobody gives or takes a role that has more than they have themselves.
+         */
+        patch: operations["members.update"];
+        trace?: never;
+    };
     "/v1/nodes": {
         parameters: {
             query?: never;
@@ -428,8 +676,49 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
-        /** Change the rules of my organization */
+        /** Change the name or the rules of my organization */
         patch: operations["org.update"];
+        trace?: never;
+    };
+    "/v1/orgs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the organizations that I belong to */
+        get: operations["orgs.list"];
+        put?: never;
+        /**
+         * Make an organization
+         * @description Its first owner is the caller, who can invite others.
+         */
+        post: operations["orgs.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/orgs/{org}/switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let this session act in another organization
+         * @description For sessions that were signed in with a provider. A token acts in one organization.
+         */
+        post: operations["orgs.switch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/previews": {
@@ -549,6 +838,73 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List identity providers */
+        get: operations["providers.list"];
+        put?: never;
+        /**
+         * Set up an identity provider
+         * @description Of the caller's organization, or (by an operator) of the whole installation.
+         */
+        post: operations["providers.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/providers/{provider}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show an identity provider */
+        get: operations["providers.get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove an identity provider
+         * @description Ends every session that it stands behind, and takes every role that it gave.
+         */
+        delete: operations["providers.delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change an identity provider
+         * @description Another issuer would be other people: that is a new provider.
+         */
+        patch: operations["providers.update"];
+        trace?: never;
+    };
+    "/v1/providers/{provider}/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show what a provider's groups mean in my organization */
+        get: operations["providers.groups"];
+        put?: never;
+        /**
+         * Say what a provider's groups mean in my organization
+         * @description Replaces what was said before. A group gives a role at the organization or in a team; groups that are not named give none.
+         */
+        post: operations["providers.setGroups"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/quotas": {
         parameters: {
             query?: never;
@@ -653,6 +1009,117 @@ export interface paths {
         head?: never;
         /** Set the limits of a user */
         patch: operations["quotas.setUser"];
+        trace?: never;
+    };
+    "/v1/scim-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the tokens of directories */
+        get: operations["scimTokens.list"];
+        put?: never;
+        /**
+         * Make a token for a directory
+         * @description With it a directory (SCIM 2.0) says who is in the organization.
+         */
+        post: operations["scimTokens.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/scim-tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke a token of a directory */
+        delete: operations["scimTokens.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/service-accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List service accounts */
+        get: operations["serviceAccounts.list"];
+        put?: never;
+        /** Make a service account */
+        post: operations["serviceAccounts.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/service-accounts/{account}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a service account
+         * @description Its tokens end; its boxes stay.
+         */
+        delete: operations["serviceAccounts.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/service-accounts/{account}/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the tokens of a service account */
+        get: operations["serviceAccounts.tokens"];
+        put?: never;
+        /** Make a token of a service account */
+        post: operations["serviceAccounts.createToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/service-accounts/{account}/tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Revoke a token of a service account */
+        delete: operations["serviceAccounts.deleteToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/snapshots": {
@@ -763,6 +1230,81 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List teams */
+        get: operations["teams.list"];
+        put?: never;
+        /** Make a team */
+        post: operations["teams.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{team}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a team */
+        get: operations["teams.get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a team
+         * @description Its boxes stay with their owners.
+         */
+        delete: operations["teams.delete"];
+        options?: never;
+        head?: never;
+        /** Rename a team */
+        patch: operations["teams.update"];
+        trace?: never;
+    };
+    "/v1/teams/{team}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who is in a team */
+        get: operations["teams.members"];
+        put?: never;
+        /** Add a member to a team, or change what they are in it */
+        post: operations["teams.setMember"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/teams/{team}/members/{member}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Remove a member from a team, or leave it */
+        delete: operations["teams.removeMember"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1024,6 +1566,83 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AcceptInvitation: {
+            secret: string;
+        };
+        AuditEntry: {
+            /** @description Who, and as what; null: Berth itself, or nobody who was recognized. */
+            actor: {
+                id: string;
+                name: string | null;
+                roles: string[];
+            } | null;
+            address: string | null;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            at: string;
+            /** @description Of the error that it was refused or failed with. */
+            code: string | null;
+            credentialId: string | null;
+            data: {
+                [key: string]: string | number | boolean;
+            };
+            hash: string | null;
+            id: number;
+            /** @enum {string} */
+            outcome: "ok" | "refused" | "failed";
+            requestId: string | null;
+            /** @description What the request named, as it came. */
+            resource: {
+                [key: string]: string;
+            };
+            /** @description Its place in the chain; null: not sealed yet. */
+            seq: number | null;
+            /** @description Ids of what was made, changed or entered. */
+            touched: string[];
+            userAgent: string | null;
+            /** @description An operation (`boxes.create`), or a way into a box (`enter.ssh`). */
+            verb: string;
+        };
+        AuditHead: {
+            /** @description Up to where retention has removed it. */
+            anchor: components["schemas"]["AuditMark"] | null;
+            /** @description The newest head in the object store, which the database's keeper cannot change. */
+            exported: components["schemas"]["AuditMark"] | null;
+            /** @description Of the chain as it is now. */
+            head: components["schemas"]["AuditMark"];
+            publicKeyPem: string;
+        };
+        /** @description Canonical JSON: to the letter what was hashed or signed. */
+        AuditLine: {
+            [key: string]: unknown;
+        };
+        AuditMark: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            at: string;
+            chain: string;
+            hash: string;
+            /** @enum {string} */
+            kind: "head" | "anchor";
+            seq: number;
+            /** @description Ed25519, in base64, over the canonical JSON of the rest. */
+            signature: string;
+        };
+        AuditPage: {
+            items: components["schemas"]["AuditEntry"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        AuditPolicy: {
+            /** @description Null: for ever. */
+            keepDays: number | null;
+            /** @description What the installation demands at least. */
+            keepDaysMin: number;
+        };
         Box: {
             /**
              * Format: date-time
@@ -1237,6 +1856,33 @@ export interface components {
             /** @description What to call it; shown in lists. */
             name?: string;
         };
+        CreatedInvitation: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description Only for this address; null: for whoever has the link. */
+            email: string | null;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            expiresAt: string;
+            /** @description An id: inv_ and 20 characters. */
+            id: string;
+            org: {
+                /** @description An id: org_ and 20 characters. */
+                id: string;
+                name: string;
+            };
+            roles: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing")[];
+            /** @description What the invited person shows. Shown only here. */
+            secret: string;
+            team: string | null;
+            /** @description Where they go with a browser. */
+            url: string;
+        };
         CreatedPreviewLink: {
             /**
              * Format: date-time
@@ -1254,6 +1900,22 @@ export interface components {
             owner: string;
             /** @description Opens the preview for whoever has it. Shown only here. */
             url: string;
+        };
+        CreatedScimToken: {
+            /** @description Where the directory sends its users and groups. */
+            baseUrl: string;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description An id: sct_ and 20 characters. */
+            id: string;
+            /** @description To the minute; null: not yet. */
+            lastUsedAt: string | null;
+            name: string;
+            /** @description The token itself. Shown only here. */
+            token: string;
         };
         CreatedToken: {
             /**
@@ -1275,15 +1937,129 @@ export interface components {
             /** @description The token itself. Shown only here. */
             token: string;
         };
+        CreateInvitation: {
+            /**
+             * Format: email
+             * @description Without it, whoever has the link may take it.
+             */
+            email?: string;
+            /** @default 604800000 */
+            expiresInMs?: number;
+            /**
+             * @default [
+             *       "member"
+             *     ]
+             */
+            roles?: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing")[];
+            /** @description Also a member of this team. */
+            team?: string;
+        };
         CreateJoinToken: {
             /** @description Only a node of this name may use it. */
             name?: string;
             /** @default 60 */
             ttlMinutes?: number;
         };
+        CreateOrg: {
+            name: string;
+        };
         CreatePreviewLink: {
             /** @default 86400000 */
             expiresInMs?: number;
+        };
+        CreateProvider: {
+            /**
+             * @description False: only who was invited, or is in the directory, becomes a user by logging in.
+             * @default true
+             */
+            admitsNewUsers?: boolean;
+            /**
+             * @description How often the provider is asked whether a session may go on.
+             * @default 300000
+             */
+            checkEveryMs?: number;
+            clientId: string;
+            /** @description Without one: a public client. */
+            clientSecret?: string;
+            /**
+             * @description Of whoever no group gives a role in this organization; null: they are not let in.
+             * @default null
+             */
+            defaultRole?: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing") | null;
+            /**
+             * @description Only verified addresses at these are let in; empty: any.
+             * @default []
+             */
+            emailDomains?: string[];
+            /**
+             * @description The claim that lists a person's groups; dots lead into it.
+             * @default groups
+             */
+            groupsClaim?: string;
+            /**
+             * @description For everybody; for operators.
+             * @default false
+             */
+            isOfInstallation?: boolean;
+            /**
+             * Format: uri
+             * @description As the provider writes it in its discovery document.
+             */
+            issuer: string;
+            /**
+             * @description An operator answers for it: it may be at a private address, and the e-mail addresses that it has verified are people's.
+             * @default false
+             */
+            isTrusted?: boolean;
+            /** @description What people see: `Log in with LABEL`. */
+            label: string;
+            name: string;
+            /**
+             * @description Added to every request, such as `{ "prompt": "login" }`.
+             * @default {}
+             */
+            parameters?: {
+                [key: string]: string;
+            };
+            /**
+             * @description `offline_access` lets a session go on for as long as the provider says yes.
+             * @default [
+             *       "openid",
+             *       "profile",
+             *       "email",
+             *       "offline_access"
+             *     ]
+             */
+            scopes?: string[];
+            /**
+             * @description No session lasts longer, whatever the provider says.
+             * @default 43200000
+             */
+            sessionMaxMs?: number;
+        };
+        CreateScimToken: {
+            name: string;
+        };
+        CreateServiceAccount: {
+            name: string;
+            /**
+             * @default [
+             *       "member"
+             *     ]
+             */
+            roles?: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing")[];
+        };
+        CreateShare: {
+            /**
+             * @description view: see it; use: also enter it; admin: also run, share and delete it.
+             * @default use
+             * @enum {string}
+             */
+            role?: "view" | "use" | "admin";
+            /** @description Id or name of the team. */
+            team?: string;
+            /** @description Id, e-mail address or name of a member. */
+            user?: string;
         };
         CreateSshCertificate: {
             /** @description The user's public key, as in id_ed25519.pub. */
@@ -1294,6 +2070,9 @@ export interface components {
             name: string;
             /** @description The user's public key, as in id_ed25519.pub. */
             publicKey: string & (unknown & unknown);
+        };
+        CreateTeam: {
+            name: string;
         };
         CreateTicket: {
             /**
@@ -1333,6 +2112,8 @@ export interface components {
         EndedWebSession: {
             /** @description False: the request came with a token, not a session. */
             ended: boolean;
+            /** @description Where to go on to log out at the identity provider too; null: nowhere. */
+            providerLogoutUrl: string | null;
         };
         /** @description What a box costs, besides its snapshots and the bytes that leave it. */
         Estimate: {
@@ -1398,6 +2179,34 @@ export interface components {
                 operation: components["schemas"]["Operation"];
             }[];
         };
+        Invitation: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description Only for this address; null: for whoever has the link. */
+            email: string | null;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            expiresAt: string;
+            /** @description An id: inv_ and 20 characters. */
+            id: string;
+            org: {
+                /** @description An id: org_ and 20 characters. */
+                id: string;
+                name: string;
+            };
+            roles: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing")[];
+            team: string | null;
+        };
+        InvitationPage: {
+            items: components["schemas"]["Invitation"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
         JoinToken: {
             /**
              * Format: date-time
@@ -1406,6 +2215,36 @@ export interface components {
             expiresAt: string;
             /** @description Works once. Shown only here. */
             token: string;
+        };
+        Member: {
+            /** @description How many boxes are theirs here. */
+            boxes: number;
+            email: string | null;
+            /** @description An id: usr_ and 20 characters. */
+            id: string;
+            isDisabled: boolean;
+            /** @enum {string} */
+            kind: "person" | "service";
+            /** @description Given by a provider or SCIM: they are changed there. */
+            managedRoles: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing")[];
+            name: string;
+            roles: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing")[];
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            since: string;
+        };
+        MemberPage: {
+            items: components["schemas"]["Member"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        MyOrg: {
+            /** @description An id: org_ and 20 characters. */
+            id: string;
+            name: string;
+            roles: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing")[];
         };
         Node: {
             accelerator: ("kvm" | "tcg" | "none") | null;
@@ -1500,6 +2339,15 @@ export interface components {
             maxVisibility: "private" | "org" | "public";
             name: string;
         };
+        OrgList: {
+            items: {
+                /** @description An id: org_ and 20 characters. */
+                id: string;
+                isCurrent: boolean;
+                name: string;
+                roles: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing")[];
+            }[];
+        };
         Preview: {
             box: {
                 /** @description An id: box_ and 20 characters. */
@@ -1587,6 +2435,62 @@ export interface components {
             /** @description A stable address of the error's documentation. */
             type: string;
         };
+        Provider: {
+            /** @description False: only who was invited, or is in the directory, becomes a user by logging in. */
+            admitsNewUsers: boolean;
+            /** @description How often the provider is asked whether a session may go on. */
+            checkEveryMs: number;
+            clientId: string;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description Where `defaultRole` is. */
+            defaultOrg: string | null;
+            /** @description Of whoever no group gives a role in this organization; null: they are not let in. */
+            defaultRole: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing") | null;
+            /** @description Only verified addresses at these are let in; empty: any. */
+            emailDomains: string[];
+            /** @description The claim that lists a person's groups; dots lead into it. */
+            groupsClaim: string;
+            hasClientSecret: boolean;
+            /** @description An id: idp_ and 20 characters. */
+            id: string;
+            /** @description For everybody; its operators look after it. */
+            isOfInstallation: boolean;
+            issuer: string;
+            /** @description An operator answers for it: it may be at a private address, and the e-mail addresses that it has verified are people's. */
+            isTrusted: boolean;
+            /** @description What people see: `Log in with LABEL`. */
+            label: string;
+            /** @description Where people log in by it. */
+            loginUrl: string;
+            /** @description What to register for back-channel log-out. */
+            logoutUri: string;
+            name: string;
+            parameters: {
+                [key: string]: string;
+            };
+            /** @description What to register at the provider for logging in. */
+            redirectUri: string;
+            /** @description `offline_access` lets a session go on for as long as the provider says yes. */
+            scopes: string[];
+            /** @description No session lasts longer, whatever the provider says. */
+            sessionMaxMs: number;
+        };
+        ProviderGroups: {
+            groups: {
+                group: string;
+                role: string;
+                team: string | null;
+            }[];
+        };
+        ProviderPage: {
+            items: components["schemas"]["Provider"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
         Quota: {
             /** @description Of the organization, team or user. */
             id: string;
@@ -1666,9 +2570,45 @@ export interface components {
             /** @description Bytes of snapshots. A checkpoint counts as the most that it can be until it is taken. */
             snapshotBytes: number;
         };
+        Register: {
+            /** @description What to be called. */
+            name: string;
+            secret: string;
+        };
+        Registered: {
+            org: {
+                /** @description An id: org_ and 20 characters. */
+                id: string;
+                name: string;
+            };
+            /** @description A token of the new user's. Shown only here. */
+            token: string;
+            user: {
+                /** @description An id: usr_ and 20 characters. */
+                id: string;
+                name: string;
+            };
+        };
         RestoreCheckpoint: {
             /** @description Id of the checkpoint to go back to. */
             snapshot: string;
+        };
+        ScimToken: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description An id: sct_ and 20 characters. */
+            id: string;
+            /** @description To the minute; null: not yet. */
+            lastUsedAt: string | null;
+            name: string;
+        };
+        ScimTokenPage: {
+            items: components["schemas"]["ScimToken"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
         };
         SetBudget: {
             /** @description For each month of UTC. */
@@ -1714,6 +2654,52 @@ export interface components {
                 /** @description For each vCPU-hour: vCPUs of running boxes. Null: none. */
                 vcpu?: string | null;
             };
+        };
+        SetProviderGroups: {
+            groups: {
+                /** @description As the provider or the directory calls it. */
+                group: string;
+                /** @enum {string} */
+                role: "owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing";
+                /**
+                 * @description Null: at the organization itself.
+                 * @default null
+                 */
+                team?: string | null;
+            }[];
+        };
+        SetTeamMember: {
+            /**
+             * @default member
+             * @enum {string}
+             */
+            role?: "admin" | "member" | "viewer";
+            /** @description Id, e-mail address or name of a member. */
+            user: string;
+        };
+        Share: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description An id: gr_ and 20 characters. */
+            id: string;
+            /** @enum {string} */
+            role: "view" | "use" | "admin";
+            team: {
+                /** @description An id: team_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
+            user: {
+                /** @description An id: usr_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
+        };
+        ShareList: {
+            items: components["schemas"]["Share"][];
         };
         Size: {
             /** @default 2 */
@@ -1835,6 +2821,38 @@ export interface components {
             time: string;
             user: components["schemas"]["Who"];
             version: string;
+        };
+        Team: {
+            boxes: number;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description An id: team_ and 20 characters. */
+            id: string;
+            members: number;
+            name: string;
+        };
+        TeamMember: {
+            email: string | null;
+            /** @description An id: usr_ and 20 characters. */
+            id: string;
+            /** @description A provider or SCIM keeps it: it is changed there. */
+            isManaged: boolean;
+            name: string;
+            /** @enum {string} */
+            role: "admin" | "member" | "viewer";
+        };
+        TeamMemberPage: {
+            items: components["schemas"]["TeamMember"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        TeamPage: {
+            items: components["schemas"]["Team"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
         };
         Template: {
             /**
@@ -2028,6 +3046,21 @@ export interface components {
             /** @description Null on the last page. */
             nextCursor: string | null;
         };
+        UpdateAuditPolicy: {
+            keepDays?: number | null;
+            /** @description Only for those who run the installation. */
+            keepDaysMin?: number;
+        };
+        UpdateBox: {
+            /** @description Id, e-mail address or name of a member. */
+            owner?: string;
+            /** @description Null: of no team. */
+            team?: string | null;
+        };
+        UpdateMember: {
+            /** @description All that the member has, of those given here. */
+            roles: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing")[];
+        };
         UpdateNode: {
             /** @description CPUs that may be promised for each that it has. */
             cpuOvercommit?: number;
@@ -2043,7 +3076,8 @@ export interface components {
              * @description Previews that are wider are narrowed to it at once, and stay so.
              * @enum {string}
              */
-            maxVisibility: "private" | "org" | "public";
+            maxVisibility?: "private" | "org" | "public";
+            name?: string;
         };
         UpdatePreview: {
             /**
@@ -2051,6 +3085,34 @@ export interface components {
              * @enum {string}
              */
             visibility: "private" | "org" | "public";
+        };
+        UpdateProvider: {
+            /** @description False: only who was invited, or is in the directory, becomes a user by logging in. */
+            admitsNewUsers?: boolean;
+            /** @description How often the provider is asked whether a session may go on. */
+            checkEveryMs?: number;
+            clientId?: string;
+            /** @description Null: a public client. */
+            clientSecret?: string | null;
+            /** @description Of whoever no group gives a role in this organization; null: they are not let in. */
+            defaultRole?: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing") | null;
+            /** @description Only verified addresses at these are let in; empty: any. */
+            emailDomains?: string[];
+            /** @description The claim that lists a person's groups; dots lead into it. */
+            groupsClaim?: string;
+            /** @description An operator answers for it: it may be at a private address, and the e-mail addresses that it has verified are people's. */
+            isTrusted?: boolean;
+            /** @description What people see: `Log in with LABEL`. */
+            label?: string;
+            name?: string;
+            /** @description Added to every request, such as `{ "prompt": "login" }`. */
+            parameters?: {
+                [key: string]: string;
+            };
+            /** @description `offline_access` lets a session go on for as long as the provider says yes. */
+            scopes?: string[];
+            /** @description No session lasts longer, whatever the provider says. */
+            sessionMaxMs?: number;
         };
         /** @description What is left out stays as it is. Null takes the limit away: then the one for everybody holds, if there is one. A limit below what is taken ends nothing; it refuses more. */
         UpdateQuota: {
@@ -2080,6 +3142,9 @@ export interface components {
             snapshotBytes?: number | null;
             /** @description Ids or names of the only templates that boxes can be made from. */
             templates?: string[] | null;
+        };
+        UpdateTeam: {
+            name: string;
         };
         Usage: {
             /** @description Null: nothing has a price. */
@@ -2240,6 +3305,231 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    "audit.list": {
+        parameters: {
+            query?: {
+                /** @description Id or name of a user. */
+                actor?: string;
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+                order?: "newest" | "oldest";
+                outcome?: "ok" | "refused" | "failed";
+                /** @description An id or name of what was acted on. */
+                resource?: string;
+                /** @description Your organization's trail, or (for those who run it) the installation's. */
+                scope?: "org" | "installation";
+                /** @description ISO 8601 in UTC. */
+                since?: string;
+                /** @description Anywhere in an entry, whatever the case. */
+                text?: string;
+                /** @description ISO 8601 in UTC. */
+                until?: string;
+                /** @description `boxes.create`; `boxes.` for all of these. */
+                verb?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List and search the audit trail */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "audit.export": {
+        parameters: {
+            query?: {
+                /** @description The last `seq` that you have. */
+                after?: number;
+                /** @description Your organization's trail, or (for those who run it) the installation's. */
+                scope?: "org" | "installation";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Export the chain as JSON Lines */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["AuditLine"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "audit.head": {
+        parameters: {
+            query?: {
+                /** @description Your organization's trail, or (for those who run it) the installation's. */
+                scope?: "org" | "installation";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show the signed head of the chain */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditHead"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "audit.getPolicy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show for how long the trail is kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPolicy"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "audit.updatePolicy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateAuditPolicy"];
+            };
+        };
+        responses: {
+            /** @description Change for how long the trail is kept */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPolicy"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "audit.watch": {
+        parameters: {
+            query?: {
+                /** @description Id or name of a user. */
+                actor?: string;
+                /** @description Continue after this entry; else it begins now. */
+                cursor?: string;
+                outcome?: "ok" | "refused" | "failed";
+                /** @description An id or name of what was acted on. */
+                resource?: string;
+                /** @description Your organization's trail, or (for those who run it) the installation's. */
+                scope?: "org" | "installation";
+                /** @description ISO 8601 in UTC. */
+                since?: string;
+                /** @description Anywhere in an entry, whatever the case. */
+                text?: string;
+                /** @description ISO 8601 in UTC. */
+                until?: string;
+                /** @description `boxes.create`; `boxes.` for all of these. */
+                verb?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Follow the audit trail */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["AuditEntry"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "boxes.list": {
         parameters: {
             query?: {
@@ -2368,6 +3658,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BoxAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "boxes.update": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateBox"];
+            };
+        };
+        responses: {
+            /** @description Hand a box over to another owner or team */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Box"];
                 };
             };
             /** @description A problem. */
@@ -2637,6 +3966,114 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BoxAccepted"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "shares.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List with whom a box is shared */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShareList"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "shares.create": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateShare"];
+            };
+        };
+        responses: {
+            /** @description Share a box with a member or a team */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Share"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "shares.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the box. */
+                box: string;
+                /** @description Id or name of the share. */
+                share: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Take a share back, or give up one's own */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Share"];
                 };
             };
             /** @description A problem. */
@@ -2968,6 +4405,317 @@ export interface operations {
             };
         };
     };
+    "invitations.list": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List invitations that can still be taken */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invitations.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateInvitation"];
+            };
+        };
+        responses: {
+            /** @description Invite somebody */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedInvitation"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invitations.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the invitation. */
+                invitation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Take an invitation back */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invitations.accept": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptInvitation"];
+            };
+        };
+        responses: {
+            /** @description Join an organization that I was invited to */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "invitations.register": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Register"];
+            };
+        };
+        responses: {
+            /** @description Join as a new user, without a provider */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Registered"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "members.list": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List members */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "members.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id, e-mail address or name of a member. */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a member */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "members.remove": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id, e-mail address or name of a member. */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Remove a member, or leave */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "members.update": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id, e-mail address or name of a member. */
+                member: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateMember"];
+            };
+        };
+        responses: {
+            /** @description Set the roles of a member */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "nodes.list": {
         parameters: {
             query?: {
@@ -3212,13 +4960,110 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Change the rules of my organization */
+            /** @description Change the name or the rules of my organization */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Org"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "orgs.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the organizations that I belong to */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrgList"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "orgs.create": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateOrg"];
+            };
+        };
+        responses: {
+            /** @description Make an organization */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MyOrg"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "orgs.switch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the organization. */
+                org: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Let this session act in another organization */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MyOrg"];
                 };
             };
             /** @description A problem. */
@@ -3550,6 +5395,250 @@ export interface operations {
             };
         };
     };
+    "providers.list": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List identity providers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "providers.create": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateProvider"];
+            };
+        };
+        responses: {
+            /** @description Set up an identity provider */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provider"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "providers.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the provider. */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show an identity provider */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provider"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "providers.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the provider. */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Remove an identity provider */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provider"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "providers.update": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the provider. */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateProvider"];
+            };
+        };
+        responses: {
+            /** @description Change an identity provider */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Provider"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "providers.groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the provider. */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show what a provider's groups mean in my organization */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderGroups"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "providers.setGroups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the provider. */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetProviderGroups"];
+            };
+        };
+        responses: {
+            /** @description Say what a provider's groups mean in my organization */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProviderGroups"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "quotas.get": {
         parameters: {
             query?: never;
@@ -3777,6 +5866,323 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Quota"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "scimTokens.list": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the tokens of directories */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimTokenPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "scimTokens.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateScimToken"];
+            };
+        };
+        responses: {
+            /** @description Make a token for a directory */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedScimToken"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "scimTokens.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the SCIM token. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoke a token of a directory */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScimToken"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "serviceAccounts.list": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List service accounts */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "serviceAccounts.create": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateServiceAccount"];
+            };
+        };
+        responses: {
+            /** @description Make a service account */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "serviceAccounts.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the service account. */
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a service account */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Member"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "serviceAccounts.tokens": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id or name of the service account. */
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List the tokens of a service account */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "serviceAccounts.createToken": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the service account. */
+                account: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateToken"];
+            };
+        };
+        responses: {
+            /** @description Make a token of a service account */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedToken"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "serviceAccounts.deleteToken": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the service account. */
+                account: string;
+                /** @description Id or name of the token. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoke a token of a service account */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
                 };
             };
             /** @description A problem. */
@@ -4044,6 +6450,295 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "teams.list": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List teams */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "teams.create": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateTeam"];
+            };
+        };
+        responses: {
+            /** @description Make a team */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "teams.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the team. */
+                team: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show a team */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "teams.delete": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the team. */
+                team: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Delete a team */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "teams.update": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the team. */
+                team: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateTeam"];
+            };
+        };
+        responses: {
+            /** @description Rename a team */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Team"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "teams.members": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id or name of the team. */
+                team: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List who is in a team */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamMemberPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "teams.setMember": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id or name of the team. */
+                team: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetTeamMember"];
+            };
+        };
+        responses: {
+            /** @description Add a member to a team, or change what they are in it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamMember"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "teams.removeMember": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes a repeat safe: the same key and body get the same answer. */
+                "idempotency-key"?: string;
+            };
+            path: {
+                /** @description Id, e-mail address or name of a member. */
+                member: string;
+                /** @description Id or name of the team. */
+                team: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Remove a member from a team, or leave it */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TeamMember"];
                 };
             };
             /** @description A problem. */

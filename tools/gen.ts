@@ -40,10 +40,15 @@ async function openapi(): Promise<object> {
   return document;
 }
 
+/** In the order of the path. */
+function paramsOf({ path }: Route): string {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => `"${name}"`).join(", ");
+}
+
 function routesFile(): string {
   const rows = (ROUTES as readonly Route[]).map(
     (r) =>
-      `  { name: "${r.name}", method: "${r.method}", path: "/v1${r.path}", idempotencyKey: ${r.idempotencyKey === true}, stream: ${r.stream === true} },`,
+      `  { name: "${r.name}", method: "${r.method}", path: "/v1${r.path}", params: [${paramsOf(r)}], body: ${r.body !== undefined}, query: ${r.query !== undefined}, idempotencyKey: ${r.idempotencyKey === true}, stream: ${r.stream === true}, lines: ${r.lines === true} },`,
   );
   return `// Printed by tools/gen.ts from src/contract/routes.ts. Do not edit.
 

@@ -3,6 +3,7 @@
 import type { RouteNamed } from "#contract/routes.ts";
 import type { PreviewPlace } from "#domain/preview.ts";
 import { type Intent, setDesired } from "#store/box-intent.ts";
+import { handOver } from "#store/box-shares.ts";
 import { type AcceptedBox, createBoxOnce, getBox, listBoxes } from "#store/boxes.ts";
 import { forkBox } from "#store/forks.ts";
 import { answerOnce } from "#store/idempotency.ts";
@@ -72,6 +73,10 @@ export function boxHandlers(
     "boxes.resume": intent("resume"),
     "boxes.restart": intent("restart"),
     "boxes.delete": intent("delete"),
+    "boxes.update": ({ db, subject, params, body, mutation }) =>
+      answerOnce(db, subject, mutation, async (tx) =>
+        shapeBox(await handOver(tx, subject, params.box, body), context),
+      ),
     "boxes.fork": ({ db, subject, params, body, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) => {
         const forks = await forkBox(tx, subject, params.box, {

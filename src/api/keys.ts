@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { Problem } from "#contract/errors.ts";
 import type { SshKey } from "#contract/keys.ts";
 import type { Token } from "#contract/tokens.ts";
+import { providerLogoutUrl as findProviderLogoutUrl } from "#identity/login.ts";
 import { answerOnce } from "#store/idempotency.ts";
 import { createSshKey, deleteSshKey, listSshKeys, type SshKeyView } from "#store/ssh-keys.ts";
 import {
@@ -73,7 +74,7 @@ function readPublicKey(text: string): { publicKey: string; fingerprint: string }
   }
 }
 
-function shapeToken(token: TokenView, credential: Identified): Token {
+export function shapeToken(token: TokenView, credential: Identified): Token {
   return {
     id: token.id,
     name: token.name,
@@ -134,7 +135,14 @@ export function webSessionHandlers(
     },
     "webSessions.delete": async ({ db, subject, credential, setCookie: set }) => {
       set(setCookie(cookie, "", 0));
-      return { ended: await endWebSession(db, subject, credential.credentialId) };
+      const providerLogoutUrl = await findProviderLogoutUrl(
+        context.identity,
+        credential.credentialId,
+      );
+      return {
+        ended: await endWebSession(db, subject, credential.credentialId),
+        providerLogoutUrl,
+      };
     },
   };
 }

@@ -1,10 +1,9 @@
-// Previews and their links, and the organization's limit for them.
+// Previews and their links.
 
 import type { Preview, PreviewLink } from "#contract/previews.ts";
 import { previewUrl } from "#domain/preview.ts";
 import { getBox } from "#store/boxes.ts";
 import { answerOnce } from "#store/idempotency.ts";
-import { getOrg, setMaxVisibility } from "#store/orgs.ts";
 import { closePreview, openPreview, setVisibility } from "#store/preview-changes.ts";
 import {
   createPreviewLink,
@@ -111,14 +110,4 @@ async function signLink(
     Date.parse(link.expiresAt) - createdMs,
   );
   return `${previewUrl(context, preview.port, preview.label)}?berth_link=${text}`;
-}
-
-export function orgHandlers(): Pick<Handlers, Extract<keyof Handlers, `org.${string}`>> {
-  return {
-    "org.get": ({ db, subject }) => getOrg(db, subject),
-    "org.update": ({ db, subject, body, mutation }) =>
-      answerOnce(db, subject, mutation, async (tx) =>
-        setMaxVisibility(tx, subject, body.maxVisibility),
-      ),
-  };
 }

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { Problem, problemSchema } from "#contract/errors.ts";
 import type { BodyOf, ParamsOf, QueryOf, ResponseOf, Route } from "#contract/route.ts";
 import { ROUTES, type RouteName, type RouteNamed } from "#contract/routes.ts";
-import { mayEver, type Subject } from "#domain/permission.ts";
+import { mayEver, NOBODY, type Subject } from "#domain/permission.ts";
 import type { Db } from "#store/db.ts";
 import type { Mutation } from "#store/idempotency.ts";
 import type { RequestFacts } from "#store/request.ts";
@@ -14,7 +14,8 @@ import type { Identified } from "#store/tokens.ts";
 import { type CredentialRules, identify, identifyToken } from "./credentials.ts";
 import { mutationOf } from "./mutation.ts";
 import { senderOf } from "./origin.ts";
-import { type SseMessage, sendStream } from "./sse.ts";
+import { type SseMessage, sendStream, sendTexts } from "./sse.ts";
+import type { Trail } from "./trail.ts";
 
 /** What a handler is given: checked, permitted, and whose it is. */
 export interface Call<R extends Route> {
@@ -39,13 +40,19 @@ export interface Call<R extends Route> {
 
 export type Handler<R extends Route> = (
   call: Call<R>,
-) => R extends { stream: true } ? AsyncIterable<SseMessage> : Promise<ResponseOf<R>>;
+) => R extends { stream: true }
+  ? AsyncIterable<SseMessage>
+  : R extends { lines: true }
+    ? AsyncIterable<string>
+    : Promise<ResponseOf<R>>;
 
 export type Handlers = { readonly [Name in RouteName]: Handler<RouteNamed<Name>> };
-type AnyHandler = (call: Call<Route>) => Promise<unknown> | AsyncIterable<SseMessage>;
+type AnyHandler = (call: Call<Route>) => Promise<unknown> | AsyncIterable<unknown>;
 
 export interface RouteContext extends CredentialRules {
   readonly dbFor: (request: RequestFacts) => Db;
+  /** What requests leave in the audit trail; only documents and tests of the door do without. */
+  readonly trail?: Trail;
   readonly closing: AbortSignal;
   readonly stream: Parameters<typeof sendStream>[2];
 }
@@ -74,7 +81,12 @@ function register(
     schema: fastifySchema(route),
     onRequest: async (request, reply) => {
       reply.headers(ANSWER_HEADERS);
-      if (route.login) return refuseOtherSite(request, context);
+      if (route.login || route.anonymous) refuseOtherSite(request, context);
+      if (route.login) return;
+      if (route.anonymous) {
+        request.credential = { subject: NOBODY, credentialId: "", tokenId: null };
+        return;
+      }
       const needsProof = route.method !== "GET" || route.stream === true;
       admit(request, route, await identify(request, context, needsProof));
     },
@@ -92,9 +104,10 @@ function register(
 const ANSWER_HEADERS = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
 
 function admit(request: FastifyRequest, route: Route, credential: Identified): void {
+  // Also of those who may not: the audit trail tells who tried.
+  request.credential = credential;
   if (!mayEver(credential.subject, route.permission))
     throw new Problem("forbidden", `This needs the permission ${route.permission}.`);
-  request.credential = credential;
 }
 
 /** Nobody's page logs a person in as somebody else. */
@@ -113,8 +126,11 @@ async function answer(
   const gone = new AbortController();
   reply.raw.once("close", () => gone.abort());
   const credential = request.credential as Identified;
+  const facts = factsOf(route, request, credential, context);
+  request.facts = facts;
+  const db = context.dbFor(facts);
   const call: Call<Route> = {
-    db: context.dbFor(factsOf(route, request, credential)),
+    db,
     subject: credential.subject,
     credential,
     params: request.params as Call<Route>["params"],
@@ -128,13 +144,26 @@ async function answer(
   };
   const result = handler(call);
   if (route.stream) return sendStream(reply, result as AsyncIterable<SseMessage>, context.stream);
+  if (route.lines) return sendTexts(reply, ended(result), LINES, context.stream);
   const body = await result;
+  await context.trail?.settle(db, facts);
   const generation = generationOf(body);
   if (generation !== null) reply.header("etag", `"${generation}"`);
   return reply.status(route.status).send(body);
 }
 
-function factsOf(route: Route, request: FastifyRequest, credential: Identified): RequestFacts {
+const LINES = { contentType: "application/x-ndjson", heartbeat: () => "" };
+
+async function* ended(lines: unknown): AsyncGenerator<string, void> {
+  for await (const line of lines as AsyncIterable<string>) yield `${line}\n`;
+}
+
+function factsOf(
+  route: Route,
+  request: FastifyRequest,
+  credential: Identified,
+  { trail }: RouteContext,
+): RequestFacts {
   return {
     requestId: request.id,
     route: route.name,
@@ -144,6 +173,7 @@ function factsOf(route: Route, request: FastifyRequest, credential: Identified):
     address: request.ip,
     userAgent: lastOf(request.headers["user-agent"]),
     resource: { ...(request.params as Record<string, string>) },
+    trail: trail?.begin(route),
   };
 }
 
@@ -197,7 +227,11 @@ function fastifySchema(route: Route): object {
       .max(100)
       .optional()
       .describe("Refuse unless the box still has this ETag.");
-  const content = route.stream ? "text/event-stream" : "application/json";
+  const content = route.stream
+    ? "text/event-stream"
+    : route.lines
+      ? LINES.contentType
+      : "application/json";
   return {
     operationId: route.name,
     tags: [route.name.split(".")[0]],

@@ -11,6 +11,7 @@ import { identifySession, identifyToken } from "#store/tokens.ts";
 import { hashToken, looksLikeToken } from "#trust/token-hash.ts";
 import { accessHandlers, allGatewayUrls } from "./access.ts";
 import { buildApp } from "./app.ts";
+import { auditHandlers } from "./audit.ts";
 import { boxHandlers } from "./boxes.ts";
 import type { ApiContext } from "./context.ts";
 import type { Authenticate } from "./credentials.ts";
@@ -18,16 +19,23 @@ import { EventHub } from "./event-hub.ts";
 import { eventHandlers } from "./events.ts";
 import { type GatewayFeedOptions, registerGatewayRoutes } from "./gateway-feed.ts";
 import { keyHandlers, tokenHandlers, webSessionHandlers } from "./keys.ts";
+import { registerLogin } from "./login.ts";
+import { invitationHandlers, memberHandlers, teamHandlers } from "./members.ts";
 import { type NodeApiContext, registerNodeRoutes } from "./node-protocol.ts";
 import { buildNodeServer, type ServerTls } from "./node-server.ts";
 import { nodeHandlers } from "./nodes.ts";
+import { orgHandlers } from "./orgs.ts";
 import { registerPreviewAuthorize } from "./preview-authorize.ts";
-import { orgHandlers, previewHandlers } from "./previews.ts";
+import { previewHandlers } from "./previews.ts";
+import { providerHandlers, scimTokenHandlers } from "./providers.ts";
 import { quotaHandlers } from "./quotas.ts";
 import type { RateLimits } from "./rate-limit.ts";
+import { registerScim } from "./scim.ts";
+import { shareHandlers } from "./shares.ts";
 import { snapshotHandlers, volumeHandlers } from "./snapshots.ts";
 import { templateHandlers } from "./templates.ts";
 import { cachedIdentities } from "./token-cache.ts";
+import { Trail } from "./trail.ts";
 import { usageHandlers } from "./usage.ts";
 
 export interface ListenAddress {
@@ -63,13 +71,18 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
   const { db, wakes, clock, log, metrics, version } = options;
   const hub = new EventHub({ db, wakes, clock, log });
   const tokenOf = cachedIdentities(clock, (hash) => identifyToken(db, hash));
-  const sessionOf = cachedIdentities(clock, (hash) => identifySession(db, hash));
+  const sessionOf = cachedIdentities(clock, (hash) => identifySession(db, hash, "web"));
+  const cliSessionOf = cachedIdentities(clock, (hash) => identifySession(db, hash, "cli"));
   const context = { ...options, hub };
   const authenticate: Authenticate = async ({ kind, secret }) => {
     if (!looksLikeToken(secret)) return null;
-    return (kind === "token" ? tokenOf : sessionOf)(hashToken(secret));
+    const hash = hashToken(secret);
+    if (kind === "session") return sessionOf(hash);
+    return (await tokenOf(hash)) ?? (await cliSessionOf(hash));
   };
+  const trail = new Trail(options);
   const app = await buildApp({
+    trail,
     handlers: {
       ...boxHandlers(context),
       ...snapshotHandlers(context),
@@ -81,14 +94,25 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
       ...keyHandlers(),
       ...tokenHandlers(),
       ...webSessionHandlers(context),
+      ...providerHandlers(context.identity),
+      ...scimTokenHandlers(context.identity),
       ...previewHandlers(context),
       ...usageHandlers(context),
+      ...auditHandlers(context),
       ...orgHandlers(),
+      ...memberHandlers(),
+      ...invitationHandlers(context),
+      ...teamHandlers(),
+      ...shareHandlers(),
       ...quotaHandlers(),
     },
     authenticate,
     dbFor: (request) => forRequest(db, request),
-    addRoutes: (scope) => registerPreviewAuthorize(scope, context, authenticate),
+    addRoutes: (scope) => {
+      registerPreviewAuthorize(scope, context, authenticate);
+      registerLogin(scope, context.identity);
+      registerScim(scope, context.identity);
+    },
     web: options.webDirectory
       ? { directory: options.webDirectory, gatewayUrls: () => allGatewayUrls(context) }
       : null,
@@ -111,6 +135,7 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
     ...server,
     close: async () => {
       await server.close();
+      await trail.idle();
       await hub.close();
     },
   };

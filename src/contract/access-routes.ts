@@ -1,5 +1,5 @@
-// The operations about ways in: tickets, certificates, keys, tokens, sessions of the web app, previews, and the
-// organization's rules for them. routes.ts lists them with all others.
+// The operations about ways in: tickets, certificates, keys, tokens, sessions of the web app, previews. routes.ts lists
+// them with all others.
 
 import {
   createSshCertificateSchema,
@@ -10,7 +10,6 @@ import {
 } from "./access.ts";
 import { boxParams } from "./boxes.ts";
 import { createSshKeySchema, sshKeyPage, sshKeyParams, sshKeyQuery, sshKeySchema } from "./keys.ts";
-import { orgSchema, updateOrgSchema } from "./orgs.ts";
 import {
   createdPreviewLinkSchema,
   createPreviewLinkSchema,
@@ -243,32 +242,4 @@ const previews = [
   }),
 ] as const;
 
-const org = [
-  read({
-    name: "org.get",
-    path: "/org",
-    permission: "org.read",
-    summary: "Show my organization",
-    response: orgSchema,
-  }),
-  route({
-    name: "org.update",
-    method: "PATCH",
-    path: "/org",
-    permission: "org.manage",
-    summary: "Change the rules of my organization",
-    body: updateOrgSchema,
-    status: 200,
-    response: orgSchema,
-    idempotencyKey: true,
-  }),
-] as const;
-
-export const ACCESS_ROUTES = [
-  ...tickets,
-  ...keys,
-  ...tokens,
-  ...webSessions,
-  ...previews,
-  ...org,
-] as const;
+export const ACCESS_ROUTES = [...tickets, ...keys, ...tokens, ...webSessions, ...previews] as const;

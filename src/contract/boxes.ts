@@ -10,6 +10,7 @@ import {
   pageOf,
   pageQuery,
   refSchema,
+  text,
   timeSchema,
 } from "./fields.ts";
 import { operationSchema } from "./operations.ts";
@@ -143,6 +144,14 @@ export const createBoxSchema = z
 export type CreateBox = z.output<typeof createBoxSchema>;
 
 export const MAX_FORKS = 64;
+
+export const updateBoxSchema = z
+  .strictObject({
+    owner: text(254).min(1).optional().describe("Id, e-mail address or name of a member."),
+    team: refSchema("team").nullable().optional().describe("Null: of no team."),
+  })
+  .refine((body) => Object.keys(body).length > 0, { message: "names nothing to change" })
+  .meta({ id: "UpdateBox" });
 
 export const forkBoxSchema = z
   .strictObject({

@@ -1,8 +1,9 @@
-// The caller's organization, and the rules that hold for all its members.
+// Organizations, and the rules that hold for all their members.
 
 import { z } from "zod";
 import { VISIBILITIES } from "#domain/box.ts";
-import { idSchema } from "./fields.ts";
+import { ORG_ROLES } from "#domain/permission.ts";
+import { idSchema, nameSchema, refSchema } from "./fields.ts";
 
 export const orgSchema = z
   .object({
@@ -16,8 +17,20 @@ export const orgSchema = z
 
 export const updateOrgSchema = z
   .strictObject({
+    name: nameSchema.optional(),
     maxVisibility: z
       .enum(VISIBILITIES)
+      .optional()
       .describe("Previews that are wider are narrowed to it at once, and stay so."),
   })
+  .refine((body) => Object.keys(body).length > 0, { message: "names nothing to change" })
   .meta({ id: "UpdateOrg" });
+
+export const myOrgSchema = z
+  .object({ id: idSchema("org"), name: z.string(), roles: z.array(z.enum(ORG_ROLES)) })
+  .meta({ id: "MyOrg" });
+export const orgListSchema = z
+  .object({ items: z.array(myOrgSchema.extend({ isCurrent: z.boolean() })) })
+  .meta({ id: "OrgList" });
+export const orgParams = z.strictObject({ org: refSchema("organization") });
+export const createOrgSchema = z.strictObject({ name: nameSchema }).meta({ id: "CreateOrg" });

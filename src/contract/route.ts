@@ -23,8 +23,12 @@ export interface Route {
   readonly ifMatch?: boolean;
   /** Answers with server-sent events; `response` is the data of one. */
   readonly stream?: boolean;
+  /** Answers with lines of JSON to its end, as they come; `response` is one. */
+  readonly lines?: boolean;
   /** Its body brings the token, instead of a header: this is how browsers log in. */
   readonly login?: boolean;
+  /** Comes without any credential: what its body brings is all that counts. */
+  readonly anonymous?: boolean;
 }
 
 /** Keeps the exact type of each part. */

@@ -3,6 +3,7 @@
 
 import { z } from "zod";
 import { ACCESS_ROUTES } from "./access-routes.ts";
+import { AUDIT_ROUTES } from "./audit-routes.ts";
 import {
   boxAcceptedSchema,
   boxPage,
@@ -12,11 +13,13 @@ import {
   createBoxSchema,
   forkBoxSchema,
   forksAcceptedSchema,
+  updateBoxSchema,
   waitQuery,
   waitResultSchema,
 } from "./boxes.ts";
 import { eventPage, eventQuery, eventSchema, watchQuery } from "./events.ts";
 import { refSchema } from "./fields.ts";
+import { MEMBER_ROUTES } from "./member-routes.ts";
 import {
   createJoinTokenSchema,
   joinTokenSchema,
@@ -26,6 +29,7 @@ import {
   updateNodeSchema,
 } from "./nodes.ts";
 import { operationSchema } from "./operations.ts";
+import { PROVIDER_ROUTES } from "./provider-routes.ts";
 import { QUOTA_ROUTES } from "./quota-routes.ts";
 import { read, route } from "./route.ts";
 import {
@@ -152,6 +156,18 @@ const boxes = [
     body: forkBoxSchema,
     status: 202,
     response: forksAcceptedSchema,
+    idempotencyKey: true,
+  }),
+  route({
+    name: "boxes.update",
+    method: "PATCH",
+    path: "/boxes/{box}",
+    permission: "box.share",
+    summary: "Hand a box over to another owner or team",
+    params: boxParams,
+    body: updateBoxSchema,
+    status: 200,
+    response: boxSchema,
     idempotencyKey: true,
   }),
   route({
@@ -437,6 +453,9 @@ export const ROUTES = [
   ...events,
   ...operations,
   ...ACCESS_ROUTES,
+  ...MEMBER_ROUTES,
+  ...PROVIDER_ROUTES,
+  ...AUDIT_ROUTES,
   ...QUOTA_ROUTES,
   ...USAGE_ROUTES,
   ...system,

@@ -72,6 +72,13 @@ export interface Subject {
   readonly scopes: readonly Permission[] | null;
 }
 
+/** Who shows no credential: may nothing. */
+export const NOBODY: Subject = {
+  userId: "" as UserId,
+  orgId: "" as OrgId,
+  ...{ isOperator: false, roles: [], teams: [], scopes: [] },
+};
+
 /** What is acted on. Without an owner or a team: something of the organization's as a whole. */
 export interface Resource {
   readonly orgId: OrgId;

@@ -1,10 +1,7 @@
 // Follows events. When the connection is lost it goes on after the last event seen: none is missed, none comes
 // twice.
 
-import type { components } from "#gen/api-types.ts";
 import { ApiError } from "./api-error.ts";
-
-type Event = components["schemas"]["Event"];
 
 export interface WatchOptions {
   readonly open: (cursor: string | null, signal: AbortSignal) => Promise<Response>;
@@ -17,7 +14,9 @@ export interface WatchOptions {
 
 const RECONNECT_PAUSE_MS = 500;
 
-export async function* watchEvents(options: WatchOptions): AsyncGenerator<Event, void, undefined> {
+export async function* watchEvents<Event>(
+  options: WatchOptions,
+): AsyncGenerator<Event, void, undefined> {
   let { cursor } = options;
   // Ends the connection when the caller leaves its loop.
   const left = new AbortController();

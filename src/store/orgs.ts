@@ -125,11 +125,15 @@ export async function switchOrg(
   const { rows } = await sql`
     update web_sessions set org_id = ${org.id}
     where id = ${credentialId} and user_id = ${subject.userId} and revoked_at is null
-      and token_id is null returning id`.execute(db.query);
+      and token_id is null and not exists (
+        select 1 from logins l join providers p on p.id = l.provider_id
+        where l.session_id = web_sessions.id and p.org_id <> ${org.id}) returning id`.execute(
+    db.query,
+  );
   if (rows.length === 0 && org.id !== subject.orgId)
     throw new StoreRefusal(
       "not_now",
-      "A token acts in one organization, and so does what was logged in by it: sign in with your provider, or use a token of the other.",
+      "What you logged in by is of one organization: sign in with a provider of the installation or of the other, or use a token of the other.",
     );
   return org;
 }

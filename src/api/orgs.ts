@@ -1,0 +1,46 @@
+// Organizations: mine, new ones, and which one a session acts in.
+
+import { answerOnce } from "#store/idempotency.ts";
+import {
+  createOrg,
+  getOrg,
+  listMyOrgs,
+  renameOrg,
+  setMaxVisibility,
+  switchOrg,
+} from "#store/orgs.ts";
+import type { Handlers } from "./route.ts";
+
+export function orgHandlers(): Pick<
+  Handlers,
+  Extract<keyof Handlers, `${"org" | "orgs"}.${string}`>
+> {
+  return {
+    "org.get": ({ db, subject }) => getOrg(db, subject),
+    "org.update": ({ db, subject, body, mutation }) =>
+      answerOnce(db, subject, mutation, async (tx) => {
+        if (body.maxVisibility) await setMaxVisibility(tx, subject, body.maxVisibility);
+        if (body.name) await renameOrg(tx, subject, body.name);
+        return getOrg(tx, subject);
+      }),
+    "orgs.list": async ({ db, subject }) => {
+      const orgs = await listMyOrgs(db, subject);
+      return {
+        items: orgs.map((org) => ({
+          ...org,
+          roles: [...org.roles],
+          isCurrent: org.id === subject.orgId,
+        })),
+      };
+    },
+    "orgs.create": ({ db, subject, body, mutation }) =>
+      answerOnce(db, subject, mutation, async (tx) => {
+        const { roles, ...org } = await createOrg(tx, subject, body.name);
+        return { ...org, roles: [...roles] };
+      }),
+    "orgs.switch": async ({ db, credential, params }) => {
+      const { roles, ...org } = await switchOrg(db, credential, params.org);
+      return { ...org, roles: [...roles] };
+    },
+  };
+}
