@@ -21,6 +21,7 @@ import { buildWebApp, isWebAppCurrent, WEB_DIRECTORY } from "#main/web-app.ts";
 import { GatewayLinks } from "#node/gateway-link.ts";
 import { type ControlPlane, controlPlane } from "./control-plane.ts";
 import { DoorDriver, nodeTls, serverTls, until } from "./doors.ts";
+import { type Loose, looseProxy } from "./loose-proxy.ts";
 
 const HOST = "127.0.0.1";
 const WAIT_MS = 60_000;
@@ -43,6 +44,12 @@ export interface PreviewWorld {
   serve(port: number, listener: RequestListener): Promise<App["requests"]>;
   /** An app at a port of the box, and the preview of it. */
   app(port: number, listener: RequestListener): Promise<App>;
+  /** Another site's server: at evil.berth.test, and at rebind.test until that name is rebound. */
+  setElsewhere(listener: RequestListener): void;
+  /** The name now leads to one of ours; null: to that server again. */
+  rebind(to: "dashboard" | "gateway" | null): void;
+  /** Dashboard and gateway without these defences of theirs. */
+  loosen(what: Partial<Loose>): void;
   /** The same apps behind a gateway without these defences. */
   setDefences(defences: Partial<PreviewDefences>): void;
   /** A person with a fresh profile. */
@@ -70,17 +77,24 @@ export async function previewWorld(scope: Scope): Promise<PreviewWorld> {
     nowMs: Date.now(),
     lifetimeMs: 86_400_000,
   });
-  const ports = [Number(new URL(plane.url).port), gatewayPort];
-  const [dashboard, previews] = await Promise.all(
-    ports.map((port) => openTls(port, certificate, closing)),
+  const { fronts, ...outside } = await openFronts(
+    { dashboard: Number(new URL(plane.url).port), gateway: gatewayPort },
+    certificate,
+    closing,
   );
+  const names = {
+    ...{ "berth.test": fronts.dashboard, "*.preview.test": fronts.gateway },
+    ...{ "gateway.test": fronts.gateway, "*.berth.test": fronts.elsewhere },
+    "rebind.test": fronts.rebind,
+  };
+  const rules = Object.entries(names).map(([name, port]) => `MAP ${name} ${HOST}:${port}`);
   const browser = await launchChromium([
     "--ignore-certificate-errors",
-    `--host-resolver-rules=MAP berth.test ${HOST}:${dashboard},MAP *.preview.test ${HOST}:${previews},MAP gateway.test ${HOST}:${previews}`,
+    `--host-resolver-rules=${rules.join(",")}`,
   ]);
   closing.push(() => browser.close());
   return {
-    ...{ plane, browser, boxId, driver, setDefences },
+    ...{ plane, browser, boxId, driver, setDefences, ...outside },
     serve: (port, listener) => serveInBox({ driver, closing }, port, listener),
     app: async (port, listener) => {
       const requests = await serveInBox({ driver, closing }, port, listener);
@@ -138,7 +152,7 @@ async function openBox(plane: ControlPlane, closing: (() => unknown)[]) {
   let setDefences: PreviewWorld["setDefences"] = () => {};
   const gateway = await createGateway({
     nodeDoor: { host: HOST, port: 0, tls },
-    clientDoor: { host: HOST, port: 0 },
+    clientDoor: { host: HOST, port: 0, url: "https://gateway.test" },
     known: feed.known,
     askWake: (wanted) => calls.wake(wanted),
     preview: (base) => {
@@ -172,16 +186,72 @@ async function openBox(plane: ControlPlane, closing: (() => unknown)[]) {
   return { boxId: box.id, driver, gatewayPort: gateway.clientPort, setDefences };
 }
 
+interface Certificate {
+  readonly certificatePem: string;
+  readonly privateKeyPem: string;
+}
+
+/** A TLS listener for each place that browsers know by name, in front of Berth and of another site. */
+async function openFronts(
+  ours: { readonly dashboard: number; readonly gateway: number },
+  certificate: Certificate,
+  closing: (() => unknown)[],
+) {
+  let loose: Partial<Loose> = {};
+  let elsewhere: RequestListener = (_, response) => response.end();
+  const other = createHttpServer((request, response) => elsewhere(request, response));
+  await new Promise<void>((done) => other.listen(0, HOST, done));
+  closing.push(() => {
+    other.close();
+    other.closeAllConnections();
+  });
+  const { port: otherPort } = other.address() as AddressInfo;
+  const proxies = await Promise.all(
+    [ours.dashboard, ours.gateway].map((port) => looseProxy(port, DASHBOARD, () => loose)),
+  );
+  for (const proxy of proxies) closing.push(() => proxy.close());
+  const [dashboardProxy, gatewayProxy] = proxies;
+  const isTight = () => Object.keys(loose).length === 0;
+  const places = {
+    dashboard: () => (isTight() ? ours.dashboard : (dashboardProxy?.port ?? 0)),
+    gateway: () => (isTight() ? ours.gateway : (gatewayProxy?.port ?? 0)),
+    elsewhere: () => otherPort,
+  };
+  let rebound: keyof typeof places = "elsewhere";
+  const open = (target: () => number) => openTls(target, certificate, closing);
+  const dashboard = await open(places.dashboard);
+  const gateway = await open(places.gateway);
+  const beside = await open(places.elsewhere);
+  const rebind = await open(() => places[rebound]());
+  return {
+    fronts: {
+      ...{ dashboard: dashboard.port, gateway: gateway.port },
+      ...{ elsewhere: beside.port, rebind: rebind.port },
+    },
+    setElsewhere: (listener: RequestListener) => {
+      elsewhere = listener;
+    },
+    rebind: (to: "dashboard" | "gateway" | null) => {
+      rebound = to ?? "elsewhere";
+      rebind.drop();
+    },
+    loosen: (what: Partial<Loose>) => {
+      loose = what;
+      for (const front of [dashboard, gateway, rebind]) front.drop();
+    },
+  };
+}
+
 /** Ends TLS, as a proxy in front of Berth does. */
 async function openTls(
-  port: number,
-  files: { readonly certificatePem: string; readonly privateKeyPem: string },
+  target: () => number,
+  files: Certificate,
   closing: (() => unknown)[],
-): Promise<number> {
+): Promise<{ readonly port: number; drop(): void }> {
   const sockets = new Set<{ destroy(): void }>();
   const options = { cert: files.certificatePem, key: files.privateKeyPem };
   const server = createTlsServer(options, (socket) => {
-    const inner = connect({ port, host: HOST });
+    const inner = connect({ port: target(), host: HOST });
     for (const one of [socket, inner]) {
       sockets.add(one);
       one.on("error", () => {});
@@ -195,11 +265,14 @@ async function openTls(
     inner.pipe(socket);
   });
   await new Promise<void>((done) => server.listen(0, HOST, done));
-  closing.push(() => {
+  const drop = () => {
     for (const socket of sockets) socket.destroy();
+  };
+  closing.push(() => {
+    drop();
     server.close();
   });
-  return (server.address() as AddressInfo).port;
+  return { port: (server.address() as AddressInfo).port, drop };
 }
 
 interface BoxPlace {
