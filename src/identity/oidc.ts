@@ -211,8 +211,11 @@ export class OidcClients {
     const asked = isEnough ? {} : await this.#userInfo(configuration, tokens.access_token, sub);
     const nowMs = this.#clock.nowMs();
     const goodForMs = tokens.expires_in === undefined ? UNSAID_MS : tokens.expires_in * 1000;
+    const said = readClaims({ ...asked, ...idClaims }, provider.groupsClaim);
     return {
-      ...readClaims({ ...asked, ...idClaims }, provider.groupsClaim),
+      ...said,
+      // Providers leave the claim out for whoever is in no group.
+      groups: said.groups ?? (asked === null ? null : []),
       issuer: idClaims?.iss ?? configuration.serverMetadata().issuer,
       sub,
       refreshToken: tokens.refresh_token ?? null,
@@ -221,14 +224,14 @@ export class OidcClients {
     };
   }
 
-  /** What the ID token does not say. Nothing when it fails: a refresh token that was just used must not be lost for it. */
+  /** What the ID token does not say. Null when it fails: a refresh token that was just used must not be lost for it. */
   async #userInfo(
     configuration: oidc.Configuration,
     accessToken: string,
     sub: string,
-  ): Promise<Readonly<Record<string, unknown>>> {
+  ): Promise<Readonly<Record<string, unknown>> | null> {
     if (!configuration.serverMetadata().userinfo_endpoint) return {};
-    return await oidc.fetchUserInfo(configuration, accessToken, sub).catch(() => ({}));
+    return await oidc.fetchUserInfo(configuration, accessToken, sub).catch(() => null);
   }
 
   async #of(provider: ProviderSettings): Promise<Kept> {

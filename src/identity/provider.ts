@@ -23,7 +23,7 @@ export interface Confirmed {
   readonly name: string | null;
   readonly email: string | null;
   readonly isEmailVerified: boolean;
-  /** Null: the provider did not say. */
+  /** Null: the provider could not be asked for them. */
   readonly groups: readonly string[] | null;
   /** The provider's session. */
   readonly sid: string | null;

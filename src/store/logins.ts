@@ -1,0 +1,260 @@
+// Sessions that a provider stands behind: they last as long as it says yes, are asked after when due, and end with all that
+// they opened. Ended ones keep their refresh token until the provider has it back.
+
+import { type RawBuilder, sql } from "kysely";
+import type { OrgId, ProviderId, UserId } from "#domain/ids.ts";
+import { StoreRefusal } from "#domain/refusal.ts";
+import { type Db, transact } from "./db.ts";
+import { insertEvents } from "./events.ts";
+import { newId } from "./new-id.ts";
+import { revoke } from "./revocations.ts";
+
+export interface NewLogin {
+  /** Taken once: a repeated answer of the provider opens nothing. */
+  readonly sessionId: string;
+  readonly hash: string;
+  readonly kind: "web" | "cli";
+  readonly userId: UserId;
+  readonly orgId: OrgId;
+  readonly providerId: ProviderId;
+  readonly identityId: string;
+  readonly refreshToken: string | null;
+  readonly idToken: string | null;
+  readonly sid: string | null;
+  readonly goodUntil: Date;
+  readonly checkEveryMs: number;
+  readonly sessionMaxMs: number;
+}
+
+export function newSessionId(): string {
+  return newId("webSession");
+}
+
+/** False: it was answered before. Kept until its attempt could not be answered any more. */
+export async function takeLogin(db: Db, id: string, lifetimeMs: number): Promise<boolean> {
+  const { rows } = await sql`
+    insert into used_logins (id, until) values (${id}, now() + ${lifetimeMs} * interval '1 millisecond')
+    on conflict do nothing returning id`.execute(db.query);
+  return rows.length > 0;
+}
+
+/** Resolves to when the session ends unless the provider is asked again. */
+export async function createLogin(db: Db, login: NewLogin): Promise<{ readonly expiresAt: Date }> {
+  return transact(db, "store.login.create", async (tx) => {
+    // Locked against its removal, and against what ends the user's sessions: this one must be among them.
+    const { rows: allowed } = await sql<{ name: string }>`
+      select u.name from providers p, users u where p.id = ${login.providerId} and p.deleted_at is null
+        and u.id = ${login.userId} and u.disabled_at is null for share`.execute(tx.query);
+    if (!allowed[0]) throw new StoreRefusal("login_denied", "You were locked out just now.");
+    const { rows } = await sql<{ expiresAt: Date }>`
+      insert into web_sessions (id, hash, org_id, user_id, kind, expires_at)
+      values (${login.sessionId}, ${login.hash}, ${login.orgId}, ${login.userId}, ${login.kind},
+        least(${login.goodUntil}::timestamptz, ${inMs(login.sessionMaxMs)}))
+      returning expires_at as "expiresAt"`.execute(tx.query);
+    await sql`
+      insert into logins (session_id, provider_id, identity_id, refresh_token, id_token, sid, ends_at, check_at)
+      values (${login.sessionId}, ${login.providerId}, ${login.identityId}, ${login.refreshToken},
+        ${login.idToken}, ${login.sid}, ${inMs(login.sessionMaxMs)},
+        case when ${login.refreshToken}::text is not null
+          then ${nextCheck(login.goodUntil, login.checkEveryMs)} end)`.execute(tx.query);
+    const way = login.kind === "cli" ? "the command line" : "a browser";
+    await insertEvents(tx, [
+      {
+        orgId: login.orgId,
+        kind: "web_session.created",
+        subjectKind: "web_session",
+        subjectId: login.sessionId,
+        actor: login.userId,
+        message: `${allowed[0].name} logged in with ${way}`,
+        data: { provider: login.providerId },
+      },
+    ]);
+    return rows[0] as { expiresAt: Date };
+  });
+}
+
+export interface DueLogin {
+  readonly sessionId: string;
+  readonly providerId: ProviderId;
+  readonly userId: UserId;
+  readonly orgId: OrgId;
+  readonly identityId: string;
+  readonly issuer: string;
+  readonly sub: string;
+  readonly refreshToken: string;
+  readonly checksFailed: number;
+}
+
+/** So long nobody else asks for the same session. Longer than asking takes. */
+const CLAIM_MS = 60_000;
+
+/** Sessions whose provider is to be asked now, for the caller alone: a refresh token may work only once. */
+export async function claimDueLogins(db: Db, limit: number): Promise<DueLogin[]> {
+  const { rows } = await sql<DueLogin>`
+    with due as (
+      select l.session_id from logins l join web_sessions s on s.id = l.session_id
+      where l.check_at <= now() and (l.claimed_until is null or l.claimed_until < now())
+        and s.revoked_at is null and s.expires_at > now()
+      order by l.check_at limit ${limit} for update of l skip locked)
+    update logins l set claimed_until = ${inMs(CLAIM_MS)}
+    from due, web_sessions s, identities i
+    where l.session_id = due.session_id and s.id = l.session_id and i.id = l.identity_id
+    returning l.session_id as "sessionId", l.provider_id as "providerId", s.user_id as "userId",
+      s.org_id as "orgId", i.id as "identityId", i.issuer, i.sub, l.refresh_token as "refreshToken",
+      l.checks_failed as "checksFailed"`.execute(db.query);
+  return rows;
+}
+
+/** Before anything else is done with the provider's answer: the token before it works no more. */
+export async function keepRefreshToken(db: Db, sessionId: string, sealed: string): Promise<void> {
+  await sql`update logins set refresh_token = ${sealed} where session_id = ${sessionId}`.execute(
+    db.query,
+  );
+}
+
+/** The provider has said yes. */
+export async function renewLogin(
+  db: Db,
+  sessionId: string,
+  renewed: {
+    readonly idToken: string | null;
+    readonly goodUntil: Date;
+    readonly checkEveryMs: number;
+  },
+): Promise<void> {
+  await transact(db, "store.login.renew", async (tx) => {
+    await sql`
+      update web_sessions s set expires_at = least(${renewed.goodUntil}::timestamptz, l.ends_at)
+      from logins l where l.session_id = s.id and s.id = ${sessionId} and s.revoked_at is null
+        and s.expires_at > now()`.execute(tx.query);
+    await sql`
+      update logins set id_token = coalesce(${renewed.idToken}, id_token), checks_failed = 0,
+        claimed_until = null, check_at = ${nextCheck(renewed.goodUntil, renewed.checkEveryMs)}
+      where session_id = ${sessionId}`.execute(tx.query);
+  });
+}
+
+/** The provider could not be asked: the session goes on for as long as was said before. */
+export async function postponeLogin(db: Db, sessionId: string, waitMs: number): Promise<void> {
+  await sql`
+    update logins set checks_failed = checks_failed + 1, claimed_until = null, check_at = ${inMs(waitMs)}
+    where session_id = ${sessionId}`.execute(db.query);
+}
+
+/** Ends the sessions of logins `l` with what they opened; how many there were. */
+export async function endLogins(
+  db: Db,
+  condition: RawBuilder<unknown>,
+  why: string,
+): Promise<number> {
+  return transact(db, "store.login.end", async (tx) => {
+    const { rows } = await sql<{ id: string; orgId: OrgId; userId: UserId; name: string }>`
+      update web_sessions s set revoked_at = now() from logins l, users u
+      where l.session_id = s.id and u.id = s.user_id and s.revoked_at is null and (${condition})
+      returning s.id, s.org_id as "orgId", s.user_id as "userId", u.name`.execute(tx.query);
+    await revoke(
+      tx,
+      rows.map(({ id }) => id),
+    );
+    await insertEvents(
+      tx,
+      rows.map(({ id, orgId, userId, name }) => ({
+        orgId,
+        kind: "web_session.deleted",
+        subjectKind: "web_session" as const,
+        subjectId: id,
+        actor: userId,
+        message: `a session of ${name} ended: ${why}`,
+      })),
+    );
+    return rows.length;
+  });
+}
+
+export async function endSession(db: Db, sessionId: string, why: string): Promise<void> {
+  await endLogins(db, sql`l.session_id = ${sessionId}`, why);
+}
+
+/** What its provider has not said yes to for too long. Its streams end too, as if it had been taken back. */
+export async function endOverdueLogins(db: Db, limit: number): Promise<number> {
+  return endLogins(
+    db,
+    sql`s.id in (select s.id from web_sessions s join logins l on l.session_id = s.id
+      where s.revoked_at is null and s.expires_at <= now() limit ${limit})`,
+    "its provider's word was good until now",
+  );
+}
+
+export interface EndedLogin {
+  readonly sessionId: string;
+  readonly providerId: ProviderId;
+  readonly refreshToken: string;
+}
+
+/** Ended sessions whose refresh token the provider should have back. */
+export async function listEndedLogins(db: Db, limit: number): Promise<EndedLogin[]> {
+  const { rows } = await sql<EndedLogin>`
+    select l.session_id as "sessionId", l.provider_id as "providerId", l.refresh_token as "refreshToken"
+    from logins l join web_sessions s on s.id = l.session_id
+    where l.refresh_token is not null and s.revoked_at is not null
+      and (l.claimed_until is null or l.claimed_until < now())
+    order by l.session_id limit ${limit}`.execute(db.query);
+  return rows;
+}
+
+/** The provider could not take it back now. */
+export async function delayEndedLogin(db: Db, sessionId: string, waitMs: number): Promise<void> {
+  await sql`update logins set claimed_until = ${inMs(waitMs)} where session_id = ${sessionId}`.execute(
+    db.query,
+  );
+}
+
+export async function forgetRefreshToken(db: Db, sessionId: string): Promise<void> {
+  await sql`update logins set refresh_token = null, check_at = null
+    where session_id = ${sessionId}`.execute(db.query);
+}
+
+export interface LoginBehind {
+  readonly providerId: ProviderId;
+  readonly idToken: string | null;
+}
+
+/** What stands behind a session; null: a token, or nothing. */
+export async function findLogin(db: Db, sessionId: string): Promise<LoginBehind | null> {
+  const { rows } = await sql<LoginBehind>`
+    select provider_id as "providerId", id_token as "idToken" from logins
+    where session_id = ${sessionId}`.execute(db.query);
+  return rows[0] ?? null;
+}
+
+/** What a provider's log-out notice is about: one session of it, or all of a person. */
+export async function endProviderSessions(
+  db: Db,
+  providerId: ProviderId,
+  about: { readonly sid: string | null; readonly sub: string | null },
+): Promise<number> {
+  return endLogins(
+    db,
+    sql`l.provider_id = ${providerId}
+      and (${about.sid}::text is null or l.sid = ${about.sid})
+      and (${about.sub}::text is null or l.identity_id in (
+        select id from identities where sub = ${about.sub}))`,
+    "its provider has logged it out",
+  );
+}
+
+export async function trimUsedLogins(db: Db, limit: number): Promise<number> {
+  const { numAffectedRows } = await sql`
+    delete from used_logins where id in (
+      select id from used_logins where until < now() limit ${limit})`.execute(db.query);
+  return Number(numAffectedRows ?? 0);
+}
+
+function inMs(ms: number): RawBuilder<unknown> {
+  return sql`now() + ${ms}::bigint * interval '1 millisecond'`;
+}
+
+/** Well before its word is over, and as often as the provider's settings say. */
+function nextCheck(goodUntil: Date, checkEveryMs: number): RawBuilder<unknown> {
+  return sql`least(${inMs(checkEveryMs)}, now() + (${goodUntil}::timestamptz - now()) / 2)`;
+}
