@@ -153,16 +153,3 @@ test("no other page can put the dashboard in a frame", async (context) => {
     await profile.close();
   }
 });
-
-test("logging in leads to this origin only", async () => {
-  for (const next of ["https://evil.example/", "//evil.example/", "/\\evil.example", "/.//evil"]) {
-    const { context, page } = await visit(browser);
-    await page.route("**/evil.example/**", (route) => route.abort());
-    await page.goto(`${url}/login?next=${encodeURIComponent(next)}`);
-    await page.getByLabel("Access token").fill(token);
-    await page.getByRole("button", { name: "Log in" }).click();
-    await page.waitForURL((now) => !now.pathname.startsWith("/login"));
-    assert.equal(new URL(page.url()).origin, url, next);
-    await context.close();
-  }
-});

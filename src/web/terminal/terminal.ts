@@ -9,6 +9,7 @@ import { LastingSession, type SessionStart, type SessionStatus } from "#sdk/exec
 import type { SessionMode } from "#wire/exec-frames.ts";
 import { bytes as bytesText } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
+import { cleanTitle, refuseReports } from "./box-output.ts";
 import { connectSession, isRetryable } from "./doors.ts";
 
 export interface BoxTerminalOptions {
@@ -36,8 +37,6 @@ const THEME: ITheme = {
 /** So much may wait in the terminal to be drawn before the box has to wait. */
 const UNDRAWN_BYTES = 256 * 1024;
 const SCROLLBACK_LINES = 10_000;
-const CLIPBOARD_OSC = 52;
-const MAX_TITLE = 80;
 
 export class BoxTerminal {
   readonly session: LastingSession;
@@ -160,15 +159,6 @@ export class BoxTerminal {
   #mark(text: string): void {
     this.#term.write(`\x1b[0m\r\n\x1b[7m ${text} \x1b[0m\r\n`);
   }
-}
-
-function refuseReports(term: Terminal): void {
-  term.parser.registerOscHandler(CLIPBOARD_OSC, () => true);
-  term.parser.registerCsiHandler({ final: "t" }, () => true);
-}
-
-function cleanTitle(title: string): string {
-  return title.replace(/\p{C}/gu, "").slice(0, MAX_TITLE);
 }
 
 async function openLink(uri: string): Promise<void> {
