@@ -166,6 +166,11 @@ export const boxReportSchema = z.object({
     .nullable(),
   /** What listens in it now, by port; null: it is not ready, or has not been asked yet. */
   ports: z.array(portSchema).nullable().optional(),
+  /** How much left it by the network that the counter names, since that was made; a counter of an epoch only grows. */
+  egress: z
+    .object({ counter: z.string().min(1).max(100), bytes: bytesSchema })
+    .nullable()
+    .optional(),
 });
 export type BoxReport = z.infer<typeof boxReportSchema>;
 

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { BoxIdentity, BoxRun, BoxSource, BoxSpec, SnapshotKind } from "#domain/box.ts";
 import { type BoxId, makeId, type SnapshotId, type TemplateVersionId } from "#domain/ids.ts";
+import { testEgress } from "#drivers/conformance-egress.ts";
 import {
   attachTo,
   SessionView,
@@ -151,6 +152,7 @@ class Story {
       await rejectsWith(driver.listeningPorts(box.boxId, box.epoch + 1), "epoch_stale");
       await rejectsWith(driver.authorizeKeys(box.boxId, box.epoch + 1, []), "epoch_stale");
     });
+    await this.#step("bytes that leave it are counted", (driver) => testEgress(driver, box));
     await this.#step("a new driver object finds the box as it runs", async (driver) => {
       const before = await driver.inspect(box.boxId);
       const next = await this.#reopen();
@@ -318,6 +320,7 @@ class Story {
     const box = this.#main;
     await this.#step("a box whose VMM is killed boots from its disks, with a notice", async (d) => {
       const before = await d.inspect(box.boxId);
+      const sent = await d.egress(box.boxId, box.epoch);
       await this.#subject.killVmm(before!);
       assert.equal((await d.inspect(box.boxId))?.state, "down");
       await rejectsWith(d.exec(box.boxId, { argv: ["true"], user: "dev" }), "guest_unreachable");
@@ -326,6 +329,7 @@ class Story {
       assert.equal(started.how, "booted");
       const after = await d.inspect(box.boxId);
       assert.ok(after?.notices.some(({ code }) => code === "vmm_died"));
+      assert.notEqual((await d.egress(box.boxId, box.epoch))?.counter, sent?.counter);
       assert.equal(await this.#readDisk(d, box), "second");
       assert.equal(await this.#readMemory(d, box), null);
     });

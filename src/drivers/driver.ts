@@ -49,6 +49,12 @@ export interface LocalSnapshot {
   readonly allocatedBytes: number;
 }
 
+/** How much left a box by one network; a network that is made anew counts from 0 under another name. */
+export interface Egress {
+  readonly counter: string;
+  readonly bytes: number;
+}
+
 /** What the guest renewed when it came up; shown to the user per fork. */
 export interface RenewalReport {
   readonly renewed: readonly string[];
@@ -185,6 +191,9 @@ export interface Driver {
 
   /** What listens in a `ready` box, by port; Berth's own exec server is left out. */
   listeningPorts(boxId: BoxId, epoch: number): Promise<ListeningPort[]>;
+
+  /** What left the box by the network that it has; null: it has none, or is here with another epoch. */
+  egress(boxId: BoxId, epoch: number): Promise<Egress | null>;
 
   /** The SSH public key lines that enter as dev besides certificates; all others stop working for new logins. */
   authorizeKeys(boxId: BoxId, epoch: number, keys: readonly string[]): Promise<void>;

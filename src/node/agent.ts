@@ -11,6 +11,7 @@ import type { Failpoints } from "#lib/failpoint.ts";
 import type { Log } from "#lib/log.ts";
 import { type Images, type LoopPorts, type StepResult, step, survey } from "#node/box-loop.ts";
 import { assign, type BoxState, newBoxState, reportOf } from "#node/box-state.ts";
+import { countEgress } from "#node/egress.ts";
 import { careForGuest } from "#node/guest-care.ts";
 import { Turnstile } from "#node/limits.ts";
 import { ReportLog } from "#node/report-diff.ts";
@@ -206,10 +207,13 @@ export class Agent {
     return result;
   }
 
-  /** Asks the guests of ready boxes what listens, and gives them the assigned SSH keys. */
+  /** Asks the guests of ready boxes what listens, gives them the assigned SSH keys, and counts what left them. */
   async careForGuests(): Promise<void> {
     const care = Promise.all(
-      [...this.#boxes.values()].map((state) => careForGuest(state, this.#loopPorts)),
+      [...this.#boxes.values()].flatMap((state) => [
+        careForGuest(state, this.#loopPorts),
+        countEgress(state, this.#loopPorts),
+      ]),
     );
     this.#loopPorts.inBackground(care.then(() => {}));
     await care;

@@ -19,6 +19,7 @@ import type { Failpoints } from "#lib/failpoint.ts";
 import type { Log } from "#lib/log.ts";
 import { activityOf, type BoxState } from "#node/box-state.ts";
 import { failedBuild, readBuild, runBuild } from "#node/build.ts";
+import { countEgress } from "#node/egress.ts";
 import { runHook } from "#node/hooks.ts";
 import { abortable, type Turnstile } from "#node/limits.ts";
 import type { SnapshotKeeper } from "#node/snapshot-keeper.ts";
@@ -51,6 +52,7 @@ export interface LoopPorts {
 
 const SHUTDOWN_MS = 90_000;
 const BUILD_TRIES = 3;
+const ENDS_NETWORK: readonly Action["do"][] = ["snapshot", "shutdown", "destroy"];
 
 /** `again`: look again at once; otherwise at that time, or when something changes (null). */
 export type StepResult = "again" | { readonly untilMs: number | null };
@@ -97,6 +99,7 @@ async function attempt(state: BoxState, action: Action, ports: LoopPorts): Promi
   try {
     await failpoints.hit(`agent.${action.do}.begun`);
     const signal = AbortSignal.any([closing, state.abort.signal]);
+    if (ENDS_NETWORK.includes(action.do)) await countEgress(state, ports, true);
     await act(state, action, ports, signal);
     await failpoints.hit(`agent.${action.do}.done`);
     if (assignment === state.assignment) state.attempt = null;

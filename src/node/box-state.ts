@@ -43,6 +43,10 @@ export interface BoxState {
   givenUp: Map<string, SnapshotReport>;
   /** What listened when the guest was last asked. */
   ports: BoxReport["ports"];
+  /** What left it, when last looked at; of this epoch. */
+  egress: NonNullable<BoxReport["egress"]> | null;
+  /** Of the clock that never jumps; null: never. */
+  egressSeenMs: number | null;
   /** Epoch, VMM and SSH keys of the last `authorizeKeys`. */
   authorized: string | null;
   isCaredFor: boolean;
@@ -66,6 +70,8 @@ export function newBoxState(boxId: string): BoxState {
     notices: [],
     givenUp: new Map(),
     ports: null,
+    egress: null,
+    egressSeenMs: null,
     authorized: null,
     isCaredFor: false,
     abort: null,
@@ -122,6 +128,8 @@ export function reportOf(state: BoxState, limits: Limits): BoxReport {
     },
     // A box that stands still for a moment has the ports that it had.
     ports: isThisEpoch && (host.state === "ready" || host.state === "frozen") ? state.ports : null,
+    // Also of a box that has just left the host: what it sent is told all the same.
+    egress: isThisEpoch || host === null ? state.egress : null,
   };
 }
 

@@ -8,6 +8,7 @@ import { StoreRefusal } from "#domain/refusal.ts";
 import { bumpRevisions, concludeBoxes, nothingTold, type Told } from "./box-changes.ts";
 import { type BoxRow, selectBoxRows } from "./box-view.ts";
 import { type Db, transact } from "./db.ts";
+import { recordEgress } from "./egress.ts";
 import { nodeEvent } from "./nodes.ts";
 import type { NodeStatus } from "./schema.ts";
 import { settleRow } from "./settle.ts";
@@ -47,6 +48,7 @@ export async function recordReport(
     // A rest snapshot may have been completed although its box reports nothing new.
     for (const id of await recordSnapshots(tx, nodeId, report, told)) changed.add(id);
     await observeStrays(tx, nodeId, report);
+    await recordEgress(tx, nodeId, report.boxes);
     await settleChanged(tx, nodeId, [...changed], told);
     const concluded = node.status === "ready" ? [...changed] : rows.map((row) => row.id);
     await concludeBoxes(tx, [...new Set([...concluded, ...changed])], told);

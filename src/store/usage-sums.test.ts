@@ -161,8 +161,9 @@ class History {
     if (one.do === "send") {
       const sent = (this.#sent.get(one.box) ?? 0) + one.bytes;
       this.#sent.set(one.box, sent);
+      const node = this.#world.node.id;
       for (const bytes of [sent, sent - one.bytes, sent])
-        await recordEgress(db, [{ boxId: id as never, epoch: 0, counter: "c", bytes }]);
+        await recordEgress(db, node, [{ boxId: id, epoch: 0, egress: { counter: "c", bytes } }]);
       this.#model.send(one.bytes);
     } else if (one.do === "set") {
       const s = one.state;
@@ -260,6 +261,9 @@ class History {
       });
       boxes.push(made.box.id);
     }
+    await sql`update boxes set node_id = ${world.node.id} where id = any(${boxes}::text[])`.execute(
+      db.query,
+    );
     return new History(database, world, boxes, rows[0]!.id);
   }
 }

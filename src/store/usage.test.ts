@@ -172,14 +172,15 @@ test("an hour is rolled up once, whatever dies, and never changes", async (t) =>
 test("bytes that leave are counted once, however often they are told", async (t) => {
   const world = await worldAt(t);
   const { db, admin, box } = world;
-  const tell = (counter: string, bytes: number, epoch = 1) =>
-    recordEgress(db, [{ boxId: box as never, epoch, counter, bytes }]);
+  const tell = (counter: string, bytes: number, epoch = 1, node = world.node.id) =>
+    recordEgress(db, node, [{ boxId: box, epoch, egress: { counter, bytes } }]);
   await tell("a", 1000);
   await tell("a", 1000);
   await tell("a", 400);
   await tell("b", 50);
   await tell("a", 1500);
   await tell("a", 9999, 7);
+  await tell("a", 9999, 1, "node_other" as never);
   const usage = async () =>
     (await readUsage(db, admin, { from: at(0), to: at(600), by: "box", step: "none" })).filter(
       ({ resource, id }) => resource === "egress" && id === box,

@@ -1,6 +1,7 @@
 // The driver of a FakeHost: the same promises as a real one, kept by a few lines of bookkeeping, with
 // faults and latencies on demand. What it does to memory, disks and identity is visible to exec.
 
+import { randomUUID } from "node:crypto";
 import { Duplex } from "node:stream";
 import type { BoxRun, HostState, ListeningPort, Notice, SnapshotKind } from "#domain/box.ts";
 import { releasesCompute } from "#domain/box.ts";
@@ -8,6 +9,7 @@ import type { BoxId, SnapshotId } from "#domain/ids.ts";
 import {
   type Driver,
   DriverError,
+  type Egress,
   type ExecRequest,
   type ExecResult,
   type Fingerprint,
@@ -223,9 +225,11 @@ class FakeDriver implements Driver {
   async connect(boxId: BoxId, epoch: number, port: number): Promise<Duplex> {
     this.#expectReady(boxId, epoch);
     if (port === EXEC_PORT) return this.#execStream(boxId);
+    const host = this.#host;
     return new Duplex({
       read: () => {},
-      write(chunk, _encoding, done) {
+      write(chunk: Buffer, _encoding, done) {
+        host.sendOut(boxId, chunk.length);
         this.push(chunk);
         done();
       },
@@ -244,6 +248,11 @@ class FakeDriver implements Driver {
   ): Promise<Duplex> {
     this.#expectReady(boxId, epoch);
     return this.#execStream(boxId, { session, mode });
+  }
+
+  async egress(boxId: BoxId, epoch: number): Promise<Egress | null> {
+    const box = this.#host.get(boxId);
+    return (box?.run.epoch === epoch && box.egress) || null;
   }
 
   async listeningPorts(boxId: BoxId, epoch: number): Promise<ListeningPort[]> {
@@ -375,6 +384,7 @@ class FakeDriver implements Driver {
       pid: this.#host.newPid(),
       renewal: null,
       wasShutDown: false,
+      egress: { counter: randomUUID(), bytes: 0 },
       console: `${box.console}fake guest of ${box.run.boxId}, epoch ${box.run.epoch}\n`,
     });
     await this.#failpoints.hit("driver.start.launched");

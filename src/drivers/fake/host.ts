@@ -39,10 +39,16 @@ export interface FakeBox {
   ports: ListeningPort[];
   /** Of this epoch: a renewal forgets them. */
   authorizedKeys: readonly string[];
+  /** What left it since its VMM was launched; its network is named after the launch. */
+  egress?: { counter: string; bytes: number } | null;
 }
 
 /** What is gone with the VMM, besides memory. */
-export const NO_GUEST = { ports: [] as ListeningPort[], authorizedKeys: [] as string[] };
+export const NO_GUEST = {
+  ports: [] as ListeningPort[],
+  authorizedKeys: [] as string[],
+  egress: null,
+};
 
 /** Hears when guests execute, to catch one box running twice. */
 export interface Beats {
@@ -119,6 +125,13 @@ export class FakeHost {
   setPorts(boxId: string, ports: ListeningPort[]): void {
     const box = this.get(boxId);
     if (box) this.put({ ...box, ports });
+  }
+
+  /** The guest sends so much out. */
+  sendOut(boxId: string, bytes: number): void {
+    const box = this.get(boxId);
+    if (!box?.egress) return;
+    this.put({ ...box, egress: { ...box.egress, bytes: box.egress.bytes + bytes } });
   }
 
   newPid(): number {

@@ -10,6 +10,7 @@ import type { SessionMode } from "#wire/exec-frames.ts";
 import {
   type Driver,
   DriverError,
+  type Egress,
   type ExecRequest,
   type ExecResult,
   type Fingerprint,
@@ -29,6 +30,7 @@ import {
   waitForGuest,
 } from "./bring-up.ts";
 import { readConsole } from "./console.ts";
+import { readEgress } from "./egress.ts";
 import type { GuestControl } from "./guest-control.ts";
 import { runGuestExec } from "./guest-exec.ts";
 import { type Host, openHost, type QemuDriverOptions } from "./host.ts";
@@ -353,6 +355,12 @@ export class QemuDriver implements Driver {
 
   async listeningPorts(boxId: BoxId, epoch: number): Promise<ListeningPort[]> {
     return await this.#askGuest(boxId, epoch, (guest) => guest.ports());
+  }
+
+  async egress(boxId: BoxId, epoch: number): Promise<Egress | null> {
+    const record = await this.#host.boxes.read(boxId);
+    if (record?.run.epoch !== epoch || record.slot === null) return null;
+    return await readEgress(boxLink(this.#host.owner, record.slot).hostInterface);
   }
 
   async authorizeKeys(boxId: BoxId, epoch: number, keys: readonly string[]): Promise<void> {
