@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { run } from "#lib/run.ts";
 import { controlPlane } from "#test/harness/control-plane.ts";
+import { gatewayPeer } from "#test/harness/gateway-peer.ts";
 import { ticketCheck } from "#trust/tickets.ts";
 
 test("a ticket opens this box's doors and says whose it is", async (t) => {
@@ -17,11 +18,11 @@ test("a ticket opens this box's doors and says whose it is", async (t) => {
   const made = await access.ticket("web", { ports: [22, 3000] });
   assert.equal(made.boxId, box.id);
   const check = ticketCheck([plane.ticketPublicKeyPem]);
-  const { ticketId, credentialId, ...said } = await check(
+  const { ticketId, issuedAtMs, credentialId, ...said } = await check(
     made.ticket,
     Date.parse(made.expiresAt) - 1000,
   );
-  assert.ok(ticketId && credentialId);
+  assert.ok(ticketId && credentialId && issuedAtMs);
   assert.deepEqual(said, {
     userId: plane.admin.subject.userId,
     orgId: plane.admin.subject.orgId,
@@ -31,6 +32,7 @@ test("a ticket opens this box's doors and says whose it is", async (t) => {
     kinds: ["port", "console"],
     session: null,
     origin: null,
+    gatewayUrl: null,
   });
   assert.deepEqual(
     (await check((await access.ticket("web")).ticket, Date.parse(made.expiresAt) - 1000)).ports,
@@ -38,6 +40,30 @@ test("a ticket opens this box's doors and says whose it is", async (t) => {
   );
   await boxes.delete("web");
   await assert.rejects(access.ticket(box.id), { code: "not_now" });
+});
+
+test("a page's ticket is for one gateway: the one that it asks for, while that is there", async (t) => {
+  const plane = await controlPlane(t);
+  const { client } = plane.admin;
+  await plane.addTemplate();
+  await client.boxes.create({ template: "default", name: "web" });
+  const check = ticketCheck([plane.ticketPublicKeyPem]);
+  for (const name of ["one", "two"]) {
+    const feed = await (await gatewayPeer(plane, name)).openFeed();
+    t.after(async () => feed.close());
+  }
+  const boundTo = async (wish: { forBrowser: boolean; gatewayUrl?: string }) => {
+    const answer = await client.access.ticket("web", wish);
+    const { gatewayUrl } = await check(answer.ticket, Date.now());
+    if (wish.forBrowser) assert.equal(gatewayUrl, answer.gatewayUrl);
+    return gatewayUrl;
+  };
+  for (const gatewayUrl of ["http://one.test", "http://two.test"])
+    assert.equal(await boundTo({ forBrowser: true, gatewayUrl }), gatewayUrl);
+  const [best] = (await client.access.ticket("web")).gatewayUrls;
+  assert.equal(await boundTo({ forBrowser: true }), best);
+  assert.equal(await boundTo({ forBrowser: true, gatewayUrl: "http://gone.test" }), best);
+  assert.equal(await boundTo({ forBrowser: false, gatewayUrl: "http://two.test" }), null);
 });
 
 test("an SSH certificate is one that ssh-keygen reads, for this box only", async (t) => {

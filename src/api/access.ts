@@ -95,7 +95,10 @@ export function accessHandlers(
 /** A page that moves on from a gateway says to which; one that is not there any more is not chosen. */
 function chosen(
   gatewayUrls: readonly string[],
-  { forBrowser, gatewayUrl }: { readonly forBrowser: boolean; readonly gatewayUrl?: string | undefined },
+  {
+    forBrowser,
+    gatewayUrl,
+  }: { readonly forBrowser: boolean; readonly gatewayUrl?: string | undefined },
 ): string | undefined {
   const isThere = forBrowser && gatewayUrl !== undefined && gatewayUrls.includes(gatewayUrl);
   return isThere ? gatewayUrl : gatewayUrls[0];

@@ -278,6 +278,7 @@ test("tickets and certificates say which credential they were got by; a page's t
   );
   assert.ok(Date.parse(made.expiresAt) - Date.now() <= 30_000);
   assert.deepEqual(made.gatewayUrls, [made.gatewayUrl]);
+  assert.deepEqual([browser.gatewayUrl, plain.gatewayUrl], [made.gatewayUrl, null]);
   await assert.rejects(client.access.ticket("web", { session: { id: "A b" } }), {
     code: "invalid_request",
   });

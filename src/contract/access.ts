@@ -27,14 +27,25 @@ export const createTicketSchema = z
     forBrowser: z
       .boolean()
       .default(false)
-      .describe("For a page of the dashboard: lasts 30 s, works once, and only from there."),
+      .describe(
+        "For a page of the dashboard: lasts 30 s, works once, only from there, and only at `gatewayUrl` of the answer.",
+      ),
+    gatewayUrl: line(300)
+      .optional()
+      .describe(
+        "With `forBrowser`: the gateway that it is for, one of `gatewayUrls`; else the best.",
+      ),
   })
   .meta({ id: "CreateTicket" });
 
 export const ticketSchema = z
   .object({
     ticket: z.string().describe("Bearer token for the gateway; lasts minutes."),
-    gatewayUrl: z.string().describe("Where the gateway is; the first of `gatewayUrls`."),
+    gatewayUrl: z
+      .string()
+      .describe(
+        "Where the gateway is: the first of `gatewayUrls`, or for a page the one that its ticket is for.",
+      ),
     gatewayUrls: z
       .array(z.string())
       .describe("Every gateway that answers, best first: when one does not, take the next."),

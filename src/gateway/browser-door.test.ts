@@ -4,7 +4,15 @@ import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import { after, before, test } from "node:test";
 import { WebSocket } from "ws";
-import { BOX, DASHBOARD, type Doors, NO_CHANGE, openDoors, until } from "#test/harness/doors.ts";
+import {
+  BOX,
+  DASHBOARD,
+  type Doors,
+  GATEWAY_URL,
+  NO_CHANGE,
+  openDoors,
+  until,
+} from "#test/harness/doors.ts";
 
 const ECHO = 7;
 let doors: Doors;
@@ -13,7 +21,9 @@ const echo = createServer((socket: Socket) => {
   socket.pipe(socket);
 });
 
+let openedMs = 0;
 before(async () => {
+  openedMs = Date.now();
   doors = await openDoors({ limits: { requestTimeoutMs: 1000 } });
   await new Promise<void>((done) => echo.listen(0, "127.0.0.1", done));
   doors.driver.ports.set(ECHO, (echo.address() as { port: number }).port);
@@ -65,7 +75,8 @@ class Page {
   }
 }
 
-const fromPage = (change = {}) => doors.mint({ origin: DASHBOARD, ...change });
+const fromPage = (change = {}) =>
+  doors.mint({ origin: DASHBOARD, gatewayUrl: GATEWAY_URL, ...change });
 
 /** Opens a socket and shows a ticket; resolves with the page when it is in, else with how it ended. */
 async function enter(first: object | string | Buffer, dial: Dial = {}): Promise<Page | string> {
@@ -188,15 +199,28 @@ test("a ticket is taken once", async () => {
   assert.match(String(await enter(first)), /^4401 ticket_invalid: .*used before/);
 });
 
+test("a ticket that a gateway before this one may have taken is not taken", async () => {
+  const aged = { origin: DASHBOARD, gatewayUrl: GATEWAY_URL };
+  const ticket = await doors.mint(aged, openedMs - 1500);
+  const used = /^4401 ticket_invalid: .*may have been/;
+  assert.match(String(await enter({ ticket, box: BOX, port: ECHO })), used);
+});
+
 test("a ticket for another origin, none, box, port or time does not open", async () => {
   const cases: [string, string, RegExp][] = [
     ["another origin", await doors.mint({ origin: "https://evil.example" }), /^4403 forbidden/],
+    [
+      "another gateway's",
+      await fromPage({ gatewayUrl: "https://b.example" }),
+      /^4403 .*b\.example/,
+    ],
+    ["no gateway's", await fromPage({ gatewayUrl: null }), /^4403 forbidden/],
     ["a program's", await doors.mint(), /^4403 forbidden/],
     ["another box", await fromPage({ boxId: "box_kjhgfedcba9876543210" }), /^4403 forbidden/],
     ["another port", await fromPage({ ports: [22] }), /^4403 forbidden/],
     [
       "expired",
-      await doors.mint({ origin: DASHBOARD }, Date.now() - 3_600_000),
+      await doors.mint({ origin: DASHBOARD, gatewayUrl: GATEWAY_URL }, Date.now() - 3_600_000),
       /^4401 ticket_exp/,
     ],
     ["nonsense", "x.y.z", /^4401 ticket_invalid/],

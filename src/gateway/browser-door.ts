@@ -1,6 +1,6 @@
 // The way in for a page. A page cannot set headers, its cookies go along by themselves, and any page may try; so: only
 // the dashboard's own origin, a sub-protocol, nothing in the address, no cookie is ever read, and the ticket is the
-// first message, is for that origin, and is taken once.
+// first message, is for that origin and this gateway, and is taken once.
 
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
@@ -16,13 +16,15 @@ import type { GatewayLimits } from "./limits.ts";
 import type { Lobby } from "./lobby.ts";
 import { toProblem } from "./refusal.ts";
 import { abandon, type OpenedStream, type Streams } from "./streams.ts";
-import { accessOf, readDoor } from "./ticket-access.ts";
+import { accessOf, readDoor, refuseOthers } from "./ticket-access.ts";
 import { closeWords, type JoinClient } from "./web-socket-clients.ts";
 
 export interface BrowserDoorOptions {
   readonly checkTicket: TicketCheck;
   readonly streams: Streams;
   readonly known: Known;
+  /** Ours, as tickets name it. */
+  readonly url: string;
   readonly join: JoinClient;
   readonly lobby: Lobby;
   readonly clock: Clock;
@@ -37,6 +39,8 @@ const MAX_FIRST_BYTES = 8 * 1024;
 const PROTOCOL_ERROR = 1002;
 /** Tickets that were taken and are not forgotten before they are over, clocks considered. */
 const TICKET_MEMORY_MS = 10 * 60_000;
+/** Tickets say when they were issued to the second. */
+const ISSUED_WITHIN_MS = 1000;
 
 export function browserDoor(options: BrowserDoorOptions): Upgrade {
   const { known, clock, log } = options;
@@ -115,15 +119,19 @@ async function open(
   first: string,
   origin: string,
   gone: AbortSignal,
-  { checkTicket, streams, clock, takeOnce }: Entering,
+  { checkTicket, streams, clock, takeOnce, url }: Entering,
 ): Promise<OpenedStream> {
   const { ticket: text, ...named } = readFirst(first);
   const ticket = await checkTicket(String(text), clock.nowMs());
   if (ticket.origin !== origin)
     throw new Problem("forbidden", "this ticket is not for a page of this origin");
+  if (ticket.gatewayUrl === null)
+    throw new Problem("forbidden", "a page's ticket names the gateway that it is for");
+  refuseOthers(ticket, url);
   const { boxId, door } = readDoor(named);
   const access = accessOf(ticket, boxId, door);
-  if (!takeOnce(ticket)) throw new Problem("ticket_invalid", "this ticket was used before");
+  if (!takeOnce(ticket))
+    throw new Problem("ticket_invalid", "this ticket was used before, or may have been");
   return streams.open(access, door, gone);
 }
 
@@ -137,10 +145,15 @@ function readFirst(text: string): Record<string, unknown> {
   throw new Problem("invalid_request", "the first message is an object of JSON");
 }
 
-/** True the first time. Remembered for longer than any such ticket lives. */
+/**
+ * True the first time. Remembered for longer than any such ticket lives; one that was issued before we began may have
+ * been taken by a gateway that was here before.
+ */
 function usedTickets(clock: Clock): (ticket: Ticket) => boolean {
   const used = new Map<string, number>();
-  return ({ ticketId }) => {
+  const begunMs = clock.nowMs();
+  return ({ ticketId, issuedAtMs }) => {
+    if (issuedAtMs + ISSUED_WITHIN_MS <= begunMs) return false;
     const nowMs = clock.monotonicMs();
     for (const [id, atMs] of used) {
       if (nowMs - atMs < TICKET_MEMORY_MS) break;

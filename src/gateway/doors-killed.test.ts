@@ -117,6 +117,7 @@ test("a gateway that is killed breaks its streams; the node finds the next one b
         session: null,
         credentialId: "token_test",
         origin: null,
+        gatewayUrl: null,
       },
       Date.now(),
     );
@@ -173,7 +174,13 @@ test("of two gateways one is killed: its streams break at once, and the other se
     const { ticket } = await ticketSigner(key.privateKeyPem)(
       {
         ...{ userId: "usr_test", orgId: "org_test", boxId: BOX, epoch: 1, ports: [ECHO] },
-        ...{ kinds: ["port"], session: null, credentialId: "token_test", origin: null },
+        ...{
+          kinds: ["port"],
+          session: null,
+          credentialId: "token_test",
+          origin: null,
+          gatewayUrl: null,
+        },
       },
       Date.now(),
     );

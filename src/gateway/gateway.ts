@@ -42,7 +42,8 @@ export interface OwnDoor {
 
 export interface GatewayOptions {
   readonly nodeDoor: ListenAddress & { readonly tls: TlsFiles };
-  readonly clientDoor: ListenAddress;
+  /** `url`: where clients reach it, as tickets and the feed's request name it. */
+  readonly clientDoor: ListenAddress & { readonly url: string };
   /** Kept up to date by whoever gives it (feed.ts). */
   readonly known: Known;
   /** Asks the control plane to run a box. */
@@ -103,7 +104,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const clientDoor = await open(
       openClientDoor({
         ...options.clientDoor,
-        streamDoor: streamDoor({ ...base, join, lobby, health: status }),
+        streamDoor: streamDoor({
+          ...base,
+          url: options.clientDoor.url,
+          join,
+          lobby,
+          health: status,
+        }),
         ...{ previews, lobby, clock, limits },
       }),
     );

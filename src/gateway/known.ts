@@ -7,9 +7,12 @@ import type {
   FeedFull,
   FeedKey,
   FeedLine,
+  FeedMember,
+  FeedMemberKey,
   FeedPreview,
   FeedSettings,
 } from "#contract/gateway-feed.ts";
+import { mayEnter } from "./entry.ts";
 
 /** The side of it that doors read. */
 export interface Known {
@@ -18,7 +21,12 @@ export interface Known {
   findBox(orgId: string, nameOrId: string): FeedBox | null;
   /** `gone`: it had this label once, and no other will. */
   preview(label: string): FeedPreview | "gone" | null;
-  key(fingerprint: string): FeedKey | null;
+  /** One for each organization that it is registered in; all of one user. */
+  keys(fingerprint: string): readonly FeedKey[];
+  mayEnter(userId: string, boxId: string): boolean;
+  isMember(orgId: string, userId: string): boolean;
+  /** When the control plane was heard last, by this machine's clock. */
+  readonly asOfMs: number;
   isRevoked(credentialId: string): boolean;
   /** Somebody is let in by it, until what is returned is called: it is asked about after a time without a feed. */
   use(credentialId: string): () => void;
@@ -41,11 +49,13 @@ export class KnownState implements Known {
   readonly #previewsByLabel = new Map<string, string>();
   readonly #goneLabels = new Set<string>();
   readonly #keys = new Map<string, FeedKey>();
-  readonly #keysByFingerprint = new Map<string, string>();
+  readonly #keysByFingerprint = new Map<string, Set<string>>();
+  readonly #members = new Map<string, FeedMember>();
   readonly #revokedUntilMs = new Map<string, number>();
   readonly #listeners = new Set<() => void>();
   readonly #uses = new Map<string, number>();
   #isHeard = false;
+  #asOfMs = 0;
 
   constructor(full: FeedFull, nowMs: number) {
     this.#settings = full.settings;
@@ -71,8 +81,24 @@ export class KnownState implements Known {
     return preview ?? (this.#goneLabels.has(label) ? "gone" : null);
   }
 
-  key(fingerprint: string): FeedKey | null {
-    return this.#keys.get(this.#keysByFingerprint.get(fingerprint) ?? "") ?? null;
+  keys(fingerprint: string): FeedKey[] {
+    return [...(this.#keysByFingerprint.get(fingerprint) ?? [])].flatMap(
+      (keyId) => this.#keys.get(keyId) ?? [],
+    );
+  }
+
+  mayEnter(userId: string, boxId: string): boolean {
+    const box = this.#boxes.get(boxId);
+    const member = box && this.#members.get(memberKey({ orgId: box.orgId, userId }));
+    return member !== undefined && mayEnter(member, box as FeedBox);
+  }
+
+  isMember(orgId: string, userId: string): boolean {
+    return this.#members.has(memberKey({ orgId, userId }));
+  }
+
+  get asOfMs(): number {
+    return this.#asOfMs;
   }
 
   isRevoked(credentialId: string): boolean {
@@ -114,13 +140,16 @@ export class KnownState implements Known {
   apply(line: FeedLine, nowMs: number): void {
     for (const [credentialId, untilMs] of this.#revokedUntilMs)
       if (untilMs < nowMs) this.#revokedUntilMs.delete(credentialId);
-    if (line.kind === "beat") return;
+    this.#asOfMs = Math.max(this.#asOfMs, nowMs);
+    // What is newer than what was known may have to be known by now.
+    if (line.kind === "beat") return this.#tell();
     if (line.kind === "full") this.#begin(line);
     else this.#forget(line);
     if (line.settings) this.#settings = line.settings;
     for (const box of line.boxes) this.#setBox(box);
     for (const preview of line.previews) this.#setPreview(preview);
     for (const key of line.keys) this.#setKey(key);
+    for (const member of line.members) this.#members.set(memberKey(member), member);
     for (const { credentialId, untilMs } of line.revocations)
       if (untilMs >= nowMs) this.#revokedUntilMs.set(credentialId, untilMs);
     this.#tell();
@@ -139,6 +168,7 @@ export class KnownState implements Known {
       previews: [...this.#previews.values()],
       goneLabels: [...this.#goneLabels],
       keys: [...this.#keys.values()],
+      members: [...this.#members.values()],
       revocations: [...this.#revokedUntilMs].map(([credentialId, untilMs]) => ({
         credentialId,
         untilMs,
@@ -158,11 +188,13 @@ export class KnownState implements Known {
     for (const map of [this.#boxes, this.#boxesByName, this.#previews, this.#previewsByLabel])
       map.clear();
     for (const map of [this.#keys, this.#keysByFingerprint, this.#revokedUntilMs]) map.clear();
+    this.#members.clear();
     this.#goneLabels.clear();
     for (const label of goneLabels) this.#goneLabels.add(label);
   }
 
-  #forget({ goneBoxes, gonePreviews, goneKeys }: FeedChange): void {
+  #forget({ goneBoxes, gonePreviews, goneKeys, goneMembers }: FeedChange): void {
+    for (const gone of goneMembers) this.#members.delete(memberKey(gone));
     for (const boxId of goneBoxes) {
       const box = this.#boxes.get(boxId);
       if (box) this.#dropName(box);
@@ -215,13 +247,14 @@ export class KnownState implements Known {
     const before = this.#keys.get(key.keyId);
     if (before && before.fingerprint !== key.fingerprint) this.#dropFingerprint(before);
     this.#keys.set(key.keyId, key);
-    this.#keysByFingerprint.set(key.fingerprint, key.keyId);
+    const ids = this.#keysByFingerprint.get(key.fingerprint) ?? new Set();
+    this.#keysByFingerprint.set(key.fingerprint, ids.add(key.keyId));
   }
 
-  /** The same key may have been registered again meanwhile. */
   #dropFingerprint({ keyId, fingerprint }: FeedKey): void {
-    if (this.#keysByFingerprint.get(fingerprint) === keyId)
-      this.#keysByFingerprint.delete(fingerprint);
+    const ids = this.#keysByFingerprint.get(fingerprint);
+    ids?.delete(keyId);
+    if (ids?.size === 0) this.#keysByFingerprint.delete(fingerprint);
   }
 }
 
@@ -230,13 +263,17 @@ function nameKey(orgId: string, name: string): string {
   return `${orgId}/${name}`;
 }
 
+function memberKey({ orgId, userId }: FeedMemberKey): string {
+  return `${orgId}/${userId}`;
+}
+
 function changeOf(boxes: readonly FeedBox[]): FeedChange {
   return { ...NOTHING, boxes: [...boxes] };
 }
 
 const NOTHING: FeedChange = {
   ...{ kind: "change", boxes: [], goneBoxes: [], previews: [], gonePreviews: [] },
-  ...{ keys: [], goneKeys: [], revocations: [] },
+  ...{ keys: [], goneKeys: [], members: [], goneMembers: [], revocations: [] },
 };
 
 /** A change that says of nothing but these that they hold no more. */

@@ -16,6 +16,7 @@ import {
   BOX,
   DoorDriver,
   emptyFeed,
+  GATEWAY_URL,
   makeAuthority,
   NO_CHANGE,
   NODE,
@@ -83,7 +84,7 @@ async function world(t: TestContext) {
     });
     const gateway = await createGateway({
       nodeDoor: { host: "127.0.0.1", port: nodePort, tls: await serverTls(authority, "gateway") },
-      clientDoor: { host: "127.0.0.1", port: clientPort },
+      clientDoor: { host: "127.0.0.1", port: clientPort, url: GATEWAY_URL },
       known: feed.known,
       askWake: (wanted) => calls.wake(wanted),
       ...common,
@@ -112,7 +113,7 @@ async function world(t: TestContext) {
       await ticketSigner(key.privateKeyPem)(
         {
           ...{ userId: "usr_a", orgId: "org_a", boxId: BOX, epoch: null, ports: [ECHO] },
-          ...{ kinds: ["port"], session: null, credentialId, origin: null },
+          ...{ kinds: ["port"], session: null, credentialId, origin: null, gatewayUrl: null },
         },
         Date.now(),
       )

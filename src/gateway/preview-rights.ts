@@ -11,6 +11,7 @@ import {
   type PreviewCode,
   previewCheck,
 } from "#trust/preview-tokens.ts";
+import { stillHolds } from "./entry.ts";
 import type { Known } from "./known.ts";
 
 /** A grant or link that was checked, shared by every request that brings it. */
@@ -22,6 +23,8 @@ export interface KnownGrant {
   /** The control plane gives nothing for it any more. */
   isRefused: boolean;
   renewing: Promise<void> | null;
+  /** By the preview's visibility. */
+  isLetIn: Record<"org" | "private", (known: Known) => boolean> | null;
 }
 
 /** That one preview may be entered, as it is now. */
@@ -80,7 +83,7 @@ export class Rights {
   }
 
   #remember(text: string, checked: CheckedGrant): KnownGrant {
-    const grant: KnownGrant = { text, checked, next: null, isRefused: false, renewing: null };
+    const grant: KnownGrant = { text, checked, next: null, isRefused: false, renewing: null, isLetIn: null };
     this.#grants.set(text, grant);
     forgetOldest(this.#grants, MAX_GRANTS);
     return grant;
@@ -140,10 +143,29 @@ export class Rights {
     return grant !== null && this.#opens(grant, now);
   }
 
-  #opens(grant: KnownGrant, { previewId, serial }: FeedPreview): boolean {
+  /** A link is for whoever has it; a person must still be one that the preview is for. */
+  #isFor(grant: KnownGrant, { boxId, visibility }: FeedPreview): boolean {
+    const { userId, expiresAtMs } = newest(grant).checked;
+    if (userId === null) return true;
+    const { known } = this.#options;
+    const { orgId } = known.box(boxId) ?? {};
+    grant.isLetIn ??= {
+      org: stillHolds(expiresAtMs - PREVIEW_GRANT_LIFETIME_MS, (now) =>
+        now.isMember(orgId ?? "", userId),
+      ),
+      private: stillHolds(expiresAtMs - PREVIEW_GRANT_LIFETIME_MS, (now) =>
+        now.mayEnter(userId, boxId),
+      ),
+    };
+    return grant.isLetIn[visibility === "org" ? "org" : "private"](known);
+  }
+
+  #opens(grant: KnownGrant, preview: FeedPreview): boolean {
+    const { previewId, serial } = preview;
     const { checked, isRefused } = newest(grant);
     return (
       !isRefused &&
+      this.#isFor(grant, preview) &&
       checked.previewId === previewId &&
       checked.serial === serial &&
       checked.expiresAtMs > this.#options.clock.nowMs() &&

@@ -13,6 +13,7 @@ import {
   BOX,
   DoorDriver,
   type Doors,
+  GATEWAY_URL,
   makeAuthority,
   nodeTls,
   openDoors,
@@ -100,7 +101,7 @@ test("an agent talks only to a gateway of its own authority", async () => {
   // A server of our own that is not a gateway: its role says so.
   const gateway = await createGateway({
     nodeDoor: { host: "127.0.0.1", port: 0, tls: await serverTls(doors.authority, "server") },
-    clientDoor: { host: "127.0.0.1", port: 0 },
+    clientDoor: { host: "127.0.0.1", port: 0, url: GATEWAY_URL },
     known: doors.known,
     askWake: async () => "resuming",
     clock: systemClock,

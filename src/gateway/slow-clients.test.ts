@@ -88,7 +88,13 @@ async function startWorld(limits: object): Promise<World> {
       const { ticket } = await ticketSigner(key.privateKeyPem)(
         {
           ...{ userId: "usr_a", orgId: "org_a", boxId: BOX, epoch: null, ports: [ECHO] },
-          ...{ kinds: ["port"], session: null, credentialId: "token_a", origin: null },
+          ...{
+            kinds: ["port"],
+            session: null,
+            credentialId: "token_a",
+            origin: null,
+            gatewayUrl: null,
+          },
         },
         Date.now(),
       );

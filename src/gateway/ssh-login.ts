@@ -11,17 +11,27 @@ import {
   USER_CERTIFICATE_TYPE,
   type UserCertificate,
 } from "#trust/ssh-user-certificates.ts";
+import { stillHolds } from "./entry.ts";
 import type { Known } from "./known.ts";
 
 export interface Login {
   readonly userId: string;
-  /** The registered key, or what the certificate was got by. */
-  readonly credentialId: string;
-  /** False: its streams end. */
+  /** False: the connection ends. */
   isStillGood(known: Known): boolean;
   /** The box of that name or id, when this login may enter it. */
-  find(known: Known, name: string): FeedBox | null;
+  find(known: Known, name: string): Entered | null;
+  /** False: what it has open in this box ends. */
+  isStillLetIn(known: Known, box: FeedBox): boolean;
 }
+
+export interface Entered {
+  readonly box: FeedBox;
+  /** The registered key, or what the certificate was got by. */
+  readonly credentialId: string;
+}
+
+/** So much before its issue a certificate begins (src/api/access.ts). */
+const SSH_BACKDATE_MS = 60_000;
 
 /** Written by the API into each certificate: USER@BOX#CREDENTIAL. */
 const KEY_ID = /^([a-z0-9_]+)@([a-z0-9_]+)#([a-z0-9_]+)$/;
@@ -56,19 +66,23 @@ interface Candidate {
 
 function byKey({ key }: PublicKeyAuthContext, known: Known): Candidate {
   const fingerprint = fingerprintOf(key.data);
-  const registered = known.key(fingerprint);
-  if (!registered || known.isRevoked(registered.keyId))
-    throw new SshKeyError(`the key ${fingerprint} is not registered`);
-  const { keyId, userId, orgId, isAdmin } = registered;
+  const good = (now: Known) => now.keys(fingerprint).filter(({ keyId }) => !now.isRevoked(keyId));
+  const first = good(known)[0];
+  if (!first) throw new SshKeyError(`the key ${fingerprint} is not registered`);
+  const { userId } = first;
   return {
     login: {
       userId,
-      credentialId: keyId,
-      isStillGood: (now) => now.key(fingerprint)?.keyId === keyId && !now.isRevoked(keyId),
+      isStillGood: (now) => good(now).length > 0,
       find: (now, name) => {
-        const box = now.findBox(orgId, name);
-        return box && (isAdmin || box.ownerId === userId) ? box : null;
+        for (const { orgId, keyId } of good(now)) {
+          const box = now.findBox(orgId, name);
+          if (box && now.mayEnter(userId, box.boxId)) return { box, credentialId: keyId };
+        }
+        return null;
       },
+      isStillLetIn: (now, { boxId, orgId }) =>
+        good(now).some((key) => key.orgId === orgId) && now.mayEnter(userId, boxId),
     },
     verifies: (context) => signedBy(context),
   };
@@ -80,15 +94,18 @@ function byCertificate(blob: Buffer, known: Known, nowMs: number): Candidate {
   if (!userId || !boxId || !credentialId || !certificate.principals.includes(boxId))
     throw new SshKeyError("the certificate is not for a box");
   if (known.isRevoked(credentialId)) throw new SshKeyError("the certificate was revoked");
+  const isLetIn = stillHolds(certificate.notBeforeMs + SSH_BACKDATE_MS, (now) =>
+    now.mayEnter(userId, boxId),
+  );
   return {
     login: {
       userId,
-      credentialId,
       isStillGood: (now) => !now.isRevoked(credentialId),
       find: (now, name) => {
         const box = now.box(boxId);
-        return box && (name === box.boxId || name === box.name) ? box : null;
+        return box && (name === box.boxId || name === box.name) ? { box, credentialId } : null;
       },
+      isStillLetIn: (now) => !now.isRevoked(credentialId) && isLetIn(now),
     },
     verifies: ({ blob: signed, signature }) => holds(certificate, signed, signature),
   };

@@ -15,12 +15,14 @@ import type { GatewayLimits } from "./limits.ts";
 import type { Lobby } from "./lobby.ts";
 import { answerProblem, refuseUpgrade, toProblem } from "./refusal.ts";
 import { abandon, type OpenedStream, type Streams } from "./streams.ts";
-import { accessOf, currentTicketCheck, readDoor } from "./ticket-access.ts";
+import { accessOf, currentTicketCheck, readDoor, refuseOthers } from "./ticket-access.ts";
 import type { JoinClient } from "./web-socket-clients.ts";
 
 export interface StreamDoorOptions {
   readonly streams: Streams;
   readonly known: Known;
+  /** Ours, as tickets name it. */
+  readonly url: string;
   readonly join: JoinClient;
   /** Sockets are in it until a ticket was accepted. */
   readonly lobby: Lobby;
@@ -83,7 +85,7 @@ function tickets(options: StreamDoorOptions & { readonly checkTicket: TicketChec
 async function openFor(
   request: IncomingMessage,
   gone: AbortSignal,
-  { checkTicket, streams, clock }: StreamDoorOptions & { readonly checkTicket: TicketCheck },
+  { checkTicket, streams, clock, url }: StreamDoorOptions & { readonly checkTicket: TicketCheck },
 ): Promise<OpenedStream> {
   const { searchParams } = streamAddress(request);
   const { boxId, door } = readDoor(Object.fromEntries(searchParams));
@@ -92,6 +94,7 @@ async function openFor(
   const ticket = await checkTicket(bearer, clock.nowMs());
   if (ticket.origin !== null)
     throw new Problem("forbidden", "this ticket is a page's, and not for this way in");
+  refuseOthers(ticket, url);
   return streams.open(accessOf(ticket, boxId, door), door, gone);
 }
 

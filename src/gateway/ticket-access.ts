@@ -4,6 +4,7 @@ import { Problem } from "#contract/errors.ts";
 import type { Door } from "#contract/gateway-protocol.ts";
 import { SESSION_ID, SESSION_MODES, type SessionMode } from "#contract/gateway-protocol.ts";
 import { type Ticket, type TicketCheck, ticketCheck, ticketOpens } from "#trust/tickets.ts";
+import { stillHolds } from "./entry.ts";
 import type { Known } from "./known.ts";
 import type { Access } from "./streams.ts";
 
@@ -27,8 +28,15 @@ export function accessOf(ticket: Ticket, boxId: string, door: Door): Access {
   if (!ticketOpens(ticket, door))
     throw new Problem("forbidden", `this ticket does not open ${nameOf(door)}`);
   const { userId, epoch, credentialId } = ticket;
-  const isStillGood = (known: Known) => !known.isRevoked(credentialId);
+  const isLetIn = stillHolds(ticket.issuedAtMs, (known) => known.mayEnter(userId, boxId));
+  const isStillGood = (known: Known) => !known.isRevoked(credentialId) && isLetIn(known);
   return { userId, boxId, credentialId, epoch, isStillGood };
+}
+
+/** Throws when the ticket is another gateway's. */
+export function refuseOthers({ gatewayUrl }: Ticket, ownUrl: string): void {
+  if (gatewayUrl !== null && gatewayUrl !== ownUrl)
+    throw new Problem("forbidden", `this ticket is for the gateway ${gatewayUrl}; ask for another`);
 }
 
 function nameOf(door: Door): string {

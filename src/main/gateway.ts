@@ -46,7 +46,7 @@ export async function startGateway(context: RoleContext): Promise<RunningGateway
   const keyOptions = { directory: gatewayDir(config), certify, clock, log, signal: stop.signal };
   const gateway = await createGateway({
     nodeDoor: { ...config.gatewayNodeListen, tls: identity },
-    clientDoor: config.gatewayListen,
+    clientDoor: { ...config.gatewayListen, url: clientUrl },
     known: feed.known,
     askWake: (wanted) => plane.wake(wanted),
     preview: (base) =>

@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { SignJWT } from "jose";
 import {
   makeTicketKey,
-  type Ticket,
+  type NewTicket,
   TicketError,
   ticketCheck,
   ticketOpens,
@@ -17,7 +17,7 @@ const key = makeTicketKey();
 const sign = ticketSigner(key.privateKeyPem);
 const check = ticketCheck([key.publicKeyPem]);
 
-const TICKET: Omit<Ticket, "ticketId"> = {
+const TICKET: NewTicket = {
   userId: "usr_0123456789abcdefghjk",
   orgId: "org_0123456789abcdefghjk",
   boxId: "box_0123456789abcdefghjk",
@@ -27,10 +27,13 @@ const TICKET: Omit<Ticket, "ticketId"> = {
   session: null,
   credentialId: "token_0123456789abcdefghjk",
   origin: null,
+  gatewayUrl: null,
 };
+const SIGNED = { ticketId: "t", issuedAtMs: NOW_MS };
 /** A ticket's own name is random. */
 const read = async (ticket: string, nowMs: number, by = check) => {
-  const { ticketId, ...said } = await by(ticket, nowMs);
+  const { ticketId, issuedAtMs, ...said } = await by(ticket, nowMs);
+  assert.equal(issuedAtMs, NOW_MS);
   assert.match(ticketId, /^[0-9a-f-]{36}$/);
   return said;
 };
@@ -95,8 +98,8 @@ test("changed, unsigned, foreign and incomplete tickets are not valid", async ()
 });
 
 test("a ticket opens the ports and kinds that it names, and no other", () => {
-  const opens = (change: Partial<Ticket>, door: Parameters<typeof ticketOpens>[1]) =>
-    ticketOpens({ ...TICKET, ticketId: "t", ...change }, door);
+  const opens = (change: Partial<NewTicket>, door: Parameters<typeof ticketOpens>[1]) =>
+    ticketOpens({ ...TICKET, ...SIGNED, ...change }, door);
   assert.equal(opens({}, { port: 22 }), true);
   assert.equal(opens({}, { port: 80 }), false);
   assert.equal(opens({}, { console: true }), false);
@@ -107,10 +110,7 @@ test("a ticket opens the ports and kinds that it names, and no other", () => {
 
 test("a ticket for one exec session opens no other, and one for looking only looks", () => {
   const opens = (mode: "read" | "write", door: Parameters<typeof ticketOpens>[1]) =>
-    ticketOpens(
-      { ...TICKET, ticketId: "t", kinds: ["session"], session: { id: "main", mode } },
-      door,
-    );
+    ticketOpens({ ...TICKET, ...SIGNED, kinds: ["session"], session: { id: "main", mode } }, door);
   assert.equal(opens("read", { session: "main", mode: "read" }), true);
   assert.equal(opens("read", { session: "main", mode: "write" }), false);
   assert.equal(opens("write", { session: "main", mode: "write" }), true);

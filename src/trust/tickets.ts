@@ -33,9 +33,16 @@ export interface Ticket {
    * The only page that may use it, as an exact origin; null: no page may. A page's ticket is taken once.
    */
   readonly origin: string | null;
+  /** The only gateway that takes it, as clients know its address; null: any. A page's ticket names one. */
+  readonly gatewayUrl: string | null;
   /** Names this ticket; the signer makes it. */
   readonly ticketId: string;
+  /** To the second. */
+  readonly issuedAtMs: number;
 }
+
+/** What a signer is given. */
+export type NewTicket = Omit<Ticket, "ticketId" | "issuedAtMs">;
 
 export interface TicketKeyPem {
   readonly privateKeyPem: string;
@@ -55,7 +62,7 @@ export function ticketPublicKey(privateKeyPem: string): string {
 }
 
 export type TicketSigner = (
-  ticket: Omit<Ticket, "ticketId">,
+  ticket: NewTicket,
   nowMs: number,
   /** Default: TICKET_LIFETIME_MS. */
   lifetimeMs?: number,
@@ -68,11 +75,12 @@ export function ticketSigner(
 ): TicketSigner {
   const sign = claimsSigner(privateKeyPem, AUDIENCE);
   return async (ticket, nowMs, lifetimeMs = defaultLifetimeMs) => {
-    const { userId, orgId, boxId, epoch, ports, kinds, session, credentialId, origin } = ticket;
+    const { userId, orgId, boxId, epoch, ports, kinds, session, credentialId } = ticket;
+    const { origin, gatewayUrl } = ticket;
     const { text, expiresAtMs } = await sign(
       {
         ...{ sub: userId, org: orgId, box: boxId, cred: credentialId, jti: randomUUID() },
-        ...{ epoch, ports, kinds, session, origin },
+        ...{ epoch, ports, kinds, session, origin, gw: gatewayUrl },
       },
       nowMs,
       lifetimeMs,
@@ -92,6 +100,7 @@ export function ticketCheck(publicKeysPem: readonly string[]): TicketCheck {
 /** The signature is ours; the shape is checked all the same, because an older version may have signed. */
 function readClaims(claims: Claims): Ticket {
   const { sub, org, box, epoch, ports, kinds, session = null, origin = null, cred, jti } = claims;
+  const { gw: gatewayUrl = null, iat } = claims;
   const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
   const isPort = (value: unknown) =>
     Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 65_535;
@@ -103,6 +112,8 @@ function readClaims(claims: Claims): Ticket {
     !isText(cred) ||
     !isText(jti) ||
     !(origin === null || isText(origin)) ||
+    !(gatewayUrl === null || isText(gatewayUrl)) ||
+    !Number.isInteger(iat) ||
     !isSession(session) ||
     !(epoch === null || Number.isInteger(epoch)) ||
     !(ports === "any" || (Array.isArray(ports) && ports.every(isPort))) ||
@@ -111,7 +122,8 @@ function readClaims(claims: Claims): Ticket {
     throw new TicketError("invalid", "the ticket's claims are not complete");
   return {
     ...{ userId: sub, orgId: org, boxId: box, credentialId: cred, ticketId: jti },
-    ...{ epoch: epoch as number | null, ports, kinds, session, origin },
+    ...{ epoch: epoch as number | null, ports, kinds, session, origin, gatewayUrl },
+    issuedAtMs: (iat as number) * 1000,
   };
 }
 

@@ -74,7 +74,8 @@ async function gatewayBytes(count: number, start: Start): Promise<number> {
       const { ticket } = await sign(
         {
           ...{ userId: "usr_a", orgId: "org_a", boxId: boxOf(n), epoch: null, ports: "any" },
-          ...{ kinds: ["port"], session: null, credentialId: "token_a", origin: null },
+          ...{ kinds: ["port"], session: null, credentialId: "token_a" },
+          ...{ origin: null, gatewayUrl: null },
         },
         Date.now(),
       );

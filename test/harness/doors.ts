@@ -11,7 +11,7 @@ import { KnownState } from "#gateway/known.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { GatewayLinks, type GatewayLinksOptions } from "#node/gateway-link.ts";
-import { makeTicketKey, type Ticket, ticketSigner } from "#trust/tickets.ts";
+import { makeTicketKey, type NewTicket, ticketSigner } from "#trust/tickets.ts";
 import {
   type CertificateAuthority,
   loadCertificateAuthority,
@@ -26,6 +26,8 @@ const HOST = "127.0.0.1";
 export const BOX = "box_0123456789abcdefghjk" as BoxId;
 export const NODE = "node_0123456789abcdefghjk";
 export const DASHBOARD = "https://berth.example";
+/** Where clients know the gateway. */
+export const GATEWAY_URL = "https://gateway.berth.example";
 export const USER = "usr_0123456789abcdefghjk";
 
 /** Boxes of one host. A port of a box is a TCP port of this machine. */
@@ -138,7 +140,7 @@ export interface Doors {
   readonly links: GatewayLinks;
   /** What the gateway knows; a test applies lines of a feed to it. */
   readonly known: KnownState;
-  mint(change?: Partial<Ticket>, nowMs?: number): Promise<string>;
+  mint(change?: Partial<NewTicket>, nowMs?: number): Promise<string>;
   /** Starts a gateway at the address that the links know, after `gateway.close()`. */
   restartGateway(): Promise<Gateway>;
   newLinks(options?: Partial<GatewayLinksOptions>): GatewayLinks;
@@ -155,7 +157,7 @@ export async function openDoors(options: Partial<GatewayOptions> = {}): Promise<
   const start = (nodePort: number, clientPort: number) =>
     createGateway({
       nodeDoor: { host: HOST, port: nodePort, tls },
-      clientDoor: { host: HOST, port: clientPort },
+      clientDoor: { host: HOST, port: clientPort, url: GATEWAY_URL },
       known,
       askWake: async () => "resuming",
       clock: systemClock,
@@ -190,7 +192,7 @@ export async function openDoors(options: Partial<GatewayOptions> = {}): Promise<
     links,
     known,
     mint: async (change = {}, nowMs = Date.now()) => {
-      const ticket: Omit<Ticket, "ticketId"> = {
+      const ticket: NewTicket = {
         userId: USER,
         orgId: "org_0123456789abcdefghjk",
         boxId: BOX,
@@ -200,6 +202,7 @@ export async function openDoors(options: Partial<GatewayOptions> = {}): Promise<
         session: null,
         credentialId: "token_0123456789abcdefghjk",
         origin: null,
+        gatewayUrl: null,
         ...change,
       };
       return (await sign(ticket, nowMs)).ticket;

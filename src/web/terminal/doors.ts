@@ -28,9 +28,7 @@ const IMPATIENT_MS = 1500;
 const gateways = new GatewayChoice(() => performance.now());
 
 export async function openDoor(boxId: string, door: Door): Promise<ByteChannel> {
-  const { ticket, gatewayUrls } = await berth.access.ticket(boxId, bodyOf(door));
-  const url = gateways.pick(gatewayUrls);
-  if (!url) throw new DoorClosed(null, "no gateway is there at the moment");
+  const { ticket, gatewayUrl: url, gatewayUrls } = await ticketFor(boxId, door);
   const first = { ticket, box: boxId, ...door };
   try {
     const timeoutMs = gatewayUrls.length > 1 ? IMPATIENT_MS : TIMEOUT_MS;
@@ -41,6 +39,15 @@ export async function openDoor(boxId: string, door: Door): Promise<ByteChannel> 
     if (error instanceof DoorClosed && error.code === null) gateways.failed(url);
     throw error;
   }
+}
+
+/** A ticket is for one gateway: with the first come the others, and when another is better it needs another ticket. */
+async function ticketFor(boxId: string, door: Door) {
+  const ask = (gatewayUrl: string | null) =>
+    berth.access.ticket(boxId, { ...bodyOf(door), ...(gatewayUrl ? { gatewayUrl } : {}) });
+  const first = await ask(gateways.last);
+  const url = gateways.pick(first.gatewayUrls);
+  return url === null || url === first.gatewayUrl ? first : ask(url);
 }
 
 function bodyOf(door: Door) {
