@@ -39,6 +39,7 @@ const REQUEST_TIMEOUT_MS = 30_000;
 
 export interface AppOptions extends CredentialRules {
   readonly dbFor: RouteContext["dbFor"];
+  readonly trail?: RouteContext["trail"];
   readonly handlers: Handlers;
   /** True for an error that says that the database cannot be reached now. */
   readonly isUnavailable: (error: unknown) => boolean;
@@ -100,7 +101,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     sendProblem(problem, request.id, reply, options);
   });
   app.setErrorHandler((error, request, reply) => {
-    sendProblem(error, request.id, reply, options, request.routeOptions.schema as RequestSchemas);
+    const schemas = request.routeOptions.schema as RequestSchemas;
+    const problem = sendProblem(error, request.id, reply, options, schemas);
+    options.trail?.refused(request, problem);
   });
   await app.register(swagger, {
     openapi: {
@@ -119,6 +122,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
   const context: RouteContext = {
     dbFor: options.dbFor,
+    trail: options.trail,
     authenticate: options.authenticate,
     dashboardOrigin: options.dashboardOrigin,
     closing: options.closing,
@@ -212,7 +216,7 @@ function sendProblem(
   reply: unknown,
   options: AppOptions,
   schemas: RequestSchemas = {},
-): void {
+): Problem {
   const problem = toProblem(error, options.isUnavailable, schemas);
   const { status } = ERRORS[problem.code];
   if (status >= 500)
@@ -225,4 +229,5 @@ function sendProblem(
     .headers({ ...problemHeaders(problem), "x-request-id": requestId })
     .serializer((payload) => JSON.stringify(payload))
     .send(problemBody(problem, requestId));
+  return problem;
 }

@@ -2,6 +2,9 @@
 // one works at a time.
 
 import { randomUUID } from "node:crypto";
+import { checkLogins } from "#identity/check-logins.ts";
+import type { IdentityContext } from "#identity/context.ts";
+import type { Metrics } from "#lib/metrics.ts";
 import { collectGarbage } from "#objects/gc.ts";
 import { manifestKeyOf } from "#objects/keys.ts";
 import type { ObjectStore } from "#objects/store.ts";
@@ -14,9 +17,13 @@ import type { Database } from "#store/db.ts";
 import type { Wakes } from "#store/listen.ts";
 import { listLiveManifests } from "#store/snapshots.ts";
 import { TOPICS } from "#store/wake.ts";
+import type { AuditKey } from "#trust/audit-key.ts";
+import { auditLoops } from "./audit-loops.ts";
 import type { RoleContext } from "./role.ts";
 
 const PLACE_EVERY_MS = 5_000;
+/** A session ends at most this much after its provider's word. */
+const CHECK_LOGINS_EVERY_MS = 2_000;
 const USAGE_EVERY_MS = 60_000;
 const COLLECT_EVERY_MS = 10 * 60_000;
 /** Longer than an upload pauses between two packs, and than an agent may be silent. */
@@ -26,11 +33,14 @@ interface LoopParts {
   readonly db: Database;
   readonly wakes: Wakes;
   readonly store: ObjectStore;
+  readonly metrics: Metrics;
+  readonly auditKey: AuditKey;
+  readonly identity: IdentityContext;
 }
 
 /** Runs until the signal aborts. */
 export async function runLoops(
-  { db, wakes, store }: LoopParts,
+  { db, wakes, store, metrics, auditKey, identity }: LoopParts,
   { config, clock, log, failpoints }: RoleContext,
   signal: AbortSignal,
 ): Promise<void> {
@@ -58,9 +68,24 @@ export async function runLoops(
       await store.delete(manifestKey ?? manifestKeyOf(id));
     },
   });
+  const logins: Loop = {
+    name: "check-logins",
+    topics: [],
+    everyMs: CHECK_LOGINS_EVERY_MS,
+    pass: () => checkLogins(identity),
+  };
   const context = { db, wakes, clock, log, holder: randomUUID(), signal };
   const collection = collectionLoop({ db, store }, { clock, log, failpoints });
-  const loops = [placement, takeOver, collection, ...healing, ...usageLoops(db, clock)];
+  const auditing = auditLoops({ db, store, key: auditKey, clock, log, metrics });
+  const loops = [
+    placement,
+    takeOver,
+    logins,
+    collection,
+    ...healing,
+    ...usageLoops(db, clock),
+    ...auditing,
+  ];
   await Promise.all(loops.map((loop) => runLoop(loop, context)));
 }
 

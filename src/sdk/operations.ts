@@ -55,13 +55,15 @@ type Method<Name extends OperationName> =
         signal?: AbortSignal,
         onOpen?: (cursor: string) => void,
       ) => AsyncGenerator<StreamedOf<Name>, void, undefined>
-    : (
-        ...args: [
-          ...PathArguments<RouteOf<Name>["params"]>,
-          ...Input<Name>,
-          options?: Options<Name>,
-        ]
-      ) => Promise<AnswerOf<Name>>;
+    : RouteOf<Name> extends { lines: true }
+      ? (query?: QueryOf<Name>, signal?: AbortSignal) => AsyncGenerator<string, void, undefined>
+      : (
+          ...args: [
+            ...PathArguments<RouteOf<Name>["params"]>,
+            ...Input<Name>,
+            options?: Options<Name>,
+          ]
+        ) => Promise<AnswerOf<Name>>;
 
 type ResourceOf<Name> = Name extends `${infer Resource}.${string}` ? Resource : never;
 type VerbOf<Name, Resource extends string> = Name extends `${Resource}.${infer Verb}`
@@ -88,7 +90,11 @@ export function operationsOf(api: Api, transport: TransportOptions): Operations 
   const made: Record<string, Record<string, unknown>> = {};
   for (const route of ROUTES) {
     const [resource = "", verb = ""] = route.name.split(".");
-    const method = route.stream ? streamOf(route, request, transport) : methodOf(route, request);
+    const method = route.stream
+      ? streamOf(route, request, transport)
+      : route.lines
+        ? linesOf(route, request)
+        : methodOf(route, request);
     made[resource] = { ...made[resource], [verb]: method };
   }
   return made as unknown as Operations;
@@ -143,4 +149,24 @@ function streamOf(route: Route, request: AnyRequest, transport: TransportOptions
         return response;
       },
     });
+}
+
+/** Lines of text, each as it comes; an answer that breaks off throws. */
+function linesOf(route: Route, request: AnyRequest) {
+  return async function* (query: object = {}, signal?: AbortSignal) {
+    const { response } = await request(route.method, route.path, {
+      parseAs: "stream",
+      ...(signal ? { signal } : {}),
+      params: { query },
+    });
+    const reader = response.body?.getReader();
+    const decoder = new TextDecoder();
+    let pending = "";
+    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+      const lines = (pending + decoder.decode(part.value, { stream: true })).split("\n");
+      pending = lines.pop() ?? "";
+      for (const line of lines) if (line !== "") yield line;
+    }
+    if (pending !== "") yield pending;
+  };
 }
