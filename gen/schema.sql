@@ -1350,3 +1350,194 @@ begin
 end $function$
 ;
 CREATE TRIGGER usage_snapshot_made AFTER INSERT ON public.snapshots FOR EACH ROW WHEN ((new.state = 'durable'::text)) EXECUTE FUNCTION usage_snapshot_changed();
+create policy own on audit_chains for all to berth_tenant
+  using (chain = acting_org());
+create policy own on audit_entries for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on audit_policies for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on audit_seals for all to berth_tenant
+  using (chain = acting_org());
+create policy own on boxes for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on budget_alerts for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on budgets for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on egress_counters for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on events for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on grants for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on idempotency_keys for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on invitations for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on operations for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on orgs for all to berth_tenant
+  using (id = acting_org());
+create policy own on preview_labels for all to berth_tenant
+  using (EXISTS ( SELECT 1
+   FROM previews p
+  WHERE ((p.id = preview_labels.preview_id) AND (p.org_id = acting_org()))));
+create policy own on preview_links for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on previews for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on price_books for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy shared on price_books for select to berth_tenant
+  using (org_id IS NULL);
+create policy own on provider_groups for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on providers for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy shared on providers for select to berth_tenant
+  using (org_id IS NULL);
+create policy own on quota_deltas for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on quota_limits for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on quota_usage for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy known on revocations for select to berth_tenant
+  using true;
+create policy own on revocations for insert to berth_tenant
+  with check ((EXISTS ( SELECT 1
+   FROM tokens t
+  WHERE ((t.id = revocations.credential_id) AND (t.org_id = acting_org())))) OR (EXISTS ( SELECT 1
+   FROM web_sessions s
+  WHERE ((s.id = revocations.credential_id) AND (s.org_id = acting_org())))) OR (EXISTS ( SELECT 1
+   FROM ssh_keys k
+  WHERE ((k.id = revocations.credential_id) AND (k.org_id = acting_org())))) OR (EXISTS ( SELECT 1
+   FROM preview_links l
+  WHERE ((l.id = revocations.credential_id) AND (l.org_id = acting_org())))));
+create policy own on scim_groups for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on scim_members for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on scim_tokens for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on scim_users for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on snapshot_copies for all to berth_tenant
+  using (EXISTS ( SELECT 1
+   FROM snapshots s
+  WHERE ((s.id = snapshot_copies.snapshot_id) AND (s.org_id = acting_org()))));
+create policy own on snapshots for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on ssh_keys for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on strays for all to berth_tenant
+  using (EXISTS ( SELECT 1
+   FROM boxes b
+  WHERE ((b.id = strays.box_id) AND (b.org_id = acting_org()))));
+create policy own on teams for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on template_versions for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on templates for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on tokens for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on usage_counts for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on usage_intervals for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on usage_rollups for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on usage_spend for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy changed on users for update to berth_tenant
+  using ((home_org_id = acting_org()) AND (kind = 'service'::text));
+create policy known on users for select to berth_tenant
+  using ((home_org_id = acting_org()) OR (EXISTS ( SELECT 1
+   FROM grants g
+  WHERE ((g.user_id = users.id) AND (g.org_id = acting_org())))));
+create policy made on users for insert to berth_tenant
+  with check ((home_org_id = acting_org()) AND (kind = 'service'::text) AND (NOT is_operator));
+create policy own on volumes for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+create policy own on web_sessions for all to berth_tenant
+  using (org_id = acting_org())
+  with check (org_id = acting_org());
+grant select on audit_chains to berth_tenant;
+grant insert, select on audit_entries to berth_tenant;
+grant delete, insert, select, update on audit_policies to berth_tenant;
+grant select on audit_seals to berth_tenant;
+grant select on audit_state to berth_tenant;
+grant insert, select, update on boxes to berth_tenant;
+grant insert, select on budget_alerts to berth_tenant;
+grant insert, select, update on budgets to berth_tenant;
+grant insert, select on events to berth_tenant;
+grant select on gateways to berth_tenant;
+grant delete, insert, select, update on grants to berth_tenant;
+grant insert, select, update on idempotency_keys to berth_tenant;
+grant insert, select, update on invitations to berth_tenant;
+grant select on node_revisions to berth_tenant;
+grant select on nodes to berth_tenant;
+grant insert, select, update on operations to berth_tenant;
+grant select on orgs to berth_tenant;
+grant insert, select, update on preview_labels to berth_tenant;
+grant insert, select, update on preview_links to berth_tenant;
+grant insert, select, update on previews to berth_tenant;
+grant select on price_books to berth_tenant;
+grant delete, insert, select, update on provider_groups to berth_tenant;
+grant insert, select, update on providers to berth_tenant;
+grant select on quota_deltas to berth_tenant;
+grant insert, select, update on quota_limits to berth_tenant;
+grant select on quota_usage to berth_tenant;
+grant insert, select on revocations to berth_tenant;
+grant insert, select, update on scim_tokens to berth_tenant;
+grant select on snapshot_copies to berth_tenant;
+grant insert, select, update on snapshots to berth_tenant;
+grant insert, select, update on ssh_keys to berth_tenant;
+grant insert, select, update on strays to berth_tenant;
+grant insert, select, update on teams to berth_tenant;
+grant insert, select, update on template_versions to berth_tenant;
+grant insert, select, update on templates to berth_tenant;
+grant insert, select, update on tokens to berth_tenant;
+grant select on usage_clock to berth_tenant;
+grant select on usage_counts to berth_tenant;
+grant select on usage_intervals to berth_tenant;
+grant select on usage_rollups to berth_tenant;
+grant select on usage_spend to berth_tenant;
+grant insert, select on users to berth_tenant;
+grant insert, select, update on volumes to berth_tenant;
+grant insert, select, update on web_sessions to berth_tenant;

@@ -1,5 +1,6 @@
 // What the handlers work with; server.ts puts it together from what main gives.
 
+import type { IdentityContext } from "#identity/context.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import type { Metrics } from "#lib/metrics.ts";
@@ -7,11 +8,14 @@ import type { Database } from "#store/db.ts";
 import type { PreviewSigner } from "#trust/preview-tokens.ts";
 import type { SshAuthority } from "#trust/ssh-certificates.ts";
 import type { TicketSigner } from "#trust/tickets.ts";
+import type { AuditAccess } from "./audit.ts";
 import type { EventHub } from "./event-hub.ts";
 
 export interface ApiContext {
   readonly db: Database;
   readonly hub: EventHub;
+  /** How people log in by a provider. */
+  readonly identity: IdentityContext;
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -20,6 +24,7 @@ export interface ApiContext {
   readonly sshUserAuthority: SshAuthority;
   readonly sshHostAuthority: SshAuthority;
   readonly signPreview: PreviewSigner;
+  readonly audit: AuditAccess;
   /** Where clients reach a gateway, as long as none has made itself known. */
   readonly gatewayUrl: string;
   /** Where browsers reach the dashboard and this API: `https://berth.example.com`. */

@@ -3,14 +3,15 @@
 // nonce it names, in a cookie that the preview's origin has set before.
 
 import { randomUUID } from "node:crypto";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { ERRORS, Problem } from "#contract/errors.ts";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { Problem } from "#contract/errors.ts";
 import { previewUrl } from "#domain/preview.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { findPreview, refuseVisit } from "#store/preview-visits.ts";
 import type { ApiContext } from "./context.ts";
 import { type Authenticate, readCookie, sessionCookie } from "./credentials.ts";
-import { PAGE_HEADERS, sendText } from "./web-files.ts";
+import { sendProblemPage } from "./problem-page.ts";
+import { PAGE_HEADERS } from "./web-files.ts";
 
 const PATH = "/v1/preview-authorize";
 
@@ -90,10 +91,4 @@ function parse(query: Record<string, unknown>): Wanted {
 
 function print({ label, port, nonce }: Wanted): string {
   return `label=${label}&port=${port}&nonce=${nonce}`;
-}
-
-function sendProblemPage(reply: FastifyReply, error: Problem | StoreRefusal): FastifyReply {
-  const { status, title, next } = ERRORS[error.code];
-  const detail = error instanceof Problem ? error.message : error.detail;
-  return sendText(reply, status, `${title}.\n\n${detail}\n${next}`);
 }

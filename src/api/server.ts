@@ -6,7 +6,7 @@ import type { Clock } from "#lib/clock.ts";
 import { isUnavailable } from "#store/db.ts";
 import type { Wakes } from "#store/listen.ts";
 import { readDatabaseTime } from "#store/placements.ts";
-import { forRequest } from "#store/request.ts";
+import { forRequest } from "#store/tenant.ts";
 import { identifySession, identifyToken } from "#store/tokens.ts";
 import { hashToken, looksLikeToken } from "#trust/token-hash.ts";
 import { accessHandlers, allGatewayUrls } from "./access.ts";

@@ -18,5 +18,11 @@ export const webSessionSchema = z
   .meta({ id: "WebSession" });
 
 export const endedWebSessionSchema = z
-  .object({ ended: z.boolean().describe("False: the request came with a token, not a session.") })
+  .object({
+    ended: z.boolean().describe("False: the request came with a token, not a session."),
+    providerLogoutUrl: z
+      .string()
+      .nullable()
+      .describe("Where to go on to log out at the identity provider too; null: nowhere."),
+  })
   .meta({ id: "EndedWebSession" });

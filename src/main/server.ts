@@ -4,6 +4,7 @@
 import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { createApi, createNodeApi } from "#api/server.ts";
+import { identityContext } from "#identity/context.ts";
 import { BASES, baseImageDigest } from "#images/recipe.ts";
 import { Metrics } from "#lib/metrics.ts";
 import { openDirectoryStore } from "#objects/directory-store.ts";
@@ -11,7 +12,9 @@ import { addToken, ensureAdmin, loadOrCreateAuthority } from "#store/access.ts";
 import { type Database, isUnavailable, openDatabase } from "#store/db.ts";
 import { Wakes } from "#store/listen.ts";
 import { migrate } from "#store/migrate.ts";
+import { type AuditKey, loadAuditKey, makeAuditKey } from "#trust/audit-key.ts";
 import { previewSigner } from "#trust/preview-tokens.ts";
+import { makeSealKey, type Sealer, sealer } from "#trust/seal.ts";
 import {
   loadSshAuthority,
   makeSshAuthorityKey,
@@ -26,6 +29,7 @@ import {
   makeCertificateAuthority,
 } from "#trust/x509.ts";
 import { ensureCredentials } from "./admin-token.ts";
+import { readExportedHead } from "./audit-loops.ts";
 import { publishAuthority } from "./authority.ts";
 import type { Config } from "./config.ts";
 import { installationIn } from "./installation.ts";
@@ -65,14 +69,20 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
     dashboardOrigin: config.dashboardUrl,
     previewOrigin: config.previewOrigin,
   };
+  const identity = identityContext({
+    ...{ db, clock, log, sealer: keys.sealer },
+    dashboardOrigin: config.dashboardUrl,
+  });
   const ssh = { sshUserAuthority: keys.sshUser, sshHostAuthority: keys.sshHost };
   const api = await createApi({
     ...shared,
     ...ssh,
     ...previews,
+    identity,
     version: await ownVersion(),
     signTicket: ticketSigner(keys.ticketKeyPem),
     gatewayUrl: config.gatewayUrl,
+    audit: { key: keys.audit, exportedHead: (chain) => readExportedHead(store, chain) },
     webDirectory: WEB_DIRECTORY,
     rateLimits: config,
     trustedProxies: config.trustedProxies,
@@ -101,7 +111,11 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
   const apiUrl = await api.listen(config.apiListen);
   log.info({ apiUrl, nodeApiUrl }, "serving");
   const stop = new AbortController();
-  const loops = runLoops({ db, wakes, store }, context, stop.signal);
+  const loops = runLoops(
+    { db, wakes, store, metrics, auditKey: keys.audit, identity },
+    context,
+    stop.signal,
+  );
   return {
     apiUrl,
     nodeApiUrl,
@@ -143,6 +157,8 @@ interface Keys {
   readonly sshUser: SshAuthority;
   readonly sshHost: SshAuthority;
   readonly ticketKeyPem: string;
+  readonly audit: AuditKey;
+  readonly sealer: Sealer;
 }
 
 async function loadKeys(db: Database, nowMs: number): Promise<Keys> {
@@ -161,6 +177,8 @@ async function loadKeys(db: Database, nowMs: number): Promise<Keys> {
     sshUser: loadSshAuthority(sshUser, "berth-user-ca"),
     sshHost: loadSshAuthority(sshHost, "berth-host-ca"),
     ticketKeyPem,
+    sealer: sealer(await loadOrCreateAuthority(db, "seal", makeSealKey)),
+    audit: loadAuditKey(await loadOrCreateAuthority(db, "audit", makeAuditKey)),
   };
 }
 

@@ -47,12 +47,17 @@ export async function identifyToken(db: Db, hash: string): Promise<Identified | 
 }
 
 /** Null when it is unknown, over or ended. */
-export async function identifySession(db: Db, hash: string): Promise<Identified | null> {
+export async function identifySession(
+  db: Db,
+  hash: string,
+  kind: "web" | "cli",
+): Promise<Identified | null> {
   const { rows } = await sql<IdentityRow>`
     select c.id, c.token_id as "tokenId", ${subjectColumns(sql`c.org_id`)},
       (select t.scopes from tokens t where t.id = c.token_id) as scopes
     from web_sessions c join users u on u.id = c.user_id
-    where c.hash = ${hash} and c.revoked_at is null and c.expires_at > now() and ${IS_LET_IN}`.execute(
+    where c.hash = ${hash} and c.kind = ${kind} and c.revoked_at is null and c.expires_at > now()
+      and ${IS_LET_IN}`.execute(
     db.query,
   );
   return identified(rows[0]);

@@ -4,13 +4,17 @@
 import { sql } from "kysely";
 import { type ApiServer, createApi, createNodeApi } from "#api/server.ts";
 import type { OrgRole, Subject } from "#domain/permission.ts";
+import { type IdentityContext, identityContext } from "#identity/context.ts";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { type Log, silentLog } from "#lib/log.ts";
 import { Metrics } from "#lib/metrics.ts";
+import { readExportedHead } from "#main/audit-loops.ts";
 import { createClient } from "#sdk/client.ts";
 import { addToken, addUser, createUser, ensureAdmin } from "#store/access.ts";
 import { Wakes } from "#store/listen.ts";
+import { loadAuditKey, makeAuditKey } from "#trust/audit-key.ts";
 import { type PreviewSigner, previewSigner } from "#trust/preview-tokens.ts";
+import { makeSealKey, sealer } from "#trust/seal.ts";
 import { loadSshAuthority, makeSshAuthorityKey } from "#trust/ssh-certificates.ts";
 import { makeTicketKey, ticketSigner } from "#trust/tickets.ts";
 import { hashToken, makeToken } from "#trust/token-hash.ts";
@@ -20,6 +24,7 @@ import {
   makeCertificateAuthority,
 } from "#trust/x509.ts";
 import { type TestDatabase, testDatabase } from "./database.ts";
+import { MemoryStore } from "./memory-store.ts";
 
 export interface Caller {
   readonly subject: Subject;
@@ -34,6 +39,7 @@ export interface ControlPlane extends TestDatabase {
   readonly url: string;
   readonly nodeUrl: string;
   readonly authority: CertificateAuthority;
+  readonly identity: IdentityContext;
   readonly metrics: Metrics;
   readonly ticketPublicKeyPem: string;
   readonly signPreview: PreviewSigner;
@@ -92,6 +98,7 @@ export async function controlPlane(
   });
   const ticketKey = makeTicketKey();
   const metrics = new Metrics();
+  const objects = new MemoryStore();
   const parts = {
     db,
     wakes,
@@ -101,12 +108,20 @@ export async function controlPlane(
     sshUserAuthority: loadSshAuthority(makeSshAuthorityKey(), "berth-user-ca"),
     sshHostAuthority: loadSshAuthority(makeSshAuthorityKey(), "berth-host-ca"),
     signPreview: previewSigner(ticketKey.privateKeyPem),
+    audit: {
+      key: loadAuditKey(makeAuditKey()),
+      exportedHead: (chain: string) => readExportedHead(objects, chain),
+    },
     dashboardOrigin: DASHBOARD,
     previewOrigin: "previewOrigin" in options ? (options.previewOrigin ?? null) : PREVIEWS,
   };
+  const identity = identityContext({
+    ...{ db, clock, log, sealer: sealer(makeSealKey()), dashboardOrigin: DASHBOARD },
+  });
   const makeApi = (replicaMetrics: Metrics) =>
     createApi({
       ...parts,
+      identity,
       metrics: replicaMetrics,
       version: "test",
       signTicket: ticketSigner(ticketKey.privateKeyPem),
@@ -150,6 +165,7 @@ export async function controlPlane(
     url,
     nodeUrl,
     authority,
+    identity,
     metrics,
     ticketPublicKeyPem: ticketKey.publicKeyPem,
     signPreview: parts.signPreview,

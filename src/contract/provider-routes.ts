@@ -1,0 +1,131 @@
+// The operations about identity providers and directories. Logging in itself (/v1/login/…) and SCIM (/scim/v2/…) are no
+// operations of this API: others have laid down how they look.
+
+import {
+  createdScimTokenSchema,
+  createProviderSchema,
+  createScimTokenSchema,
+  providerGroupsSchema,
+  providerPage,
+  providerParams,
+  providerQuery,
+  providerSchema,
+  scimTokenPage,
+  scimTokenParams,
+  scimTokenSchema,
+  setProviderGroupsSchema,
+  updateProviderSchema,
+} from "./providers.ts";
+import { read, route } from "./route.ts";
+
+const providers = [
+  route({
+    name: "providers.create",
+    method: "POST",
+    path: "/providers",
+    permission: "provider.manage",
+    summary: "Set up an identity provider",
+    description: "Of the caller's organization, or (by an operator) of the whole installation.",
+    body: createProviderSchema,
+    status: 201,
+    response: providerSchema,
+    idempotencyKey: true,
+  }),
+  read({
+    name: "providers.list",
+    path: "/providers",
+    permission: "provider.manage",
+    summary: "List identity providers",
+    query: providerQuery,
+    response: providerPage,
+  }),
+  read({
+    name: "providers.get",
+    path: "/providers/{provider}",
+    permission: "provider.manage",
+    summary: "Show an identity provider",
+    params: providerParams,
+    response: providerSchema,
+  }),
+  route({
+    name: "providers.update",
+    method: "PATCH",
+    path: "/providers/{provider}",
+    permission: "provider.manage",
+    summary: "Change an identity provider",
+    description: "Another issuer would be other people: that is a new provider.",
+    params: providerParams,
+    body: updateProviderSchema,
+    status: 200,
+    response: providerSchema,
+    idempotencyKey: true,
+  }),
+  route({
+    name: "providers.delete",
+    method: "DELETE",
+    path: "/providers/{provider}",
+    permission: "provider.manage",
+    summary: "Remove an identity provider",
+    description: "Ends every session that it stands behind, and takes every role that it gave.",
+    params: providerParams,
+    status: 200,
+    response: providerSchema,
+    idempotencyKey: true,
+  }),
+  read({
+    name: "providers.groups",
+    path: "/providers/{provider}/groups",
+    permission: "provider.manage",
+    summary: "Show what a provider's groups mean in my organization",
+    params: providerParams,
+    response: providerGroupsSchema,
+  }),
+  route({
+    name: "providers.setGroups",
+    method: "POST",
+    path: "/providers/{provider}/groups",
+    permission: "provider.manage",
+    summary: "Say what a provider's groups mean in my organization",
+    description:
+      "Replaces what was said before. A group gives a role at the organization or in a team; groups that are not named give none.",
+    params: providerParams,
+    body: setProviderGroupsSchema,
+    status: 200,
+    response: providerGroupsSchema,
+  }),
+] as const;
+
+const scimTokens = [
+  route({
+    name: "scimTokens.create",
+    method: "POST",
+    path: "/scim-tokens",
+    permission: "provider.manage",
+    summary: "Make a token for a directory",
+    description: "With it a directory (SCIM 2.0) says who is in the organization.",
+    body: createScimTokenSchema,
+    status: 201,
+    response: createdScimTokenSchema,
+  }),
+  read({
+    name: "scimTokens.list",
+    path: "/scim-tokens",
+    permission: "provider.manage",
+    summary: "List the tokens of directories",
+    query: providerQuery,
+    response: scimTokenPage,
+  }),
+  route({
+    name: "scimTokens.delete",
+    method: "DELETE",
+    path: "/scim-tokens/{token}",
+    permission: "provider.manage",
+    summary: "Revoke a token of a directory",
+    params: scimTokenParams,
+    status: 200,
+    response: scimTokenSchema,
+    idempotencyKey: true,
+  }),
+] as const;
+
+export const PROVIDER_ROUTES = [...providers, ...scimTokens] as const;
