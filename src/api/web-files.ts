@@ -1,7 +1,7 @@
 // The web app's files, served from the API's own origin, with the headers that keep other pages out of it: no script but
 // its own, no frame around it, no window that holds on to it.
 
-import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import fastifyStatic from "@fastify/static";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -47,10 +47,15 @@ export function isPageVisit({ method, url, headers }: FastifyRequest): boolean {
 }
 
 export async function sendPage(reply: FastifyReply, files: WebFiles): Promise<FastifyReply> {
-  if (!existsSync(join(files.directory, INDEX)))
+  // As text: a stream would hang a dozen listeners on the answer, and Node warns of leaks at eleven.
+  const page = await readFile(join(files.directory, INDEX), "utf8").catch(() => null);
+  if (page === null)
     return sendText(reply, 503, "The web app is not built here: run `npm run build:web`.");
-  reply.header(POLICY, policyOf(await files.gatewayUrls()));
-  return reply.sendFile(INDEX, files.directory, { cacheControl: false });
+  return reply
+    .headers({ ...PAGE_HEADERS, [POLICY]: policyOf(await files.gatewayUrls()) })
+    .header("cache-control", "no-cache")
+    .type("text/html; charset=utf-8")
+    .send(page);
 }
 
 /** A plain page for people, of our own words. */
