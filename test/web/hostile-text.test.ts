@@ -10,6 +10,8 @@ import type { Page } from "playwright-core";
 import type { ListeningPort } from "#domain/box.ts";
 import { fakeExecStream } from "#drivers/fake/exec-stream.ts";
 import { FakeSessions } from "#drivers/fake/sessions.ts";
+import { PREVIEW_DEFENCES } from "#gateway/preview-defences.ts";
+import { print } from "#gateway/preview-pages.ts";
 import { systemClock } from "#lib/clock.ts";
 import { placeBoxes } from "#scheduler/place-boxes.ts";
 import { until } from "#test/harness/installation.ts";
@@ -274,4 +276,43 @@ test("without both, every field runs", async (t) => {
       });
     });
   await page.context().close();
+});
+
+const UNESCAPES: Readonly<Record<string, string>> = {
+  ...{ "&lt;": "<", "&gt;": ">", "&#39;": "'", "&amp;": "&" },
+};
+
+test("the gateway's own pages: why an app does not answer is text too", async (t) => {
+  const why = { status: 502, title: "No answer", detail: hostile("why") };
+  const style = { isHead: false, wantsHtml: true, isLast: true };
+  const [head = "", body = ""] = print(why, style, PREVIEW_DEFENCES).split("\r\n\r\n");
+  const [, policy = ""] = /content-security-policy: (.*)/i.exec(head) ?? [];
+  const unescaped = body.replace(/&\w+;|&#39;/g, (one) => UNESCAPES[one] ?? one);
+  const variants: readonly (readonly [string, Defences])[] = [
+    ["with both", { escapes: true, hasPolicy: true }],
+    ["escaping alone", { escapes: true, hasPolicy: false }],
+    ["the policy alone", { escapes: false, hasPolicy: true }],
+    ["without either it runs", { escapes: false, hasPolicy: false }],
+  ];
+  for (const [name, { escapes, hasPolicy }] of variants)
+    await t.test(name, async () => {
+      world.setElsewhere((request, response) => {
+        if (request.url !== "/") return void response.writeHead(404).end();
+        response.setHeader("content-type", "text/html");
+        if (hasPolicy) response.setHeader("content-security-policy", policy);
+        response.end(escapes ? body : unescaped);
+      });
+      const page = await world.person();
+      await page.addInitScript(WATCH);
+      await page.goto("https://evil.berth.test/");
+      if (escapes) {
+        await page.getByText("push('why')").waitFor();
+        assert.deepEqual([await listOf(page, "ran"), await listOf(page, "refused")], [[], []]);
+      } else {
+        const seen = hasPolicy ? "refused" : "ran";
+        await until(seen, async () => (await listOf(page, seen)).length > 0);
+        if (hasPolicy) assert.deepEqual(await listOf(page, "ran"), []);
+      }
+      await page.context().close();
+    });
 });
