@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { sql } from "kysely";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { DriverError } from "#drivers/driver.ts";
 import type { FakeOp } from "#drivers/fake/faults.ts";
@@ -17,8 +18,11 @@ import { createCheckpoint, restoreCheckpoint } from "#store/checkpoints.ts";
 import { forkBox } from "#store/forks.ts";
 import { listLiveManifests } from "#store/snapshots.ts";
 import { getTemplate } from "#store/templates.ts";
+import { setUsageClock } from "#test/harness/usage.ts";
 import { BoxModel, type Origin, TENANT_DISK, TENANT_MEMORY } from "./model.ts";
+import { leftReservations, limitRunning, quotaProblems } from "./quotas.ts";
 import { SeededRandom } from "./random.ts";
+import { usageProblems, usageSumProblems } from "./usage.ts";
 import { type AgentStep, isMishap, type SimNode, World } from "./world.ts";
 
 export interface SimulationOptions {
@@ -93,6 +97,7 @@ class Simulation {
   #requests = 0;
   #created = 0;
   #steps = 0;
+  #sentBytes = 0;
   #depth = 0;
   /** They come when the template is built. */
   #areUsersHere = false;
@@ -137,6 +142,8 @@ class Simulation {
     }
     this.#steps = 0;
     this.#areUsersHere = true;
+    if (this.#random.chance(0.7))
+      await limitRunning(this.#world.db, this.#world.admin, 3 + this.#random.below(20));
     const stepsMax = requests * 60 + 3000;
     while (this.#requests < requests && this.#steps < stepsMax) await this.#step();
   }
@@ -155,6 +162,7 @@ class Simulation {
     this.#chances = NO_CHANCES;
     for (const node of this.#world.nodes) node.host.faults.clear();
     this.#say("healed");
+    await limitRunning(this.#world.db, this.#world.admin, null);
     await this.#settle();
     await this.#checkSettled();
     await this.#startAll();
@@ -177,6 +185,7 @@ class Simulation {
     else if (kind === "time") this.#world.nowMs += this.#random.below(20_000);
     else await this.#faultStep();
     this.#look();
+    if (this.#depth === 0) await this.#checkQuotas();
     if (this.#depth === 0 && this.#random.chance(0.08)) await this.#listen();
     if (this.#violations.length > 0 && this.#depth === 0)
       throw new Error(this.#violations.join("\n"));
@@ -332,6 +341,9 @@ class Simulation {
       disk: { ...box.disk, [TENANT_DISK]: text },
     });
     model.wrote(this.#number);
+    const bytes = this.#random.below(10_000);
+    host.sendOut(model.boxId, bytes);
+    this.#sentBytes += bytes;
   }
 
   async #loopStep(): Promise<void> {
@@ -401,6 +413,11 @@ class Simulation {
       await this.#world.expireLease(node);
     }
     if (this.#random.chance(agentCrash)) {
+      const backMs = this.#random.below(3 * 3_600_000);
+      this.#fault("clock jump", `the database's clock is ${backMs} ms back`);
+      await setUsageClock(this.#world.db, new Date(this.#world.nowMs - backMs));
+    }
+    if (this.#random.chance(agentCrash)) {
       this.#fault("agent crash", `${node.name}: its agent dies`);
       this.#crash(node);
     }
@@ -440,6 +457,7 @@ class Simulation {
     const model = this.#random.pick([...this.#models.values()]);
     const view = await this.#find(model.boxId);
     if (view) this.#checkView(model, view);
+    if (this.#random.chance(0.2)) this.#violations.push(...(await usageProblems(this.#world.db)));
   }
 
   #checkView(model: BoxModel, view: BoxView): void {
@@ -500,7 +518,22 @@ class Simulation {
       assert.equal(node?.host.get(model.boxId)?.state, "ready", `lie: ${what}`);
     }
     this.#checkHosts();
+    await this.#checkUsage();
     assert.deepEqual(this.#violations, []);
+  }
+
+  async #checkQuotas(): Promise<void> {
+    this.#violations.push(...(await quotaProblems(this.#world.db, this.#world.admin)));
+  }
+
+  async #checkUsage(): Promise<void> {
+    const { db, admin } = this.#world;
+    assert.deepEqual(await usageProblems(db), []);
+    const { rows } = await sql<{ nowMs: number }>`
+      select (extract(epoch from greatest(usage_wall(), floor_at)) * 1000)::float8 as "nowMs"
+      from usage_clock`.execute(db.query);
+    const nowMs = rows[0]?.nowMs ?? 0;
+    assert.deepEqual(await usageSumProblems(db, admin, nowMs, this.#sentBytes), []);
   }
 
   /** Hosts have the boxes that run, and nothing else. */
@@ -549,11 +582,13 @@ class Simulation {
     const live = await listLiveManifests(this.#world.db);
     const stored = [...this.#world.store.objects.keys()].filter((key) => key.endsWith("/manifest"));
     assert.deepEqual(stored.sort(), [...live].sort(), "manifests in the store and in the database");
+    assert.deepEqual(await leftReservations(this.#world.db), []);
     const kept = new Set(live.map((key) => key.split("/")[1]));
     for (const { name, host } of this.#world.nodes) {
       assert.deepEqual(host.inventory().boxes, [], name);
       for (const id of host.inventory().snapshots) assert.ok(kept.has(id), `${id} left on ${name}`);
     }
+    await this.#checkUsage();
     assert.deepEqual(this.#violations, []);
   }
 
@@ -572,7 +607,7 @@ const NO_CHANCES: Chances = {
 };
 
 const STEPS = { user: 12, tenant: 12, loop: 11, agent: 60, time: 3, fault: 5 } as const;
-const LOOPS = { place: 8, settle: 4, builds: 2, remove: 2, expire: 1 } as const;
+const LOOPS = { place: 8, settle: 4, builds: 2, remove: 2, expire: 1, usage: 1, fold: 1 } as const;
 const AGENT = {
   pull: 5,
   push: 4,

@@ -30,9 +30,12 @@ import { readAssignments, readRevision } from "#store/assignments.ts";
 import { createTemplate } from "#store/builds.ts";
 import { type Database, isUnavailable, openDatabase } from "#store/db.ts";
 import { createJoinToken, expireNodes, joinNode } from "#store/nodes.ts";
+import { foldQuotas } from "#store/quotas.ts";
 import { recordReport } from "#store/reports.ts";
+import { sealHour } from "#store/usage-seal.ts";
 import { testDatabase } from "#test/harness/database.ts";
 import { MemoryStore } from "#test/harness/memory-store.ts";
+import { holdUsageClock, setUsageClock } from "#test/harness/usage.ts";
 
 /** Ends: what it did so far stays done, what it is doing never returns. */
 export class Life {
@@ -194,6 +197,7 @@ export class World {
       rmSync(directory, { recursive: true, force: true });
     });
     const world = new World(db, await ensureAdmin(db), directory, hooks);
+    await holdUsageClock(db, new Date(world.nowMs));
     for (let i = 0; i < nodeCount; i += 1) await world.#addNode(`node-${i}`);
     return world;
   }
@@ -225,6 +229,13 @@ export class World {
     },
     expire: async () => {
       await expireNodes(this.db);
+    },
+    fold: async () => {
+      await foldQuotas(this.db, 50);
+    },
+    usage: async () => {
+      await setUsageClock(this.db, new Date(this.nowMs));
+      await sealHour(this.db, this.clock);
     },
   } as const;
 
