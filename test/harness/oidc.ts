@@ -127,8 +127,9 @@ export class Person {
     this.#servers = servers;
   }
 
-  cookie(origin: string, name: string): string | null {
-    return this.#cookies.get(origin)?.get(name) ?? null;
+  /** As a header has them. */
+  cookies(origin: string): string {
+    return [...(this.#cookies.get(origin) ?? [])].map(([k, v]) => `${k}=${v}`).join("; ");
   }
 
   /** One request, no redirect followed. */
@@ -138,7 +139,7 @@ export class Person {
     this.#cookies.set(url.origin, jar);
     const server = this.#servers[url.origin] ?? url.origin;
     const headers = new Headers(init.headers);
-    if (jar.size > 0) headers.set("cookie", [...jar].map(([k, v]) => `${k}=${v}`).join("; "));
+    if (jar.size > 0) headers.set("cookie", this.cookies(url.origin));
     const answer = await fetch(`${server}${url.pathname}${url.search}`, {
       ...init,
       headers,
