@@ -24,7 +24,10 @@ test("200 who ask at once at a limit of 10 get exactly 10, over two replicas", a
         },
         body: JSON.stringify({ template: "default" }),
       });
-      return { status: answer.status, body: await answer.json() };
+      return {
+        status: answer.status,
+        body: (await answer.json()) as { code: string; detail: string },
+      };
     }),
   );
   const accepted = answers.filter(({ status }) => status === 202);
@@ -32,7 +35,7 @@ test("200 who ask at once at a limit of 10 get exactly 10, over two replicas", a
   assert.deepEqual([accepted.length, refused.length], [10, 190]);
   for (const { body } of refused) assert.equal(body.code, "quota_exceeded");
   assert.match(
-    refused[0]?.body.detail,
+    refused[0]?.body.detail ?? "",
     /^The limit of the organization default is 10 boxes: 10 are used \(admin 10\), and this needs 1 more\. Delete default-\w+, .* or default-\w+ to make room\. Make room, or ask/,
   );
   const { items } = await client.boxes.list({ limit: 200 });
@@ -46,7 +49,7 @@ test("a repeated request gets its answer also when the limit is reached by then"
   const { client, subject } = plane.admin;
   await client.quotas.setOrg(subject.orgId, { boxes: 1 });
   const create = () =>
-    client.boxes.create({ template: "default" }, { idempotencyKey: "one and the same" });
+    client.boxes.create({ template: "default" }, { idempotencyKey: "one-and-the-same" });
   const answers = await Promise.all([create(), create(), create(), create()]);
   assert.equal(new Set(answers.map(({ box }) => box.id)).size, 1);
   assert.equal((await create()).box.id, answers[0]?.box.id);

@@ -7,6 +7,7 @@ import { sql } from "kysely";
 import { FailpointError } from "#lib/failpoint.ts";
 import { testDatabase } from "#test/harness/database.ts";
 import { PaperNode } from "#test/harness/paper-node.ts";
+import { quotaDrift } from "#test/harness/quota-drift.ts";
 import { IMAGE, PaperWorld, recipe } from "#test/harness/world.ts";
 import { ensureAdmin } from "./access.ts";
 import { type Intent, setDesired } from "./box-intent.ts";
@@ -130,6 +131,7 @@ for (const boundary of ["before_commit", "committed"] as const)
   });
 
 async function assertNothingIsLeft(db: Db, world: PaperWorld): Promise<void> {
+  assert.deepEqual(await quotaDrift(db), []);
   const { rows: boxes } = await sql<{ count: number }>`
     select count(*) as count from boxes where deleted_at is null or reserved`.execute(db.query);
   assert.equal(boxes[0]?.count, 0);

@@ -9,6 +9,7 @@ import { createBox, getBox } from "#store/boxes.ts";
 import { createCheckpoint, restoreCheckpoint } from "#store/checkpoints.ts";
 import { forkBox } from "#store/forks.ts";
 import { getTemplate } from "#store/templates.ts";
+import { quotaDrift } from "#test/harness/quota-drift.ts";
 import { TENANT_DISK, TENANT_MEMORY } from "./model.ts";
 import { type SimNode, World } from "./world.ts";
 
@@ -172,6 +173,7 @@ class Scene {
       // The user who got no answer asks again. What was done already is refused, or changes nothing.
       await ask().catch(() => {});
     }
+    assert.deepEqual(await quotaDrift(this.world.db), [], `quotas after a crash at ${at}`);
     for (let turn = 0; turn < TURNS_MAX && this.#crashAt !== null; turn += 1)
       await this.world.turn();
     assert.equal(this.#crashAt, null, `nothing died at ${at}: it was not passed`);
@@ -258,6 +260,7 @@ for (const [title, flow] of Object.entries(FLOWS))
         await scene.check(`${names[at]}-child`, flow, `the fork after a crash at ${point}`);
     }
     for (const { host } of scene.world.nodes) assert.deepEqual(host.inventory().remains, []);
+    assert.deepEqual(await quotaDrift(scene.world.db), []);
     t.diagnostic(`${points.length} crash points`);
   });
 

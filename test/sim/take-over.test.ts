@@ -10,6 +10,7 @@ import { setDesired } from "#store/box-intent.ts";
 import { createBox, getBox } from "#store/boxes.ts";
 import { restoreCheckpoint } from "#store/checkpoints.ts";
 import { listSnapshots } from "#store/snapshots.ts";
+import { quotaDrift } from "#test/harness/quota-drift.ts";
 import { TENANT_DISK } from "./model.ts";
 import { type SimNode, World } from "./world.ts";
 
@@ -62,7 +63,8 @@ class Story {
 
   async settle(): Promise<void> {
     for (let turn = 0; turn < TURNS_MAX; turn += 1)
-      if ((await this.world.turn()) && turn > 1) return;
+      if ((await this.world.turn()) && turn > 1)
+        return assert.deepEqual(await quotaDrift(this.world.db), []);
     throw new Error("it does not settle");
   }
 
