@@ -12,7 +12,7 @@ export interface Lie {
   /** Replaces claims of the ID token; undefined takes one out. */
   claims?: Readonly<Record<string, unknown>>;
   /** Changes the finished ID token. */
-  token?: (idToken: string) => string;
+  token?: (idToken: string) => string | Promise<string>;
   /** Another key than the published one signs. */
   isForged?: boolean;
   /** Replaces parameters of the redirect back; undefined takes one out. */
@@ -28,6 +28,7 @@ export interface HostileProvider {
   lie: Lie;
   /** Bodies that came to the token endpoint. */
   readonly redeemed: URLSearchParams[];
+  sign(claims: object, isForged?: boolean): Promise<string>;
 }
 
 export async function hostileProvider(scope: Scope): Promise<HostileProvider> {
@@ -36,6 +37,10 @@ export async function hostileProvider(scope: Scope): Promise<HostileProvider> {
   const jwk = { ...(await exportJWK(publicKey)), kid: "k", alg: "ES256", use: "sig" };
   const nonces = new Map<string, string>();
   const redeemed: URLSearchParams[] = [];
+  const sign = (claims: object, isForged = false) =>
+    new SignJWT({ ...claims })
+      .setProtectedHeader({ alg: "ES256", kid: "k" })
+      .sign(isForged ? other.privateKey : privateKey);
   const server = createServer(async (request, response) => {
     const { lie, issuer } = hostile;
     const url = new URL(request.url ?? "/", issuer);
@@ -75,12 +80,10 @@ export async function hostileProvider(scope: Scope): Promise<HostileProvider> {
         ...{ email: "mallory@evil.test", email_verified: true, name: "Mallory" },
         ...lie.claims,
       }).filter(([, value]) => value !== undefined);
-      const signed = await new SignJWT(Object.fromEntries(claims))
-        .setProtectedHeader({ alg: "ES256", kid: "k" })
-        .sign(lie.isForged ? other.privateKey : privateKey);
+      const signed = await sign(Object.fromEntries(claims), lie.isForged);
       json({
         ...{ access_token: "at", token_type: "Bearer", expires_in: 600 },
-        ...(lie.noIdToken ? {} : { id_token: lie.token ? lie.token(signed) : signed }),
+        ...(lie.noIdToken ? {} : { id_token: lie.token ? await lie.token(signed) : signed }),
       });
     } else response.writeHead(404).end();
   });
@@ -90,6 +93,6 @@ export async function hostileProvider(scope: Scope): Promise<HostileProvider> {
     await new Promise((done) => server.close(done));
   });
   const { port } = server.address() as AddressInfo;
-  const hostile: HostileProvider = { issuer: `http://127.0.0.1:${port}`, lie: {}, redeemed };
+  const hostile: HostileProvider = { issuer: `http://127.0.0.1:${port}`, lie: {}, redeemed, sign };
   return hostile;
 }

@@ -60,6 +60,11 @@ server.listen(config.port ?? 0, "127.0.0.1", () => {
       rpInitiatedLogout: { enabled: true },
     },
     rotateRefreshToken: true,
+    // By itself it sends notices to public addresses only.
+    fetch: (
+      url: string,
+      { dispatcher: _publicOnly, ...options }: RequestInit & { dispatcher: unknown },
+    ) => fetch(url, options),
     ttl: { AccessToken: 3600, IdToken: 3600, RefreshToken: 86_400, ...config.ttl },
     findAccount: (_context: unknown, id: string) => {
       const account = accounts.get(id);
