@@ -1,24 +1,29 @@
 // Ways into a box beside plain OpenSSH: logins through the gateway's SSH door, the echo of a keystroke, and bulk output.
 // The box's end is this machine (the guest's own exec server and a real sshd), so that what is measured is the doors
-// and not an emulated processor. Gateway, agent and our client share one process, which is no help to us.
+// and not an emulated processor. Gateway, agent, our client and the clients that flood are processes of their own.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
-import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
-import { sshBoxes } from "#gateway/ssh-boxes.ts";
-import { openSshDoor } from "#gateway/ssh-door.ts";
-import { systemClock } from "#lib/clock.ts";
-import { silentLog } from "#lib/log.ts";
+import type { FeedBox } from "#contract/gateway-feed.ts";
 import { run as runProgram } from "#lib/run.ts";
 import { makeHostKey, makeSshKey } from "#lib/ssh-keys.ts";
 import { openStream } from "#sdk/stream.ts";
 import { type Pair, type Row, rowOf } from "#test/bench/row.ts";
-import { BOX, type Doors, NODE, openDoors, USER } from "#test/harness/doors.ts";
-import { type ExecHost, execDoor, startExecHost } from "#test/harness/exec-host.ts";
-import { type Sshd, startSshd } from "#test/harness/sshd.ts";
+import {
+  BOX,
+  emptyFeed,
+  makeAuthority,
+  NODE,
+  nodeTls,
+  serverTls,
+  USER,
+  until,
+} from "#test/harness/doors.ts";
+import { type ExecHost, startExecHost, TOKEN } from "#test/harness/exec-host.ts";
+import { freePort, type Sshd, startSshd } from "#test/harness/sshd.ts";
 import {
   knownHostsLine,
   loadSshAuthority,
@@ -26,6 +31,7 @@ import {
   signHostCertificate,
   signUserCertificate,
 } from "#trust/ssh-certificates.ts";
+import { makeTicketKey, type TicketSigner, ticketSigner } from "#trust/tickets.ts";
 import { ExecFrameDecoder, encodeExecFrame } from "#wire/exec-frames.ts";
 
 const HOST = "127.0.0.1";
@@ -39,6 +45,11 @@ const BULK_BYTES = 256 * 1024 * 1024;
 const MIB = 1024 * 1024;
 /** What one web terminal of Coder was reported to carry (its issue 8556): MB/s, of another machine. */
 const CODER_MBS = 15;
+
+const FEED_BOX: FeedBox = {
+  ...{ boxId: BOX, name: "jumped", orgId: "org", ownerId: USER, teamId: null, shares: [] },
+  ...{ phase: "running", reason: null, epoch: 1, nodeId: NODE },
+};
 
 export async function run(): Promise<Row[]> {
   const rig = await Rig.open();
@@ -83,7 +94,7 @@ async function echoRows(rig: Rig): Promise<Row[]> {
       p50?.push({ ours: quantile(ours, 0.5), theirs: quantile(theirs, 0.5) });
       p99?.push({ ours: quantile(ours, 0.99), theirs: quantile(theirs, 0.99) });
     }
-    stop();
+    await stop();
     const beside = flooders ? `, beside ${flooders} sessions that flood` : "";
     const note = `a byte typed until its echo is back, ${KEYS} a round; theirs: plain ssh -tt to a sshd`;
     rows.push(rowOf(`T15 terminal echo p50${beside}`, "ms", p50 ?? [], `${note}; aim: 0.83`));
@@ -111,16 +122,22 @@ function quantile(values: readonly number[], q: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
 }
 
+interface Parts {
+  readonly folder: string;
+  readonly gateway: ChildProcess;
+  readonly agent: ChildProcess;
+  readonly gatewayUrl: string;
+  readonly sign: TicketSigner;
+  readonly box: ExecHost;
+  readonly sshd: Sshd;
+}
+
 class Rig {
-  readonly #folder: string;
-  readonly #doors: Doors;
-  readonly #box: ExecHost;
-  readonly #opener: Server;
-  readonly #sshd: Sshd;
+  readonly #parts: Parts;
   #sessions = 0;
 
-  private constructor(parts: [string, Doors, ExecHost, Server, Sshd]) {
-    [this.#folder, this.#doors, this.#box, this.#opener, this.#sshd] = parts;
+  private constructor(parts: Parts) {
+    this.#parts = parts;
   }
 
   static async open(): Promise<Rig> {
@@ -135,73 +152,70 @@ class Rig {
       });
       return { privateKeyOpenssh, certificate };
     };
-    const { privateKeyOpenssh, certificate } = hostKey("gateway");
-    const doors = await openDoors({
-      ssh: (base) =>
-        openSshDoor({
-          ...{ host: HOST, port: 0, clock: systemClock, log: silentLog, boxUser: "root" },
-          hostKey: { privateKeyOpenssh, certificateLine: () => certificate },
-          boxes: sshBoxes(base),
-        }),
-    });
     const box = await startExecHost(["-O2"]);
-    const opener = await execDoor(box.port);
     const sshdKey = hostKey("jumped.berth");
     const sshd = await startSshd({
       ...{ userCaLine: users.publicKeyLine, principals: [BOX] },
       ...{ hostPrivateKeyOpenssh: sshdKey.privateKeyOpenssh, hostCertificate: sshdKey.certificate },
     });
-    doors.driver.ports.set(EXEC_PORT, (opener.address() as { port: number }).port);
-    doors.driver.ports.set(22, sshd.port);
-    doors.known.apply(
-      {
-        kind: "change",
-        settings: { ...doors.known.settings, sshUserCa: users.publicKeyLine },
-        boxes: [
-          {
-            boxId: BOX,
-            name: "jumped",
-            orgId: "org",
-            ownerId: USER,
-            phase: "running",
-            reason: null,
-            epoch: 1,
-            nodeId: NODE,
-          },
-        ],
-        ...{
-          goneBoxes: [],
-          previews: [],
-          gonePreviews: [],
-          keys: [],
-          goneKeys: [],
-          revocations: [],
-        },
-      },
-      Date.now(),
-    );
-    await writeClient(folder, doors.gateway.sshPort ?? 0, sshd.port, {
+    const authority = await makeAuthority();
+    const ticketKey = makeTicketKey();
+    const [nodePort, clientPort, sshPort] = [await freePort(), await freePort(), await freePort()];
+    const gatewayUrl = `http://${HOST}:${clientPort}`;
+    const feed = emptyFeed(ticketKey.publicKeyPem, { sshUserCa: users.publicKeyLine });
+    const gateway = await startPart(folder, "gateway", {
+      nodeDoor: { host: HOST, port: nodePort, tls: await serverTls(authority, "gateway") },
+      clientDoor: { host: HOST, port: clientPort, url: gatewayUrl },
+      ssh: { port: sshPort, ...hostKey("gateway") },
+      feed: { ...feed, boxes: [FEED_BOX] },
+    });
+    const agent = await startPart(folder, "agent", {
+      ...{ tls: await nodeTls(authority), gatewayUrl: `https://${HOST}:${nodePort}` },
+      execToken: TOKEN,
+      ports: [
+        [EXEC_PORT, box.port],
+        [22, sshd.port],
+      ],
+    });
+    await writeClient(folder, sshPort, sshd.port, {
       knownHosts: knownHostsLine(hosts.publicKeyLine, "gateway,jumped.berth"),
       certify: (publicKeyLine) =>
         signUserCertificate(users, {
           ...{ publicKeyLine, keyId: `${USER}@${BOX}#token_bench`, principals: [BOX], ...during },
         }),
     });
-    return new Rig([folder, doors, box, opener, sshd]);
+    await until(async () => {
+      const health = await fetch(`${gatewayUrl}/healthz`);
+      return ((await health.json()) as { boxes: number }).boxes === 1;
+    }, "the box is announced");
+    const sign = ticketSigner(ticketKey.privateKeyPem);
+    return new Rig({ folder, gateway, agent, gatewayUrl, sign, box, sshd });
+  }
+
+  async #ticket(): Promise<string> {
+    const ticket = {
+      ...{ userId: USER, orgId: FEED_BOX.orgId, boxId: BOX, epoch: null, ports: "any" as const },
+      ...{ kinds: ["port" as const], session: null, credentialId: "token_bench" },
+      ...{ origin: null, gatewayUrl: null },
+    };
+    return (await this.#parts.sign(ticket, Date.now())).ticket;
+  }
+
+  async #open(): Promise<Duplex> {
+    const { gatewayUrl } = this.#parts;
+    const ticket = await this.#ticket();
+    return openStream({ gatewayUrl, ticket, boxId: BOX, door: { port: EXEC_PORT } });
   }
 
   async login(host: string): Promise<number> {
     const startedMs = performance.now();
-    await runProgram(["ssh", "-F", join(this.#folder, "config"), host, "true"]);
+    await runProgram(["ssh", "-F", join(this.#parts.folder, "config"), host, "true"]);
     return performance.now() - startedMs;
   }
 
   /** A terminal in the box, through client door, gateway and agent. */
   async #terminal(argv: readonly string[]): Promise<Duplex> {
-    const stream = await openStream({
-      ...{ gatewayUrl: this.#doors.gatewayUrl, ticket: await this.#doors.mint(), boxId: BOX },
-      door: { port: EXEC_PORT },
-    });
+    const stream = await this.#open();
     this.#sessions += 1;
     const start = { kind: "start", argv, user: "root", pty: { rows: 24, cols: 80 } } as const;
     stream.write(encodeExecFrame({ ...start, session: `bench-${this.#sessions}` }));
@@ -231,7 +245,7 @@ class Rig {
   }
 
   async sshEchoMs(): Promise<number[]> {
-    const child = spawn("ssh", ["-tt", "-F", join(this.#folder, "config"), "direct", "cat"]);
+    const child = spawn("ssh", ["-tt", "-F", join(this.#parts.folder, "config"), "direct", "cat"]);
     let heard = () => {};
     child.stdout.on("data", () => heard());
     // The first byte may be echoed by the terminal before `cat` runs; either way it is there.
@@ -251,22 +265,18 @@ class Rig {
     return times;
   }
 
-  /** Sessions whose output is taken and dropped; returns what ends them. */
-  async flood(count: number): Promise<() => void> {
-    const streams = await Promise.all(
-      Array.from({ length: count }, () => this.#terminal(["cat", "/dev/zero"])),
-    );
-    for (const stream of streams) stream.resume();
-    return () => {
-      for (const stream of streams) stream.destroy();
-    };
+  /** Sessions whose output another process takes and drops; returns what ends them. */
+  async flood(count: number): Promise<() => Promise<void>> {
+    if (count === 0) return async () => {};
+    const { folder, gatewayUrl } = this.#parts;
+    const argv = ["cat", "/dev/zero"];
+    const ticket = await this.#ticket();
+    const clients = await startPart(folder, "flood", { gatewayUrl, ticket, count, argv });
+    return async () => stopPart(clients);
   }
 
   async bulkMbs(): Promise<number> {
-    const stream = await openStream({
-      ...{ gatewayUrl: this.#doors.gatewayUrl, ticket: await this.#doors.mint(), boxId: BOX },
-      door: { port: EXEC_PORT },
-    });
+    const stream = await this.#open();
     this.#sessions += 1;
     const argv = ["head", "-c", String(BULK_BYTES), "/dev/zero"];
     const startedMs = performance.now();
@@ -282,12 +292,38 @@ class Rig {
   }
 
   async close(): Promise<void> {
-    await this.#sshd.stop();
-    await this.#doors.close();
-    this.#opener.close();
-    await this.#box.stop();
-    await rm(this.#folder, { recursive: true, force: true });
+    const { sshd, gateway, agent, box, folder } = this.#parts;
+    await sshd.stop();
+    await Promise.all([stopPart(gateway), stopPart(agent)]);
+    await box.stop();
+    await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Resolves when it serves. */
+async function startPart(
+  folder: string,
+  role: "gateway" | "agent" | "flood",
+  config: object,
+): Promise<ChildProcess> {
+  const path = join(folder, `${role}.json`);
+  await writeFile(path, JSON.stringify(config), { mode: 0o600 });
+  const program = join(import.meta.dirname, "../harness/door-process.ts");
+  const profiling = process.env.BENCH_PROFILE === role ? ["--cpu-prof", "--cpu-prof-dir=/tmp"] : [];
+  const child = spawn(process.execPath, [...profiling, program, role, path], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  await new Promise<void>((done, fail) => {
+    child.stdout?.once("data", () => done());
+    child.once("exit", () => fail(new Error(`the ${role} did not start`)));
+  });
+  return child;
+}
+
+async function stopPart(child: ChildProcess): Promise<void> {
+  const ended = new Promise((done) => child.once("exit", done));
+  child.kill(process.env.BENCH_PROFILE ? "SIGINT" : "SIGKILL");
+  await ended;
 }
 
 async function typed(press: () => void, listen: (listener: () => void) => void): Promise<number[]> {

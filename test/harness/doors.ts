@@ -18,10 +18,12 @@ import {
   makeCertificateAuthority,
   makeKeyAndCsr,
 } from "#trust/x509.ts";
+import { encodeExecFrame } from "#wire/exec-frames.ts";
 
 const LIFETIME_MS = 3_600_000;
 const WAIT_MS = 120_000;
 const HOST = "127.0.0.1";
+const EXEC_PORT = 1;
 
 export const BOX = "box_0123456789abcdefghjk" as BoxId;
 export const NODE = "node_0123456789abcdefghjk";
@@ -36,6 +38,8 @@ export class DoorDriver {
   readonly ports = new Map<number, number>();
   readonly opened: Duplex[] = [];
   consoleText = "";
+  /** What the exec server at port 1 wants to hear first: as nodes do it, with the box's own. */
+  execToken: string | null = null;
 
   async list(): Promise<HostBox[]> {
     return [...this.boxes.keys()].map((boxId) => this.#show(boxId));
@@ -70,6 +74,8 @@ export class DoorDriver {
       socket.once("error", reject);
       socket.once("connect", () => {
         this.opened.push(socket);
+        if (port === EXEC_PORT && this.execToken !== null)
+          socket.write(encodeExecFrame({ kind: "auth", token: this.execToken }));
         resolve(socket);
       });
     });
@@ -122,14 +128,14 @@ export function emptyFeed(ticketKeyPem: string, settings: Partial<FeedSettings> 
       previewOrigin: null,
       ...settings,
     },
-    ...{ boxes: [], previews: [], goneLabels: [], keys: [], revocations: [] },
+    ...{ boxes: [], previews: [], goneLabels: [], keys: [], members: [], revocations: [] },
   };
 }
 
 export const NO_CHANGE = {
   kind: "change" as const,
   ...{ boxes: [], goneBoxes: [], previews: [], gonePreviews: [] },
-  ...{ keys: [], goneKeys: [], revocations: [] },
+  ...{ keys: [], goneKeys: [], members: [], goneMembers: [], revocations: [] },
 };
 
 export interface Doors {
