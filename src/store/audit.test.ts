@@ -27,7 +27,8 @@ import { listOldChains, sealAudit, trimChain } from "./audit-seals.ts";
 import { setDesired } from "./box-intent.ts";
 import { createBoxOnce, getBox } from "./boxes.ts";
 import { type Db, transact } from "./db.ts";
-import { forRequest, type RequestFacts } from "./request.ts";
+import type { RequestFacts } from "./request.ts";
+import { forRequest } from "./tenant.ts";
 
 const key = loadAuditKey(makeAuditKey());
 const tools: AuditTools = {

@@ -11,10 +11,13 @@ import type { Db } from "./handle.ts";
 import { asRefusal } from "./raised.ts";
 import type { RequestFacts } from "./request.ts";
 import type { Tables } from "./schema.ts";
+import { Tenants } from "./tenant.ts";
 
 export type { Db } from "./handle.ts";
 
 export interface Database extends Db {
+  /** For requests: held to one organization each. */
+  readonly tenants: Tenants;
   readonly url: string;
   close(): Promise<void>;
 }
@@ -37,6 +40,22 @@ const ATTEMPTS_MAX = 10;
 const INT8_OID = 20;
 
 export function openDatabase(options: OpenOptions): Database {
+  const query = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: openPool(options) }) });
+  const tenants = new Tenants(openPool(options));
+  return {
+    query,
+    tenants,
+    failpoints: options.failpoints,
+    committing: null,
+    request: null,
+    url: options.url,
+    close: async () => {
+      await Promise.all([query.destroy(), tenants.close()]);
+    },
+  };
+}
+
+function openPool(options: OpenOptions): pg.Pool {
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.poolMax ?? POOL_MAX,
@@ -55,15 +74,7 @@ export function openDatabase(options: OpenOptions): Database {
   });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on("error", (err) => options.log.warn({ err }, "an idle database connection broke"));
-  const query = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
-  return {
-    query,
-    failpoints: options.failpoints,
-    committing: null,
-    request: null,
-    url: options.url,
-    close: () => query.destroy(),
-  };
+  return pool;
 }
 
 const names = new Map<string, string>();

@@ -163,9 +163,7 @@ export function readEventsEnd(db: Db): Promise<number> {
 
 /** The oldest event that is still kept: a cursor before it has missed some. */
 export async function readEventsStart(db: Db): Promise<number | null> {
-  const { rows } = await sql<{ id: number | null }>`select min(id) as id from events`.execute(
-    db.query,
-  );
+  const { rows } = await sql<{ id: number | null }>`select oldest_event() as id`.execute(db.query);
   return rows[0]?.id ?? null;
 }
 

@@ -56,12 +56,12 @@ export async function openPreview(
     refuseWider(visibility, maxVisibility);
     const id = newId<PreviewId>("preview");
     const label = newLabel();
-    await sql`
-      with made as (
-        insert into previews (id, org_id, owner_id, box_id, port, label, visibility)
-        values (${id}, ${box.org_id}, ${subject.userId}, ${box.id}, ${input.port}, ${label}, ${visibility})
-        returning id)
-      insert into preview_labels (label, preview_id) select ${label}, id from made`.execute(
+    await sql`insert into previews (id, org_id, owner_id, box_id, port, label, visibility)
+      values (${id}, ${box.org_id}, ${subject.userId}, ${box.id}, ${input.port}, ${label}, ${visibility})`.execute(
+      tx.query,
+    );
+    // After it: a label belongs to whoever sees its preview.
+    await sql`insert into preview_labels (label, preview_id) values (${label}, ${id})`.execute(
       tx.query,
     );
     const preview = await getPreview(tx, subject, id);

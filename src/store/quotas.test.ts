@@ -18,7 +18,7 @@ import { setDesired } from "./box-intent.ts";
 import { createBox, getBox } from "./boxes.ts";
 import { createTemplate } from "./builds.ts";
 import { createCheckpoint } from "./checkpoints.ts";
-import type { Db } from "./db.ts";
+import type { Database, Db } from "./db.ts";
 import { forkBox } from "./forks.ts";
 import { expireNodes, removeNode } from "./nodes.ts";
 import { closePreview, openPreview, setVisibility } from "./preview-changes.ts";
@@ -32,9 +32,9 @@ import {
   setDefaultLimits,
   setLimits,
 } from "./quotas.ts";
-import { forRequest } from "./request.ts";
 import { deleteSnapshot } from "./snapshots.ts";
 import { createTeam, deleteTeam } from "./teams.ts";
+import { forRequest } from "./tenant.ts";
 
 const ORG: Holder = { scope: "org", reference: "default" };
 
@@ -56,7 +56,7 @@ class Scene {
 
   /** The database as a request of theirs has it. */
   as(subject: Subject): Db {
-    return forRequest(this.db, {
+    return forRequest(this.db as Database, {
       ...{ requestId: "r", route: "boxes.create", isMutation: true, subject },
       ...{ credentialId: "c", address: "192.0.2.1", userAgent: null, resource: {} },
     });

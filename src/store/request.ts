@@ -36,11 +36,3 @@ export function touch(
 ): void {
   if (id) request?.trail?.touched.add(id);
 }
-
-/** The same database, used for one request. */
-export function forRequest<Handle extends { readonly request: RequestFacts | null }>(
-  db: Handle,
-  request: RequestFacts,
-): Handle {
-  return { ...db, request };
-}

@@ -31,6 +31,15 @@ export async function dumpSchema(db: Db): Promise<string> {
     select pg_get_functiondef(p.oid) || ';\n' || pg_get_triggerdef(t.oid) as text
     from pg_trigger t join pg_proc p on p.oid = t.tgfoid
     where not t.tgisinternal order by t.tgname`.execute(db.query);
+  const { rows: policies } = await sql<{ text: string }>`
+    select format('create policy %s on %s for %s to %s', policyname, tablename, lower(cmd), array_to_string(roles, ', '))
+      || coalesce(E'\n  using ' || qual, '') || coalesce(E'\n  with check ' || with_check, '') as text
+    from pg_policies where schemaname = 'public' order by tablename, policyname`.execute(db.query);
+  const { rows: grants } = await sql<{ text: string }>`
+    select 'grant ' || string_agg(lower(privilege_type), ', ' order by privilege_type) || ' on ' || table_name
+      || ' to berth_tenant' as text
+    from information_schema.role_table_grants where grantee = 'berth_tenant' and table_schema = 'public'
+    group by table_name order by table_name`.execute(db.query);
   const tables = [...new Set(columns.map((column) => column.table))];
   const parts = tables.map((table) => {
     const lines = [
@@ -39,7 +48,7 @@ export async function dumpSchema(db: Db): Promise<string> {
     ].map((row) => `  ${row.text}`);
     return `create table ${table} (\n${lines.join(",\n")}\n);`;
   });
-  return `${["-- Printed by `sh tools/run.sh tools/schema.ts` from src/store/migrations. Do not edit.", ...parts, [...indexes, ...triggers].map(({ text }) => `${text};`).join("\n")].join("\n\n")}\n`;
+  return `${["-- Printed by `sh tools/run.sh tools/schema.ts` from src/store/migrations. Do not edit.", ...parts, [...indexes, ...triggers, ...policies, ...grants].map(({ text }) => `${text};`).join("\n")].join("\n\n")}\n`;
 }
 
 /** Columns of each table, for comparing with the types in src/store/schema.ts. */

@@ -1,0 +1,147 @@
+// The database as requests see it: connections of a pool of their own, which run as the role berth_tenant for one
+// organization, so that Postgres itself shows and changes rows of no other (migrations/0010-row-security.sql). A
+// connection keeps its organization, and only one that served another before is told anew.
+
+import {
+  CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  Kysely,
+  PostgresDialect,
+} from "kysely";
+import type pg from "pg";
+import type { OrgId } from "#domain/ids.ts";
+import type { Subject } from "#domain/permission.ts";
+import type { Db } from "./handle.ts";
+import type { RequestFacts } from "./request.ts";
+import type { Tables } from "./schema.ts";
+
+/** Whoever calls it, or an operator who does. */
+type Who = "anybody" | "operators";
+
+/**
+ * The way out: operations that act on the installation, or in more than one organization. All others are held to the
+ * organization of their subject by Postgres.
+ */
+export const OUTSIDE_ROUTES: Readonly<Record<string, Who>> = {
+  // Nodes belong to nobody, and tell how much all organizations have on them.
+  "nodes.list": "operators",
+  "nodes.get": "operators",
+  "nodes.update": "operators",
+  "nodes.delete": "operators",
+  "nodes.createJoinToken": "operators",
+  // A new organization, and those that one belongs to.
+  "orgs.create": "operators",
+  "orgs.list": "anybody",
+  "orgs.switch": "anybody",
+  // Into an organization that the subject is not in yet.
+  "invitations.accept": "anybody",
+  "invitations.register": "anybody",
+  // A key is one person's, in all organizations.
+  "keys.create": "anybody",
+  // What the installation tells its operators.
+  "events.list": "operators",
+  "events.watch": "operators",
+  "audit.list": "operators",
+  "audit.watch": "operators",
+  "audit.export": "operators",
+  "audit.head": "operators",
+  "audit.updatePolicy": "operators",
+  "usage.events": "operators",
+  // What operators set for organizations.
+  "prices.set": "operators",
+  "quotas.getOrg": "operators",
+  "quotas.setOrg": "operators",
+  // Of the installation; sessions that a provider stands behind may act in any organization.
+  "providers.create": "operators",
+  "providers.update": "operators",
+  "providers.delete": "anybody",
+};
+
+export function isOutside({ route, subject }: Pick<RequestFacts, "route" | "subject">): boolean {
+  const who = OUTSIDE_ROUTES[route];
+  return who === "anybody" || (who === "operators" && subject.isOperator);
+}
+
+/** The same database, used for one request. */
+export function forRequest(db: Db & { readonly tenants: Tenants }, request: RequestFacts): Db {
+  const { query, failpoints, committing, tenants } = db;
+  return {
+    ...{ failpoints, committing, request },
+    query: isOutside(request) ? query : tenants.of(request.subject),
+  };
+}
+
+/** Handles are small, but there are as many as organizations. */
+const HANDLES_MAX = 5000;
+
+export class Tenants {
+  readonly #driver: Driver;
+  readonly #orgs = new WeakMap<DatabaseConnection, OrgId>();
+  readonly #handles = new Map<OrgId, Kysely<Tables>>();
+
+  constructor(pool: pg.Pool) {
+    this.#driver = new PostgresDialect({ pool }).createDriver();
+  }
+
+  of({ orgId }: Pick<Subject, "orgId">): Kysely<Tables> {
+    const known = this.#handles.get(orgId);
+    if (known) return known;
+    if (this.#handles.size >= HANDLES_MAX) this.#handles.clear();
+    const handle = new Kysely<Tables>({ dialect: this.#dialect(orgId) });
+    this.#handles.set(orgId, handle);
+    return handle;
+  }
+
+  async close(): Promise<void> {
+    await this.#driver.init();
+    await this.#driver.destroy();
+  }
+
+  #dialect(orgId: OrgId): Dialect {
+    const driver = this.#driver;
+    // The pool goes to a driver already; this dialect compiles only.
+    const dialect = new PostgresDialect({ pool: unused });
+    return {
+      createAdapter: () => dialect.createAdapter(),
+      createQueryCompiler: () => dialect.createQueryCompiler(),
+      createIntrospector: (db) => dialect.createIntrospector(db),
+      createDriver: () => ({
+        init: () => driver.init(),
+        acquireConnection: (options) => this.#enter(orgId, options),
+        beginTransaction: (connection, settings) => driver.beginTransaction(connection, settings),
+        commitTransaction: (connection) => driver.commitTransaction(connection),
+        rollbackTransaction: (connection) => driver.rollbackTransaction(connection),
+        releaseConnection: (connection) => driver.releaseConnection(connection),
+        // The others go on using it.
+        destroy: async () => {},
+      }),
+    };
+  }
+
+  /** A connection is given only once it is known to be held to the organization. */
+  async #enter(
+    orgId: OrgId,
+    options: Parameters<Driver["acquireConnection"]>[0],
+  ): Promise<DatabaseConnection> {
+    const connection = await this.#driver.acquireConnection(options);
+    if (this.#orgs.get(connection) === orgId) return connection;
+    try {
+      // Unknown until it has answered.
+      this.#orgs.delete(connection);
+      await connection.executeQuery(CompiledQuery.raw(ENTER, [orgId]));
+      this.#orgs.set(connection, orgId);
+      return connection;
+    } catch (error) {
+      await this.#driver.releaseConnection(connection);
+      throw error;
+    }
+  }
+}
+
+const ENTER = `select set_config('role', 'berth_tenant', false), set_config('berth.org', $1, false)`;
+
+async function unused(): Promise<never> {
+  throw new Error("tenants share one pool");
+}
