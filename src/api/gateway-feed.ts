@@ -10,7 +10,10 @@ import { Problem } from "#contract/errors.ts";
 import {
   boxPortsRequestSchema,
   endedCredentialsRequestSchema,
+  type FeedBox,
   type FeedChange,
+  type FeedMember,
+  type FeedMemberKey,
   type FeedRequest,
   type FeedSettings,
   feedRequestSchema,
@@ -25,6 +28,8 @@ import {
   readFeedBoxes,
   readFeedBoxPage,
   readFeedKeys,
+  readFeedMemberPage,
+  readFeedMembers,
   readFeedPreviews,
   readFeedRevocations,
   readGoneLabels,
@@ -238,6 +243,8 @@ async function follow(
 function tells({ subjectKind, kind }: EventView): boolean {
   if (subjectKind === "box") return kind !== "box.ports";
   if (subjectKind === "preview" || subjectKind === "ssh_key") return true;
+  // Who may enter what: by a role, a team, a share.
+  if (subjectKind === "member" || subjectKind === "grant") return true;
   return CREDENTIALS.has(subjectKind) && kind.endsWith(".deleted");
 }
 
@@ -249,10 +256,14 @@ class News {
   readonly #previews = new Set<string>();
   readonly #keys = new Set<string>();
   readonly #credentials = new Set<string>();
+  readonly #members = new Map<string, FeedMemberKey>();
   #wake = () => {};
   isOver = false;
 
-  add({ subjectKind, subjectId, kind }: EventView): void {
+  add({ subjectKind, subjectId, kind, orgId, boxId }: EventView): void {
+    if (subjectKind === "grant" && boxId) this.#boxes.add(boxId);
+    if (subjectKind === "member" && orgId)
+      this.#members.set(`${orgId}/${subjectId}`, { orgId, userId: subjectId });
     if (subjectKind === "box") this.#boxes.add(subjectId);
     else if (subjectKind === "preview") this.#previews.add(subjectId);
     else if (subjectKind === "ssh_key") this.#keys.add(subjectId);
@@ -269,7 +280,7 @@ class News {
   async some(): Promise<boolean> {
     while (!this.isOver) {
       const size = this.#boxes.size + this.#previews.size + this.#keys.size;
-      if (size + this.#credentials.size > 0) return true;
+      if (size + this.#credentials.size + this.#members.size > 0) return true;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -288,7 +299,9 @@ class News {
         return all;
       },
     ) as [string[], string[], string[]];
-    return { boxes, previews, keys, credentials };
+    const members = [...this.#members.values()];
+    this.#members.clear();
+    return { boxes, previews, keys, credentials, members };
   }
 }
 
@@ -296,10 +309,11 @@ async function changeOf({ db }: Following, news: News): Promise<FeedChange> {
   const ids = news.take();
   const some = async <T>(those: readonly string[], read: () => Promise<T[]>) =>
     those.length === 0 ? [] : await read();
-  const [boxes, previews, keys, revocations] = await Promise.all([
+  const [boxes, previews, keys, members, revocations] = await Promise.all([
     some(ids.boxes, () => readFeedBoxes(db, ids.boxes)),
     some(ids.previews, () => readFeedPreviews(db, ids.previews)),
     some(ids.keys, () => readFeedKeys(db, ids.keys)),
+    ids.members.length === 0 ? [] : readFeedMembers(db, ids.members),
     some(ids.credentials, () => readFeedRevocations(db, ids.credentials)),
   ]);
   return {
@@ -310,6 +324,10 @@ async function changeOf({ db }: Following, news: News): Promise<FeedChange> {
     gonePreviews: missing(ids.previews, previews, (one) => one.previewId),
     keys,
     goneKeys: missing(ids.keys, keys, (one) => one.keyId),
+    members,
+    goneMembers: ids.members.filter(
+      ({ orgId, userId }) => !members.some((one) => one.orgId === orgId && one.userId === userId),
+    ),
     revocations,
   };
 }
@@ -330,15 +348,22 @@ async function* fullLine(context: Following): AsyncGenerator<string, void> {
     revocations: await readFeedRevocations(db, null),
   };
   yield `{"kind":"full",${JSON.stringify(rest).slice(1, -1)},"boxes":[`;
-  let after = "";
-  for (;;) {
-    const boxes = await readFeedBoxPage(db, after, PAGE);
-    const text = JSON.stringify(boxes).slice(1, -1);
-    if (boxes.length > 0) yield after === "" ? text : `,${text}`;
-    after = boxes.at(-1)?.boxId ?? after;
-    if (boxes.length < PAGE) break;
-  }
+  yield* pagesOf((last: FeedBox | null) => readFeedBoxPage(db, last?.boxId ?? "", PAGE));
+  yield '],"members":[';
+  yield* pagesOf((last: FeedMember | null) => readFeedMemberPage(db, last, PAGE));
   yield "]}\n";
+}
+
+/** The items of a JSON array, page by page. */
+async function* pagesOf<T>(read: (last: T | null) => Promise<T[]>): AsyncGenerator<string, void> {
+  let last: T | null = null;
+  for (;;) {
+    const page: T[] = await read(last);
+    const text = JSON.stringify(page).slice(1, -1);
+    if (page.length > 0) yield last === null ? text : `,${text}`;
+    last = page.at(-1) ?? last;
+    if (page.length < PAGE) return;
+  }
 }
 
 function settingsOf(context: Following): FeedSettings {

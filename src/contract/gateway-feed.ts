@@ -13,6 +13,7 @@
 
 import { z } from "zod";
 import { PHASES, VISIBILITIES } from "#domain/box.ts";
+import { BOX_ROLES, ORG_ROLES, TEAM_ROLES } from "#domain/permission.ts";
 
 /** A box of the installation, as much of it as a door must know. */
 export const feedBoxSchema = z.object({
@@ -20,6 +21,9 @@ export const feedBoxSchema = z.object({
   name: z.string(),
   orgId: z.string(),
   ownerId: z.string(),
+  teamId: z.string().nullable(),
+  /** Users and teams that it is shared with. */
+  shares: z.array(z.object({ holder: z.string(), role: z.enum(BOX_ROLES) })),
   phase: z.enum(PHASES),
   /** Why it is in this phase, in words that a waiting user reads; null: nothing to say. */
   reason: z.string().nullable(),
@@ -50,9 +54,20 @@ export const feedKeySchema = z.object({
   fingerprint: z.string(),
   userId: z.string(),
   orgId: z.string(),
-  isAdmin: z.boolean(),
 });
 export type FeedKey = z.infer<typeof feedKeySchema>;
+
+/** A user in an organization, and what they are there. */
+export const feedMemberSchema = z.object({
+  orgId: z.string(),
+  userId: z.string(),
+  roles: z.array(z.enum(ORG_ROLES)),
+  teams: z.array(z.object({ teamId: z.string(), role: z.enum(TEAM_ROLES) })),
+});
+export type FeedMember = z.infer<typeof feedMemberSchema>;
+/** Names a member. */
+export const feedMemberKeySchema = feedMemberSchema.pick({ orgId: true, userId: true });
+export type FeedMemberKey = z.infer<typeof feedMemberKeySchema>;
 
 /** What opened a stream and no longer holds: a token, web session, key, certificate, link. */
 export const feedRevocationSchema = z.object({
@@ -84,6 +99,7 @@ export const feedLineSchema = z.discriminatedUnion("kind", [
     /** Labels that were in use and are not any more: answered with 410. The newest 10,000. */
     goneLabels: z.array(z.string()),
     keys: z.array(feedKeySchema),
+    members: z.array(feedMemberSchema),
     revocations: z.array(feedRevocationSchema),
   }),
   z.object({
@@ -96,6 +112,8 @@ export const feedLineSchema = z.discriminatedUnion("kind", [
     gonePreviews: z.array(z.string()),
     keys: z.array(feedKeySchema),
     goneKeys: z.array(z.string()),
+    members: z.array(feedMemberSchema),
+    goneMembers: z.array(feedMemberKeySchema),
     revocations: z.array(feedRevocationSchema),
   }),
   z.object({ kind: z.literal("beat") }),

@@ -14,7 +14,7 @@ import { PlaneCalls, PlaneRefusal } from "./plane-calls.ts";
 
 const HELLO = { clientUrl: "http://g:1", nodeUrl: "https://g:2", sshAddress: null };
 const BOX: FeedBox = {
-  ...{ boxId: "box_1", name: "web", orgId: "org_a", ownerId: "usr_a" },
+  ...{ boxId: "box_1", name: "web", orgId: "org_a", ownerId: "usr_a", teamId: null, shares: [] },
   ...{ phase: "running", reason: null, epoch: 1, nodeId: "node_1" },
 };
 let authority: CertificateAuthority;

@@ -12,7 +12,7 @@ import type {
   FeedPreview,
   FeedSettings,
 } from "#contract/gateway-feed.ts";
-import { mayEnter } from "./entry.ts";
+import { mayEnter } from "./may-enter.ts";
 
 /** The side of it that doors read. */
 export interface Known {
@@ -23,6 +23,7 @@ export interface Known {
   preview(label: string): FeedPreview | "gone" | null;
   /** One for each organization that it is registered in; all of one user. */
   keys(fingerprint: string): readonly FeedKey[];
+  /** True also for a box that is not known here: nothing speaks against it. */
   mayEnter(userId: string, boxId: string): boolean;
   isMember(orgId: string, userId: string): boolean;
   /** When the control plane was heard last, by this machine's clock. */
@@ -89,8 +90,10 @@ export class KnownState implements Known {
 
   mayEnter(userId: string, boxId: string): boolean {
     const box = this.#boxes.get(boxId);
-    const member = box && this.#members.get(memberKey({ orgId: box.orgId, userId }));
-    return member !== undefined && mayEnter(member, box as FeedBox);
+    // Not told of yet, or deleted, and then no node serves it.
+    if (!box) return true;
+    const member = this.#members.get(memberKey({ orgId: box.orgId, userId }));
+    return member !== undefined && mayEnter(member, box);
   }
 
   isMember(orgId: string, userId: string): boolean {
@@ -141,8 +144,12 @@ export class KnownState implements Known {
     for (const [credentialId, untilMs] of this.#revokedUntilMs)
       if (untilMs < nowMs) this.#revokedUntilMs.delete(credentialId);
     this.#asOfMs = Math.max(this.#asOfMs, nowMs);
-    // What is newer than what was known may have to be known by now.
-    if (line.kind === "beat") return this.#tell();
+    if (line.kind !== "beat") this.#take(line, nowMs);
+    // After a beat too: what was believed for being newer than what is known may have to be known by now.
+    this.#tell();
+  }
+
+  #take(line: FeedFull | FeedChange, nowMs: number): void {
     if (line.kind === "full") this.#begin(line);
     else this.#forget(line);
     if (line.settings) this.#settings = line.settings;
@@ -152,7 +159,6 @@ export class KnownState implements Known {
     for (const member of line.members) this.#members.set(memberKey(member), member);
     for (const { credentialId, untilMs } of line.revocations)
       if (untilMs >= nowMs) this.#revokedUntilMs.set(credentialId, untilMs);
-    this.#tell();
   }
 
   #tell(): void {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { type TestContext, test } from "node:test";
-import type { FeedBox, FeedKey, FeedPreview } from "#contract/gateway-feed.ts";
+import type { FeedBox, FeedKey, FeedMember, FeedPreview } from "#contract/gateway-feed.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { GatewayLinks } from "#node/gateway-link.ts";
@@ -32,17 +32,18 @@ import { createGateway } from "./gateway.ts";
 import { PlaneCalls } from "./plane-calls.ts";
 
 const ECHO = 7;
-const OWNER = { orgId: "org_a", ownerId: "usr_a" };
+const OWNER = { orgId: "org_a", ownerId: "usr_a", teamId: null, shares: [] };
 const box: FeedBox = {
   ...{ boxId: BOX, name: "web", ...OWNER, phase: "running", reason: null },
   ...{ epoch: 1, nodeId: NODE },
 };
+const member: FeedMember = { orgId: "org_a", userId: "usr_a", roles: ["member"], teams: [] };
 const preview: FeedPreview = {
   ...{ previewId: "prv_1", label: "label", boxId: BOX, port: 3000 },
   ...{ visibility: "public", serial: 1 },
 };
 const sshKey: FeedKey = {
-  ...{ keyId: "key_1", fingerprint: "SHA256:a", userId: "usr_a", orgId: "org_a", isAdmin: false },
+  ...{ keyId: "key_1", fingerprint: "SHA256:a", userId: "usr_a", orgId: "org_a" },
 };
 
 /** A node and everything that a gateway needs; `start` starts one, at the same addresses each time. */
@@ -137,7 +138,8 @@ test("without a control plane everything goes on, also at a gateway that starts 
   const { plane, start, sign, enter } = await world(t);
   const first = await start();
   const revocations = [{ credentialId: "token_revoked", untilMs: Date.now() + 600_000 }];
-  const all = { boxes: [box], previews: [preview], keys: [sshKey], revocations };
+  const rest = { members: [member], revocations };
+  const all = { boxes: [box], previews: [preview], keys: [sshKey], ...rest };
   plane.say({ ...NO_CHANGE, ...all });
   const [ticket, revoked] = [await sign("token_good"), await sign("token_revoked")];
   await until(() => first.feed.known.isRevoked("token_revoked"), "told");
@@ -157,7 +159,7 @@ test("without a control plane everything goes on, also at a gateway that starts 
   assert.equal(second.feed.isHeard, false);
   await talk(await enter(ticket), "from what was on disk");
   await assert.rejects(enter(revoked), { code: "revoked" });
-  assert.equal(known.key("SHA256:a")?.userId, "usr_a");
+  assert.equal(known.keys("SHA256:a")[0]?.userId, "usr_a");
   assert.deepEqual(known.preview("label"), preview);
   assert.equal(known.findBox("org_a", "web")?.boxId, BOX);
 });
@@ -165,7 +167,7 @@ test("without a control plane everything goes on, also at a gateway that starts 
 test("what ended in an outage longer than revocations are told for ends when the control plane is back", async (t) => {
   const { plane, start, sign, enter, planeAgain } = await world(t);
   const { feed } = await start();
-  plane.say({ ...NO_CHANGE, boxes: [box] });
+  plane.say({ ...NO_CHANGE, boxes: [box], members: [member] });
   const [gone, good] = [
     await enter(await sign("token_gone")),
     await enter(await sign("token_good")),

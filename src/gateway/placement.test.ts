@@ -33,8 +33,10 @@ async function world(t: TestContext) {
   });
   const place = (epoch: number, nodeId: string) => {
     const box = { boxId: BOX, name: "web", orgId: "org_a", ownerId: USER, epoch, nodeId };
-    const boxes = [{ ...box, phase: "running" as const, reason: null }];
-    doors.known.apply({ ...NO_CHANGE, boxes }, Date.now());
+    const rest = { teamId: null, shares: [], phase: "running" as const, reason: null };
+    const boxes = [{ ...box, ...rest }];
+    const members = [{ orgId: "org_a", userId: USER, roles: ["member" as const], teams: [] }];
+    doors.known.apply({ ...NO_CHANGE, boxes, members }, Date.now());
   };
   const enter = async (): Promise<Duplex> => {
     const stream = await openStream({

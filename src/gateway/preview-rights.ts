@@ -83,7 +83,14 @@ export class Rights {
   }
 
   #remember(text: string, checked: CheckedGrant): KnownGrant {
-    const grant: KnownGrant = { text, checked, next: null, isRefused: false, renewing: null, isLetIn: null };
+    const grant: KnownGrant = {
+      text,
+      checked,
+      next: null,
+      isRefused: false,
+      renewing: null,
+      isLetIn: null,
+    };
     this.#grants.set(text, grant);
     forgetOldest(this.#grants, MAX_GRANTS);
     return grant;

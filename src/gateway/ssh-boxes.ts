@@ -34,14 +34,19 @@ export function boxOf(login: Login, known: Known, name: string): FeedBox {
 export function sshBoxes({ streams, known, wakeAndWait }: DoorBase): SshBoxes {
   return {
     known,
-    open: async (login, { boxId }, door, { signal, onPhase }) => {
-      const { userId, credentialId } = login;
+    open: async (login, box, door, { signal, onPhase }) => {
+      const { userId } = login;
+      const { boxId } = box;
+      const credentialId = login.letIn(known, box);
+      if (credentialId === null)
+        throw new Problem("revoked", `you may not enter ${box.name} any more`);
       await wakeAndWait(
         boxId,
         { userId, credentialId, door: "ssh" },
         { signal, timeoutMs: WAKE_TIMEOUT_MS, ...(onPhase ? { onPhase } : {}) },
       );
-      const access = { userId, boxId, credentialId, epoch: null, isStillGood: login.isStillGood };
+      const isStillGood = (now: Known) => login.letIn(now, box) !== null;
+      const access = { userId, boxId, credentialId, epoch: null, isStillGood };
       return (await streams.open(access, door, signal)).box;
     },
   };

@@ -40,6 +40,8 @@ const BOX: FeedBox = {
   name: "web",
   orgId: ORG,
   ownerId: USER,
+  teamId: null,
+  shares: [],
   phase: "running",
   reason: null,
   epoch: 1,
@@ -92,12 +94,16 @@ const FULL: FeedFull = {
   previews: [],
   goneLabels: [],
   keys: [],
+  members: [
+    { orgId: ORG, userId: USER, roles: ["member"], teams: [] },
+    { orgId: ORG, userId: "usr_b", roles: ["member"], teams: [] },
+  ],
   revocations: [],
 };
 const NOTHING: FeedChange = {
   kind: "change",
   ...{ boxes: [], goneBoxes: [], previews: [], gonePreviews: [] },
-  ...{ keys: [], goneKeys: [], revocations: [] },
+  ...{ keys: [], goneKeys: [], members: [], goneMembers: [], revocations: [] },
 };
 
 async function listening(server: Server): Promise<number> {
@@ -189,7 +195,7 @@ async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Promise<Rig
       await keygen();
       const { stdout } = await run("ssh-keygen", ["-lf", join(folder, "id.pub")]);
       const key = { keyId: "key_1", fingerprint: stdout.split(" ")[1] ?? "", userId, orgId: ORG };
-      known.apply({ ...NOTHING, keys: [{ ...key, isAdmin: false }] }, Date.now());
+      known.apply({ ...NOTHING, keys: [key] }, Date.now());
     },
   };
 }

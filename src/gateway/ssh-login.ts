@@ -16,22 +16,18 @@ import type { Known } from "./known.ts";
 
 export interface Login {
   readonly userId: string;
+  /** The registered key (one of them, when it is registered in several organizations), or what the certificate was got by. */
+  readonly credentialId: string;
   /** False: the connection ends. */
   isStillGood(known: Known): boolean;
   /** The box of that name or id, when this login may enter it. */
-  find(known: Known, name: string): Entered | null;
-  /** False: what it has open in this box ends. */
-  isStillLetIn(known: Known, box: FeedBox): boolean;
+  find(known: Known, name: string): FeedBox | null;
+  /** What lets it into this box; null: nothing (any more), and what it has open there ends. */
+  letIn(known: Known, box: FeedBox): string | null;
 }
 
-export interface Entered {
-  readonly box: FeedBox;
-  /** The registered key, or what the certificate was got by. */
-  readonly credentialId: string;
-}
-
-/** So much before its issue a certificate begins (src/api/access.ts). */
-const SSH_BACKDATE_MS = 60_000;
+/** So long a certificate lasts (src/api/access.ts). */
+const SSH_LIFETIME_MS = 5 * 60_000;
 
 /** Written by the API into each certificate: USER@BOX#CREDENTIAL. */
 const KEY_ID = /^([a-z0-9_]+)@([a-z0-9_]+)#([a-z0-9_]+)$/;
@@ -73,16 +69,19 @@ function byKey({ key }: PublicKeyAuthContext, known: Known): Candidate {
   return {
     login: {
       userId,
+      credentialId: first.keyId,
       isStillGood: (now) => good(now).length > 0,
       find: (now, name) => {
-        for (const { orgId, keyId } of good(now)) {
+        for (const { orgId } of good(now)) {
           const box = now.findBox(orgId, name);
-          if (box && now.mayEnter(userId, box.boxId)) return { box, credentialId: keyId };
+          if (box && now.mayEnter(userId, box.boxId)) return box;
         }
         return null;
       },
-      isStillLetIn: (now, { boxId, orgId }) =>
-        good(now).some((key) => key.orgId === orgId) && now.mayEnter(userId, boxId),
+      letIn: (now, { boxId, orgId }) => {
+        const key = good(now).find((one) => one.orgId === orgId);
+        return key && now.mayEnter(userId, boxId) ? key.keyId : null;
+      },
     },
     verifies: (context) => signedBy(context),
   };
@@ -94,18 +93,19 @@ function byCertificate(blob: Buffer, known: Known, nowMs: number): Candidate {
   if (!userId || !boxId || !credentialId || !certificate.principals.includes(boxId))
     throw new SshKeyError("the certificate is not for a box");
   if (known.isRevoked(credentialId)) throw new SshKeyError("the certificate was revoked");
-  const isLetIn = stillHolds(certificate.notBeforeMs + SSH_BACKDATE_MS, (now) =>
+  const isLetIn = stillHolds(certificate.notAfterMs - SSH_LIFETIME_MS, (now) =>
     now.mayEnter(userId, boxId),
   );
   return {
     login: {
       userId,
+      credentialId,
       isStillGood: (now) => !now.isRevoked(credentialId),
       find: (now, name) => {
         const box = now.box(boxId);
-        return box && (name === box.boxId || name === box.name) ? { box, credentialId } : null;
+        return box && (name === box.boxId || name === box.name) ? box : null;
       },
-      isStillLetIn: (now) => !now.isRevoked(credentialId) && isLetIn(now),
+      letIn: (now) => (!now.isRevoked(credentialId) && isLetIn(now) ? credentialId : null),
     },
     verifies: ({ blob: signed, signature }) => holds(certificate, signed, signature),
   };

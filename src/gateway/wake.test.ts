@@ -19,7 +19,16 @@ function world(ask: AskWake, clock: Clock = systemClock) {
   const known = new KnownState(emptyFeed("pem"), 0);
   const say = (phase: Phase, reason: string | null = null) => {
     const box: FeedBox = {
-      ...{ boxId: "box_1", name: "web", orgId: "org_a", ownerId: "usr_a", phase, reason },
+      ...{
+        boxId: "box_1",
+        name: "web",
+        orgId: "org_a",
+        ownerId: "usr_a",
+        teamId: null,
+        shares: [],
+        phase,
+        reason,
+      },
       ...{ epoch: 1, nodeId: "node_1" },
     };
     known.apply({ ...NO_CHANGE, boxes: [box] }, 0);

@@ -1,8 +1,17 @@
 // What gateways must know, read whole or by id: boxes, previews, keys, and credentials that hold no more.
 
 import { type RawBuilder, sql } from "kysely";
-import type { FeedBox, FeedKey, FeedPreview, FeedRevocation } from "#contract/gateway-feed.ts";
+import type {
+  FeedBox,
+  FeedKey,
+  FeedMember,
+  FeedMemberKey,
+  FeedPreview,
+  FeedRevocation,
+} from "#contract/gateway-feed.ts";
+import { BOX_ROLES } from "#domain/permission.ts";
 import type { Db } from "./db.ts";
+import { IS_LET_IN, subjectColumns } from "./subjects.ts";
 
 /** By id; those that are not among the answer are gone, or no user's. */
 export async function readFeedBoxes(db: Db, ids: readonly string[]): Promise<FeedBox[]> {
@@ -16,9 +25,12 @@ export async function readFeedBoxPage(db: Db, after: string, limit: number): Pro
 
 async function selectBoxes(db: Db, condition: RawBuilder<unknown>): Promise<FeedBox[]> {
   const { rows } = await sql<FeedBox>`
-    select id as "boxId", name, org_id as "orgId", owner_id as "ownerId", phase, phase_reason as reason,
-      epoch, node_id as "nodeId"
-    from boxes where deleted_at is null and kind = 'user' and ${condition}`.execute(db.query);
+    select id as "boxId", name, org_id as "orgId", owner_id as "ownerId", team_id as "teamId", phase,
+      phase_reason as reason, epoch, node_id as "nodeId",
+      coalesce((select jsonb_agg(jsonb_build_object('holder', coalesce(g.user_id, g.team_id), 'role', g.role))
+        from grants g where g.scope = 'box' and g.scope_id = b.id
+          and g.role = any(${[...BOX_ROLES]}::text[])), '[]') as shares
+    from boxes b where deleted_at is null and kind = 'user' and ${condition}`.execute(db.query);
   return rows;
 }
 
@@ -44,11 +56,45 @@ export async function readFeedPreviews(
 /** Null: all. */
 export async function readFeedKeys(db: Db, ids: readonly string[] | null): Promise<FeedKey[]> {
   const { rows } = await sql<FeedKey>`
-    select k.id as "keyId", k.fingerprint, k.user_id as "userId", k.org_id as "orgId",
-      exists (select 1 from grants g where g.user_id = k.user_id and g.scope = 'org'
-        and g.scope_id = k.org_id and g.role in ('owner', 'admin')) as "isAdmin"
-    from ssh_keys k join users u on u.id = k.user_id
+    select k.id as "keyId", k.fingerprint, k.user_id as "userId", k.org_id as "orgId"
+    from ssh_keys k join users u on u.id = k.user_id and u.disabled_at is null
     where k.revoked_at is null and ${amongIds("k.id", ids)}`.execute(db.query);
+  return rows;
+}
+
+/** All that a subject is, but for what its credential may be used for. Those that are not among the answer are gone. */
+export async function readFeedMembers(
+  db: Db,
+  keys: readonly FeedMemberKey[],
+): Promise<FeedMember[]> {
+  return selectMembers(
+    db,
+    sql`select distinct k."orgId" as org_id, k."userId" as user_id
+      from jsonb_to_recordset(${JSON.stringify(keys)}::jsonb) as k ("orgId" text, "userId" text)`,
+  );
+}
+
+/** All of them in pages, by organization and user. */
+export async function readFeedMemberPage(
+  db: Db,
+  after: FeedMemberKey | null,
+  limit: number,
+): Promise<FeedMember[]> {
+  const { orgId, userId } = after ?? { orgId: "", userId: "" };
+  return selectMembers(
+    db,
+    sql`select distinct scope_id as org_id, user_id from grants
+      where scope = 'org' and user_id is not null and (scope_id, user_id) > (${orgId}, ${userId})
+      order by 1, 2 limit ${limit}`,
+  );
+}
+
+async function selectMembers(db: Db, keys: RawBuilder<unknown>): Promise<FeedMember[]> {
+  const { rows } = await sql<FeedMember>`
+    select m."orgId", m."userId", m.roles, m.teams
+    from (select ${subjectColumns(sql`c.org_id`)} from (${keys}) c join users u on u.id = c.user_id
+      where ${IS_LET_IN}) m
+    where cardinality(m.roles) > 0 order by m."orgId", m."userId"`.execute(db.query);
   return rows;
 }
 

@@ -5,8 +5,9 @@ import type { TeamId, UserId } from "#domain/ids.ts";
 import { type Subject, TEAM_ROLES, type TeamRole } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, transact } from "./db.ts";
+import { insertEvents } from "./events.ts";
 import { addGrant, DIRECT } from "./grants.ts";
-import { getMember } from "./members.ts";
+import { getMember, memberEvent } from "./members.ts";
 import { permit } from "./rights.ts";
 import { getTeam, lockTeam, tellTeam } from "./teams.ts";
 
@@ -63,6 +64,7 @@ export async function setTeamMember(
     });
     const message = `${user.name} is ${member.role} of the team ${team.name}`;
     await tellTeam(tx, subject, team.id, "updated", message);
+    await insertEvents(tx, [memberEvent(subject, user.id, "updated", message)]);
     const [shown] = await selectTeamMembers(tx, team.id, sql`u.id = ${user.id}`, 1);
     return shown as TeamMemberView;
   });
@@ -91,7 +93,9 @@ export async function removeTeamMember(
     const role = rows[0]?.role;
     if (!role) throw new StoreRefusal("not_found", `${name} is not in the team ${team.name}.`);
     await dropDirect(tx, team.id, id);
-    await tellTeam(tx, subject, team.id, "updated", `${name} left the team ${team.name}`);
+    const message = `${name} left the team ${team.name}`;
+    await tellTeam(tx, subject, team.id, "updated", message);
+    await insertEvents(tx, [memberEvent(subject, id, "updated", message)]);
     return { id, name, email, role, isManaged: false };
   });
 }

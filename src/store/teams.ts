@@ -1,11 +1,12 @@
 // Teams: groups of an organization's members, with boxes of their own.
 
 import { sql } from "kysely";
-import type { OrgId, TeamId } from "#domain/ids.ts";
+import type { BoxId, OrgId, TeamId, UserId } from "#domain/ids.ts";
 import { can, type Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, isUniqueViolation, transact } from "./db.ts";
-import { insertEvents } from "./events.ts";
+import { insertEvents, type NewEvent } from "./events.ts";
+import { memberEvent } from "./members.ts";
 import { newId } from "./new-id.ts";
 import { permit } from "./rights.ts";
 
@@ -89,13 +90,28 @@ export async function deleteTeam(db: Db, subject: Subject, reference: string): P
     const team = await lockTeam(tx, subject, reference);
     permit(subject, "team.manage");
     await sql`update teams set deleted_at = now() where id = ${team.id}`.execute(tx.query);
-    await sql`delete from grants where (scope = 'team' and scope_id = ${team.id}) or team_id = ${team.id}`.execute(
+    const { rows: lost } = await sql<{ userId: UserId | null; boxId: BoxId | null }>`
+      delete from grants where (scope = 'team' and scope_id = ${team.id}) or team_id = ${team.id}
+      returning user_id as "userId", case when scope = 'box' then scope_id end as "boxId"`.execute(
+      tx.query,
+    );
+    const { rows: owned } = await sql<{ boxId: BoxId }>`
+      update boxes set team_id = null where team_id = ${team.id} returning id as "boxId"`.execute(
       tx.query,
     );
     await sql`update invitations set revoked_at = now()
       where team_id = ${team.id} and accepted_at is null and revoked_at is null`.execute(tx.query);
     await tellTeam(tx, subject, team.id, "deleted", `the team ${team.name} was deleted`);
-    await sql`update boxes set team_id = null where team_id = ${team.id}`.execute(tx.query);
+    const message = `the team ${team.name} was deleted`;
+    await insertEvents(tx, [
+      ...lost.flatMap(({ userId }) => {
+        return userId ? [memberEvent(subject, userId, "updated", message)] : [];
+      }),
+      ...[...lost, ...owned].flatMap(({ boxId }): NewEvent[] => {
+        const box = { orgId: team.orgId, kind: "box.updated", subjectKind: "box" as const };
+        return boxId ? [{ ...box, subjectId: boxId, boxId, actor: subject.userId, message }] : [];
+      }),
+    ]);
     return team;
   });
 }
