@@ -18,6 +18,7 @@ import {
 } from "./options.ts";
 import { everyPage } from "./pages.ts";
 import type { Session } from "./session.ts";
+import { priceLine } from "./usage.ts";
 import { waitForBoxes } from "./waiting.ts";
 
 const GOALS = ["running", "paused", "stopped", "deleted", "settled", "durable"] as const;
@@ -89,6 +90,8 @@ function addCreate(program: Command, session: Session): void {
     .option("-e, --env <NAME=VALUE>", "variable for its shells and programs (repeat)", collectPair)
     .action(async (name: string | undefined, options: CreateOptions) => {
       const client = await session.client();
+      const price = await priceLine(session, options.template, options.version);
+      if (price) session.terminal.err(`${price}\n`);
       const { box } = await client.boxes.create({
         template: options.template,
         ...(name ? { name } : {}),

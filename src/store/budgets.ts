@@ -72,7 +72,7 @@ export async function setBudget(db: Db, subject: Subject, input: BudgetInput): P
     if ((await readPrices(tx, subject.orgId)).currency === null)
       throw new StoreRefusal(
         "not_now",
-        "There are no prices yet, so nothing costs anything: who runs the installation sets them with `berth usage prices set`.",
+        "There are no prices yet, so nothing costs anything: who runs the installation sets them with `berth price set`.",
       );
     const teamId = await resolveTeam(tx, subject, input.team);
     const thresholds = [...new Set(input.thresholds)].sort((a, b) => a - b);

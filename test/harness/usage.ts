@@ -8,7 +8,7 @@ import type { Db } from "#store/db.ts";
 export async function holdUsageClock(db: Db, at: Date): Promise<void> {
   await sql`create table test_wall (at timestamptz not null)`.execute(db.query);
   await sql`insert into test_wall values (${at})`.execute(db.query);
-  await sql`create or replace function usage_wall() returns timestamptz language sql volatile
+  await sql`create or replace function usage_wall() returns timestamptz language sql volatile security definer
     as 'select at from test_wall'`.execute(db.query);
   await sql`update usage_clock set floor_at = date_trunc('hour', ${at}::timestamptz, 'UTC'),
     sealed_until = date_trunc('hour', ${at}::timestamptz, 'UTC')`.execute(db.query);
