@@ -19,9 +19,11 @@ import { silentLog } from "#lib/log.ts";
 import { run } from "#lib/run.ts";
 import { buildWebApp, isWebAppCurrent, WEB_DIRECTORY } from "#main/web-app.ts";
 import { GatewayLinks } from "#node/gateway-link.ts";
+import { placeBoxes } from "#scheduler/place-boxes.ts";
 import { type ControlPlane, controlPlane } from "./control-plane.ts";
 import { DoorDriver, nodeTls, serverTls, until } from "./doors.ts";
 import { type Loose, looseProxy } from "./loose-proxy.ts";
+import { PaperNode } from "./paper-node.ts";
 
 const HOST = "127.0.0.1";
 const WAIT_MS = 60_000;
@@ -39,6 +41,9 @@ export interface PreviewWorld {
   readonly plane: ControlPlane;
   readonly browser: Browser;
   readonly boxId: string;
+  /** Where the box is, as the control plane hears of it. */
+  readonly node: PaperNode;
+  /** The same node, as gateways reach it. */
   readonly driver: DoorDriver;
   /** A server in the box, at a port of it. */
   serve(port: number, listener: RequestListener): Promise<App["requests"]>;
@@ -69,7 +74,7 @@ export async function previewWorld(scope: Scope): Promise<PreviewWorld> {
   });
   if (!(await isWebAppCurrent())) await buildWebApp(run);
   const plane = await controlPlane(scope, { webDirectory: WEB_DIRECTORY });
-  const { boxId, driver, gatewayPort, setDefences } = await openBox(plane, closing);
+  const { boxId, node, driver, gatewayPort, setDefences } = await openBox(plane, closing);
   const certificate = await plane.authority.makeServerCertificate({
     name: "proxy",
     hosts: ["berth.test", "*.preview.test"],
@@ -94,7 +99,7 @@ export async function previewWorld(scope: Scope): Promise<PreviewWorld> {
   ]);
   closing.push(() => browser.close());
   return {
-    ...{ plane, browser, boxId, driver, setDefences, ...outside },
+    ...{ plane, browser, boxId, node, driver, setDefences, ...outside },
     serve: (port, listener) => serveInBox({ driver, closing }, port, listener),
     app: async (port, listener) => {
       const requests = await serveInBox({ driver, closing }, port, listener);
@@ -137,6 +142,10 @@ export async function newPerson(browser: Browser): Promise<Page> {
 async function openBox(plane: ControlPlane, closing: (() => unknown)[]) {
   await plane.addTemplate();
   const { box } = await plane.admin.client.boxes.create({ template: "default", name: "web" });
+  // Gateways believe a node about the boxes that the control plane has placed there.
+  const node = await PaperNode.join(plane.db, plane.admin.subject);
+  await placeBoxes(plane.db, systemClock);
+  await node.step();
   const directory = await mkdtemp(join(tmpdir(), "berth-previews-"));
   closing.push(() => rm(directory, { recursive: true, force: true }));
   const common = { clock: systemClock, log: silentLog };
@@ -179,11 +188,15 @@ async function openBox(plane: ControlPlane, closing: (() => unknown)[]) {
   closing.push(() => gateway.close());
   const driver = new DoorDriver();
   driver.boxes.set(box.id, { epoch: 1, state: "ready" });
-  const links = new GatewayLinks({ driver, tls: await nodeTls(plane.authority), ...common });
+  const links = new GatewayLinks({
+    driver,
+    tls: await nodeTls(plane.authority, node.id),
+    ...common,
+  });
   links.setGateways([`https://${HOST}:${gateway.nodePort}`]);
   closing.push(() => links.close());
   await until(() => gateway.status().boxes === 1, "the box is announced");
-  return { boxId: box.id, driver, gatewayPort: gateway.clientPort, setDefences };
+  return { boxId: box.id, node, driver, gatewayPort: gateway.clientPort, setDefences };
 }
 
 interface Certificate {

@@ -13,13 +13,10 @@ import { FakeSessions } from "#drivers/fake/sessions.ts";
 import { PREVIEW_DEFENCES } from "#gateway/preview-defences.ts";
 import { print } from "#gateway/preview-pages.ts";
 import { systemClock } from "#lib/clock.ts";
-import { placeBoxes } from "#scheduler/place-boxes.ts";
 import { until } from "#test/harness/installation.ts";
-import { PaperNode } from "#test/harness/paper-node.ts";
 import { DASHBOARD, type PreviewWorld, previewWorld } from "#test/harness/preview-world.ts";
 
 let world: PreviewWorld;
-let node: PaperNode;
 let templateId: string;
 
 /** Without a double quote, which a definition that is shown as JSON would escape. */
@@ -29,9 +26,8 @@ const PUBLIC_KEY =
 
 before(async (scope) => {
   world = await previewWorld(scope as never);
-  const { db, admin } = world.plane;
-  node = await PaperNode.join(db, admin.subject);
-  await placeBoxes(db, systemClock);
+  const { node } = world;
+  const { admin } = world.plane;
   const port: ListeningPort = { port: 3000, isLoopback: false, program: hostile("program") };
   node.ports.set(world.boxId, [port]);
   await node.step();
@@ -67,7 +63,7 @@ async function writeBelowTheApi(snapshotId: string): Promise<void> {
   await sql`update nodes set name = ${hostile("node-name")}, region = ${hostile("region")},
     labels = ${JSON.stringify({ [hostile("label")]: hostile("label-value") })}::jsonb,
     fingerprint = fingerprint || ${JSON.stringify({ acceleratorReason: hostile("accelerator") })}::jsonb
-    where id = ${node.id}`.execute(query);
+    where id = ${world.node.id}`.execute(query);
   await sql`update templates set name = ${hostile("template-name")} where id = ${templateId}`.execute(
     query,
   );

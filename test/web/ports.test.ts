@@ -5,16 +5,12 @@ import assert from "node:assert/strict";
 import type { RequestListener } from "node:http";
 import { after, before, test } from "node:test";
 import type { Page } from "playwright-core";
-import { systemClock } from "#lib/clock.ts";
-import { placeBoxes } from "#scheduler/place-boxes.ts";
 import { keepScreenshot } from "#test/harness/browser.ts";
 import type { Caller } from "#test/harness/control-plane.ts";
 import { until } from "#test/harness/installation.ts";
-import { PaperNode } from "#test/harness/paper-node.ts";
 import { DASHBOARD, type PreviewWorld, previewWorld } from "#test/harness/preview-world.ts";
 
 let world: PreviewWorld;
-let node: PaperNode;
 let member: Caller;
 /** The owner, at the page. */
 let page: Page;
@@ -26,8 +22,6 @@ const app: RequestListener = (_, response) =>
 before(async (scope) => {
   world = await previewWorld(scope as never);
   const { plane } = world;
-  node = await PaperNode.join(plane.db, plane.admin.subject);
-  await placeBoxes(plane.db, systemClock);
   await listen();
   member = await plane.addMember("ann");
   page = await world.person();
@@ -39,8 +33,8 @@ after(() => assert.deepEqual(errors, []));
 
 /** The guest is asked, and the node reports. */
 async function listen(...ports: { port: number; isLoopback: boolean; program: string | null }[]) {
-  node.ports.set(world.boxId, ports);
-  await node.step();
+  world.node.ports.set(world.boxId, ports);
+  await world.node.step();
 }
 
 const VITE = { port: 3000, isLoopback: true, program: "vite" };
@@ -230,7 +224,7 @@ test("on a small screen everything is in reach", async () => {
 
 test("a box at rest says that opening wakes it", async () => {
   await world.plane.admin.client.boxes.pause("web");
-  await node.step();
+  await world.node.step();
   await page.getByRole("main").getByText("paused", { exact: true }).waitFor();
   await row(3000).getByText("opening it wakes the box").waitFor();
 });
