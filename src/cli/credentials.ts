@@ -1,9 +1,9 @@
 // Where the CLI finds the API and its token: the environment, the user's own file, or the state
 // directory of an installation on this machine.
 
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { CliError, EXIT } from "./exit.ts";
 
 export interface Credentials {
@@ -16,22 +16,42 @@ export function credentialsPath(stateDir: string): string {
   return join(stateDir, "credentials.json");
 }
 
-export async function findCredentials(
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<Credentials> {
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The user's own file; `berth login` writes it. */
+export function ownCredentialsPath(env: Environment): string {
+  const configDir = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), ".config");
+  return join(configDir, "berth/credentials.json");
+}
+
+export async function writeOwnCredentials(
+  env: Environment,
+  credentials: Credentials,
+): Promise<void> {
+  const path = ownCredentialsPath(env);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  // Never readable by others, not even for a moment; whole or not at all.
+  await writeFile(`${path}.${process.pid}`, `${JSON.stringify(credentials)}\n`, { mode: 0o600 });
+  await rename(`${path}.${process.pid}`, path);
+}
+
+export async function removeOwnCredentials(env: Environment): Promise<void> {
+  await rm(ownCredentialsPath(env), { force: true });
+}
+
+export async function findCredentials(env: Environment): Promise<Credentials> {
   if (env.BERTH_URL && env.BERTH_TOKEN) return { url: env.BERTH_URL, token: env.BERTH_TOKEN };
   const stateDir = env.BERTH_STATE_DIR || "/var/lib/berth";
-  const configDir = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), ".config");
   const paths = env.BERTH_STATE_DIR
     ? [credentialsPath(stateDir)]
-    : [join(configDir, "berth/credentials.json"), credentialsPath(stateDir)];
+    : [ownCredentialsPath(env), credentialsPath(stateDir)];
   for (const path of paths) {
     const found = await readCredentials(path);
     if (found) return { url: env.BERTH_URL || found.url, token: env.BERTH_TOKEN || found.token };
   }
   throw new CliError("no token for Berth was found on this machine.", {
     exitCode: EXIT.notAllowed,
-    next: "Start Berth here with `berth up`, or set BERTH_URL and BERTH_TOKEN to use one elsewhere.",
+    next: "Start Berth here with `berth up`, log in to one elsewhere with `berth login --url`, or set BERTH_URL and BERTH_TOKEN.",
   });
 }
 

@@ -1,16 +1,21 @@
 // The commands of the CLI. main/ adds those that run Berth itself.
 
 import { Command } from "commander";
+import { addAuditCommands } from "./audit.ts";
 import { addBoxCommands } from "./boxes.ts";
+import { addBudgetCommands } from "./budgets.ts";
 import { addCheckpointCommands } from "./checkpoints.ts";
 import { addCompletionCommands } from "./completion.ts";
 import { addDoorCommands } from "./doors.ts";
 import { addEventCommands } from "./events.ts";
 import { addKeyCommands } from "./keys.ts";
+import { addLoginCommands } from "./login.ts";
 import { addNodeCommands } from "./nodes.ts";
+import { addQuotaCommands } from "./quotas.ts";
 import type { Session } from "./session.ts";
 import { addTemplateCommands } from "./templates.ts";
 import { addTokenCommands } from "./tokens.ts";
+import { addPriceCommands, addUsageCommands } from "./usage.ts";
 
 export function createProgram(session: Session): Command {
   const { terminal } = session;
@@ -38,7 +43,14 @@ export function createProgram(session: Session): Command {
   program.commandsGroup("Templates and nodes:");
   addTemplateCommands(program, session);
   addNodeCommands(program, session);
+  addAuditCommands(program, session);
+  program.commandsGroup("Usage and cost:");
+  addQuotaCommands(program, session);
+  addUsageCommands(program, session);
+  addBudgetCommands(program, session);
+  addPriceCommands(program, session);
   program.commandsGroup("You:");
+  addLoginCommands(program, session);
   addKeyCommands(program, session);
   addTokenCommands(program, session);
   program.commandsGroup("This command:");
