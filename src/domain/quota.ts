@@ -63,6 +63,8 @@ const MIB = 1024 ** 2;
 interface Wording {
   /** After a number: `8 vCPUs of running boxes`. */
   readonly noun: string;
+  /** After 1, where it differs. */
+  readonly one?: string;
   readonly print?: (amount: number) => string;
   /** How to make room, before the names of what could go. */
   readonly free: string;
@@ -70,15 +72,19 @@ interface Wording {
 
 const PAUSE = "Pause or stop";
 const WORDINGS: Readonly<Record<QuotaResource, Wording>> = {
-  boxes: { noun: "boxes", free: "Delete" },
-  running: { noun: "running boxes", free: PAUSE },
-  cpus: { noun: "vCPUs of running boxes", free: PAUSE },
+  boxes: { noun: "boxes", one: "box", free: "Delete" },
+  running: { noun: "running boxes", one: "running box", free: PAUSE },
+  cpus: { noun: "vCPUs of running boxes", one: "vCPU of running boxes", free: PAUSE },
   memoryMib: { noun: "of memory of running boxes", print: printMib, free: PAUSE },
-  gpus: { noun: "GPUs of running boxes", free: PAUSE },
+  gpus: { noun: "GPUs of running boxes", one: "GPU of running boxes", free: PAUSE },
   diskGib: { noun: "of disks", print: (gib) => `${gib} GiB`, free: "Delete" },
   snapshotBytes: { noun: "of snapshots", print: printBytes, free: "Delete checkpoints of" },
-  sharedPorts: { noun: "shared ports", free: "Close or make private the previews of" },
-  createsPerHour: { noun: "boxes created in the last hour", free: "" },
+  sharedPorts: {
+    noun: "shared ports",
+    one: "shared port",
+    free: "Close or make private the previews of",
+  },
+  createsPerHour: { noun: "boxes created in an hour", one: "box created in an hour", free: "" },
 };
 
 const SIZE_WORDINGS: Readonly<Record<BoxSizeLimit, (amount: number) => string>> = {
@@ -86,10 +92,6 @@ const SIZE_WORDINGS: Readonly<Record<BoxSizeLimit, (amount: number) => string>> 
   boxMemoryMib: (amount) => `${printMib(amount)} of memory`,
   boxDiskGib: (amount) => `${amount} GiB of disk`,
 };
-
-export function printAmount(resource: QuotaResource, amount: number): string {
-  return WORDINGS[resource].print?.(amount) ?? String(amount);
-}
 
 function printMib(mib: number): string {
   return mib % 1024 === 0 ? `${mib / 1024} GiB` : `${mib} MiB`;
@@ -110,14 +112,14 @@ export function breachText(breach: QuotaBreach, context: QuotaContext): string {
     const print = SIZE_WORDINGS[resource];
     return `A box of ${ofWhom(breach, context)} has ${print(breach.limit)} at most, and this one would have ${print(breach.wanted)}. Use a template with a smaller size.`;
   }
-  const { noun, print } = WORDINGS[resource];
+  const { noun, one = noun, print } = WORDINGS[resource];
   const show = (amount: number) => print?.(amount) ?? String(amount);
   const top =
     context.top.length > 0
       ? ` (${context.top.map(({ name, used }) => `${name} ${show(used)}`).join(", ")})`
       : "";
   return [
-    `${limitOf(breach, context)} is ${show(breach.limit)} ${noun}:`,
+    `${limitOf(breach, context)} is ${show(breach.limit)} ${breach.limit === 1 ? one : noun}:`,
     `${show(breach.used)} ${breach.used === 1 ? "is" : "are"} used${top},`,
     `and this needs ${show(breach.wanted)} more.`,
     freeText(resource, context.freeable),

@@ -159,7 +159,7 @@ test("every limit holds: the user's own, the one of everybody, the team's, the o
   await scene.create("b1", bob);
   assert.match(
     await refusal(scene.create("b2", bob)),
-    /^Your limit is 1 boxes: 1 is used, and this needs 1 more\. Delete b1 to make room\.$/,
+    /^Your limit is 1 box: 1 is used, and this needs 1 more\. Delete b1 to make room\.$/,
   );
   await scene.create("a2", ada);
   assert.match(await refusal(scene.create("a3", ada)), /^Your limit is 2 boxes/);
@@ -231,10 +231,7 @@ test("boxes of an hour are counted also when they are gone, until the hour is ov
     await scene.create(name);
     await setDesired(scene.db, scene.admin, name, "delete");
   }
-  assert.match(
-    await refusal(scene.create("three")),
-    /2 boxes created in the last hour.*Wait until/,
-  );
+  assert.match(await refusal(scene.create("three")), /2 boxes created in an hour:.*Wait until/);
   await sql`update boxes set created_at = created_at - interval '61 minutes' where name = 'one'`.execute(
     scene.db.query,
   );
@@ -303,7 +300,7 @@ test("a shared port counts while it is shared", async (t) => {
   const second = await openPreview(as, admin, "one", { port: 4000, visibility: null });
   assert.match(
     await refusal(setVisibility(as, admin, second.id, "public")),
-    /1 shared ports.*Close or make private the previews of one/,
+    /1 shared port:.*Close or make private the previews of one/,
   );
   await refusal(openPreview(as, admin, "one", { port: 5000, visibility: "org" }));
   await setVisibility(db, admin, first.id, "public");
