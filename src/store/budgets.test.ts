@@ -136,6 +136,16 @@ test("a box whose snapshot failed runs on, although a budget is spent", async (t
   assert.ok(box.notices.some(({ code }) => code === "snapshot_failed"));
 });
 
+test("replicas that judge at once tell once", async (t) => {
+  const { db, admin } = await world(t);
+  await setBudget(db, admin, { team: null, amount: "8", thresholds: [50, 100], policy: "refuse" });
+  await setUsageClock(db, at(5));
+  await Promise.all([watchBudgets(db), watchBudgets(db), watchBudgets(db), watchBudgets(db)]);
+  assert.deepEqual(await events(db), [
+    ...["budget.set", "budget.threshold 50", "budget.threshold 100", "budget.spent"],
+  ]);
+});
+
 test("what budgets show is what was spent, rolled up or not", async (t) => {
   const { db, admin, team } = await world(t);
   await setBudget(db, admin, { team: null, amount: "100", thresholds: [], policy: "warn" });

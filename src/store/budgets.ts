@@ -51,7 +51,7 @@ async function selectBudgets(db: Db, condition: RawBuilder<unknown>): Promise<Bu
       b.policy <> 'warn' and b.exhausted_month is not distinct from m.month::date as "isClosed"
     from budgets b left join teams t on t.id = b.team_id
     cross join lateral ${spentOf(sql`b.org_id`, sql`b.team_id`)} m
-    where b.deleted_at is null and ${condition}`.execute(db.query);
+    where b.deleted_at is null and t.deleted_at is null and ${condition}`.execute(db.query);
   return rows;
 }
 

@@ -15,7 +15,7 @@ import {
 import { PaperWorld } from "#test/harness/world.ts";
 import { setDesired } from "./box-intent.ts";
 import { createBox } from "./boxes.ts";
-import type { Db } from "./db.ts";
+import { type Db, transact } from "./db.ts";
 import { recordEgress } from "./egress.ts";
 import { setPrices } from "./prices.ts";
 import { readUsage } from "./usage.ts";
@@ -167,6 +167,60 @@ test("an hour is rolled up once, whatever dies, and never changes", async (t) =>
   assert.ok(
     late.filter((one) => one.subjectId === box).every((one) => one.beganMs >= at(180).getTime()),
   );
+});
+
+test("an hour waits for those who began to write before it was over", async (t) => {
+  const world = await worldAt(t);
+  const { db, box } = world;
+  await setUsageClock(db, at(59));
+  let commit = () => {};
+  const isCommitted = new Promise<void>((done) => {
+    commit = done;
+  });
+  let begun = () => {};
+  const isBegun = new Promise<void>((done) => {
+    begun = done;
+  });
+  const late = transact(db, "test.late", async (tx) => {
+    await sql`update boxes set observed_state = 'down' where id = ${box}`.execute(tx.query);
+    begun();
+    await isCommitted;
+  });
+  await isBegun;
+  await setUsageClock(db, at(61));
+  let naps = 0;
+  const clock = {
+    ...systemClock,
+    sleep: async (ms: number) => {
+      naps += 1;
+      // It was seen to wait: now it may end.
+      if (naps === 3) commit();
+      await systemClock.sleep(ms);
+    },
+  };
+  assert.equal(await sealHour(db, clock), true);
+  commit();
+  await late;
+  assert.ok(naps >= 3, "it did not wait");
+  const { rows } = await sql<{ amount: number }>`
+    select amount::float8 as amount from usage_rollups where subject_id = ${box} and resource = 'vcpu'`.execute(
+    db.query,
+  );
+  assert.deepEqual(rows, [{ amount: 2 * 59 * 60 }]);
+});
+
+test("replicas that seal at once seal each hour once", async (t) => {
+  const world = await worldAt(t);
+  const { db, box } = world;
+  await setUsageClock(db, at(60 * 5 + 1));
+  const replica = async () => {
+    while (await sealHour(db, systemClock));
+  };
+  await Promise.all([replica(), replica(), replica(), replica()]);
+  const { rows } = await sql<{ hours: number; amount: number; spent: number }>`
+    select count(*) as hours, sum(amount)::float8 as amount from usage_rollups
+    where subject_id = ${box} and resource = 'vcpu'`.execute(db.query);
+  assert.deepEqual(rows, [{ hours: 5, amount: 5 * 7200 }]);
 });
 
 test("bytes that leave are counted once, however often they are told", async (t) => {
