@@ -8,7 +8,6 @@ import { type Db, isUniqueViolation, transact } from "./db.ts";
 import { findUserFor, keepDirectoryGrants, removeFromOrg } from "./directory.ts";
 import { insertEvents } from "./events.ts";
 import { newId } from "./new-id.ts";
-import { revoke } from "./revocations.ts";
 import { permit } from "./rights.ts";
 
 /** Whose directory speaks, by which token. */
@@ -87,7 +86,6 @@ export async function deleteScimToken(
       where id = ${id} and org_id = ${subject.orgId} and revoked_at is null
       returning ${TOKEN_COLUMNS}`.execute(tx.query);
     if (!rows[0]) throw new StoreRefusal("not_found", `There is no SCIM token '${id}'.`);
-    await revoke(tx, [id]);
     await tellToken(tx, subject, id, "deleted", `SCIM token ${rows[0].name} was revoked`);
     return rows[0];
   });
