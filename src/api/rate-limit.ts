@@ -123,6 +123,7 @@ function fingerprintOf({ headers }: FastifyRequest): string {
   return createHash("sha256").update(secret).digest("base64");
 }
 
+/** Operations, logins, and what directories send; pages and probes have none. */
 function operationOf(request: FastifyRequest): string | undefined {
   return (request.routeOptions.schema as { operationId?: string } | undefined)?.operationId;
 }

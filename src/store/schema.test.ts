@@ -80,6 +80,20 @@ const HOT: [string, string][] = [
   ["a credential", "select 1 from revocations where credential_id = 'c'"],
   ["a user's boxes", "select node_id from boxes where owner_id = 'u' and reserved"],
   [
+    "what a user of an organization takes",
+    "select boxes from quota_usage where org_id = 'o' and scope = 'user' and scope_id = 'u'",
+  ],
+  ["what was counted since", "select boxes from quota_deltas where org_id = 'o' and user_id = 'u'"],
+  [
+    "boxes made in the last hour",
+    `select id from boxes where org_id = 'o' and kind = 'user' and created_at > now() - interval '1 hour'
+      and owner_id = 'u'`,
+  ],
+  [
+    "limits",
+    "select limits from quota_limits where org_id = 'o' and scope = 'org' and scope_id = 'o'",
+  ],
+  [
     "labels that ended last",
     "select label from preview_labels where ended_at is not null order by ended_at desc limit 9",
   ],
