@@ -105,7 +105,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   cli: {
     owns: "the terminal",
-    rooms: ["sdk", "gen", "lib", "wire"],
+    rooms: ["sdk", "gen", "lib", "wire", "domain"],
     npm: ["commander", "yaml"],
     node: [
       ...plain,

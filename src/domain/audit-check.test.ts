@@ -136,7 +136,8 @@ test("a chain that was sealed anew from some entry on is found by its signed hea
     const step = check(forged.map(sealLine), [head]);
     assert.ok(isFault(step) && step.kind === "forked", `from ${from}`);
     // Without the head nobody could know: this is what it is kept for.
-    assert.ok(!isFault(check(forged.map(sealLine), [])));
+    const unsigned = check(forged.map(sealLine), []);
+    assert.ok(isFault(unsigned) && unsigned.kind === "unsigned");
   }
 });
 
@@ -154,7 +155,10 @@ test("heads and anchors count only with the installation's signature, and only f
   const anchor = signed("anchor", chain[5] as SealedEntry);
   const kept = check([markLine(anchor), ...lines.slice(6), markLine(signed("head", last))], []);
   assert.ok(!isFault(kept) && kept.entries === 4, JSON.stringify(kept));
-  const older = check([markLine(anchor), ...lines.slice(6)], [signed("head", chain[2] as never)]);
+  const older = check(
+    [markLine(anchor), ...lines.slice(6), markLine(signed("head", last))],
+    [signed("head", chain[2] as SealedEntry)],
+  );
   assert.ok(!isFault(older) && older.unseen.length === 1);
   const wrongAnchor = signed("anchor", chain[5] as SealedEntry, theirs.privateKey);
   assert.ok(isFault(check([markLine(wrongAnchor), ...lines.slice(6)], [])));
@@ -218,5 +222,9 @@ test("one line has one reading: spaces, another order, doubled keys and more fie
     const step = check([line], []);
     assert.ok(isFault(step), line);
   }
-  assert.ok(!isFault(check([one], [])));
+  const end = markLine(signed("head", chainOf(1)[0] as SealedEntry));
+  assert.ok(!isFault(check([one, end], [])));
+  const broken = check([one], []);
+  assert.ok(isFault(broken) && broken.kind === "unsigned", "an export that broke off");
+  assert.ok(!isFault(check([], [])), "nothing has happened yet");
 });

@@ -27,6 +27,7 @@ export interface AuditFault {
     | "reordered"
     | "forked"
     | "truncated"
+    | "unsigned"
     | "forged"
     | "other_chain";
   readonly seq: number;
@@ -43,6 +44,8 @@ export interface AuditCheck {
   readonly isBegun: boolean;
   /** Signed heads that are still to be met. */
   readonly awaited: readonly AuditMark[];
+  /** The last place that a signed head vouches for. */
+  readonly vouchedTo: number;
   /** Heads that are older than what retention has left. */
   readonly unseen: readonly AuditMark[];
 }
@@ -64,7 +67,10 @@ export function startCheck(
     if (fault) return fault;
   }
   const awaited = heads.filter((head) => head.seq > 0);
-  return { chain, seq: 0, hash: ZERO_HASH, entries: 0, isBegun: false, awaited, unseen: [] };
+  return {
+    ...{ chain, seq: 0, hash: ZERO_HASH, entries: 0, isBegun: false },
+    ...{ awaited, vouchedTo: 0, unseen: [] },
+  };
 }
 
 export function checkLine(at: AuditCheck, line: string, tools: AuditTools): AuditStep {
@@ -79,9 +85,13 @@ export function checkLine(at: AuditCheck, line: string, tools: AuditTools): Audi
 /** When no line is left. */
 export function endCheck(at: AuditCheck): AuditStep {
   const [missed] = at.awaited;
-  if (!missed) return at;
-  const detail = `the chain ends at ${at.seq}, but had ${missed.seq} entries at ${missed.at}`;
-  return { kind: "truncated", seq: at.seq + 1, detail };
+  if (missed) {
+    const detail = `the chain ends at ${at.seq}, but had ${missed.seq} entries at ${missed.at}`;
+    return { kind: "truncated", seq: at.seq + 1, detail };
+  }
+  if (at.vouchedTo === at.seq) return at;
+  const detail = "no signed head follows: the export broke off, or its end was cut away";
+  return { kind: "unsigned", seq: at.vouchedTo + 1, detail };
 }
 
 function passEntry(at: AuditCheck, sealed: SealedEntry, { sha256 }: AuditTools): AuditStep {
@@ -111,9 +121,11 @@ function passMark(at: AuditCheck, mark: SignedAuditMark, tools: AuditTools): Aud
   }
   if (seq > at.seq)
     return { kind: "missing", seq: at.seq + 1, detail: `a signed head says ${seq} entries` };
-  if (seq === at.seq && hash !== at.hash)
+  if (seq < at.seq)
+    return { kind: "reordered", seq: at.seq + 1, detail: `the head of ${seq} stands after it` };
+  if (hash !== at.hash)
     return { kind: "forked", seq, detail: "the chain was another one when its head was signed" };
-  return at;
+  return { ...at, vouchedTo: seq };
 }
 
 /** Holds the chain against the signed heads of this place. */
@@ -127,7 +139,9 @@ function meet(at: AuditCheck): AuditStep {
   // Only an anchor passes heads without meeting them.
   const passed = at.awaited.filter((head) => head.seq < at.seq);
   const awaited = at.awaited.filter((head) => head.seq > at.seq);
-  return { ...at, awaited, unseen: [...at.unseen, ...passed] };
+  const isVouched = passed.length + awaited.length < at.awaited.length;
+  const vouchedTo = isVouched ? at.seq : at.vouchedTo;
+  return { ...at, awaited, vouchedTo, unseen: [...at.unseen, ...passed] };
 }
 
 function checkMark(

@@ -12,7 +12,7 @@ import { readExportedHead } from "#main/audit-loops.ts";
 import { createClient } from "#sdk/client.ts";
 import { addToken, addUser, createUser, ensureAdmin } from "#store/access.ts";
 import { Wakes } from "#store/listen.ts";
-import { loadAuditKey, makeAuditKey } from "#trust/audit-key.ts";
+import { type AuditKey, loadAuditKey, makeAuditKey } from "#trust/audit-key.ts";
 import { type PreviewSigner, previewSigner } from "#trust/preview-tokens.ts";
 import { makeSealKey, sealer } from "#trust/seal.ts";
 import { loadSshAuthority, makeSshAuthorityKey } from "#trust/ssh-certificates.ts";
@@ -41,6 +41,9 @@ export interface ControlPlane extends TestDatabase {
   readonly authority: CertificateAuthority;
   readonly identity: IdentityContext;
   readonly metrics: Metrics;
+  /** Where heads of audit chains are exported to. */
+  readonly objects: MemoryStore;
+  readonly auditKey: AuditKey;
   readonly ticketPublicKeyPem: string;
   readonly signPreview: PreviewSigner;
   /** A web session of the administrator's; its id. */
@@ -99,6 +102,7 @@ export async function controlPlane(
   const ticketKey = makeTicketKey();
   const metrics = new Metrics();
   const objects = new MemoryStore();
+  const auditKey = loadAuditKey(makeAuditKey());
   const parts = {
     db,
     wakes,
@@ -109,7 +113,7 @@ export async function controlPlane(
     sshHostAuthority: loadSshAuthority(makeSshAuthorityKey(), "berth-host-ca"),
     signPreview: previewSigner(ticketKey.privateKeyPem),
     audit: {
-      key: loadAuditKey(makeAuditKey()),
+      key: auditKey,
       exportedHead: (chain: string) => readExportedHead(objects, chain),
     },
     dashboardOrigin: DASHBOARD,
@@ -167,6 +171,8 @@ export async function controlPlane(
     authority,
     identity,
     metrics,
+    objects,
+    auditKey,
     ticketPublicKeyPem: ticketKey.publicKeyPem,
     signPreview: parts.signPreview,
     login: async () => {

@@ -1,0 +1,265 @@
+// The audit trail through the API: what each request leaves, that no act is answered without its entry, who may read
+// it, and how it is followed and exported.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { sql } from "kysely";
+import { isFault } from "#domain/audit-check.ts";
+import { systemClock } from "#lib/clock.ts";
+import { makeSshKey } from "#lib/ssh-keys.ts";
+import { sealAudit } from "#store/audit-seals.ts";
+import type { Db } from "#store/db.ts";
+import { checkExport } from "#test/harness/audit.ts";
+import {
+  type Caller,
+  type ControlPlane,
+  controlPlane,
+  DASHBOARD,
+} from "#test/harness/control-plane.ts";
+
+const GENEROUS_MS = 120_000;
+
+async function sealAll(db: Db): Promise<void> {
+  while ((await sealAudit(db, systemClock)) !== 0);
+}
+
+/** Newest first. */
+async function entriesOf({ client }: Caller, query: Record<string, string> = {}) {
+  return (await client.audit.list({ limit: 200, ...query })).items;
+}
+
+async function until<T>(look: () => Promise<T | false>): Promise<T> {
+  const endMs = systemClock.monotonicMs() + GENEROUS_MS;
+  for (;;) {
+    const seen = await look();
+    if (seen !== false) return seen;
+    assert.ok(systemClock.monotonicMs() < endMs, "it did not come");
+    await systemClock.sleep(20);
+  }
+}
+
+async function makeUnwritable({ db }: ControlPlane, work: () => Promise<void>): Promise<void> {
+  await sql`alter table audit_entries rename to audit_entries_away`.execute(db.query);
+  await work();
+  await sql`alter table audit_entries_away rename to audit_entries`.execute(db.query);
+}
+
+test("who did what from where: acts, ways into a box, logins, and what was refused", async (t) => {
+  const plane = await controlPlane(t);
+  await plane.addTemplate();
+  const { client, subject } = plane.admin;
+  const { box } = await client.boxes.create({ template: "default", name: "web" });
+  await client.access.ticket("web");
+  await client.access.sshCertificate("web", { publicKey: makeSshKey("x").publicKeyLine });
+  const session = await plane.login();
+  await client.boxes.pause("web");
+  const member = await plane.addMember("mia");
+  await assert.rejects(member.client.boxes.delete("web"), { code: "not_found" });
+  await assert.rejects(member.client.org.update({ maxVisibility: "private" }), {
+    code: "forbidden",
+  });
+  const seen = await until(async () => {
+    const all = (await entriesOf(plane.admin)).reverse();
+    return all.length >= 9 && all;
+  });
+  const told = seen.map(({ verb, outcome, code, actor, credentialId }) => [
+    ...[verb, outcome, code, actor?.name, credentialId?.split("_")[0]],
+  ]);
+  assert.deepEqual(told.slice(0, 2), [
+    ["templates.create", "ok", null, "admin", "tok"],
+    ["boxes.delete", "ok", null, "admin", "tok"],
+  ]);
+  assert.deepEqual(told.slice(2, 7), [
+    ["boxes.create", "ok", null, "admin", "tok"],
+    ["access.ticket", "ok", null, "admin", "tok"],
+    ["access.sshCertificate", "ok", null, "admin", "tok"],
+    ["webSessions.create", "ok", null, "admin", "tok"],
+    ["boxes.pause", "ok", null, "admin", "tok"],
+  ]);
+  assert.deepEqual(told.slice(7).sort(), [
+    ["boxes.delete", "refused", "not_found", "mia", "tok"],
+    ["org.update", "refused", "forbidden", "mia", "tok"],
+  ]);
+  const [ticket] = await entriesOf(plane.admin, { verb: "access.ticket" });
+  assert.deepEqual(ticket?.resource, { box: "web" });
+  assert.deepEqual(ticket?.touched, [box.id]);
+  assert.equal(ticket?.actor?.id, subject.userId);
+  assert.ok(ticket?.actor?.roles.includes("owner"));
+  assert.equal(ticket?.address, "127.0.0.1");
+  assert.ok(ticket?.requestId);
+  const ofBox = await entriesOf(plane.admin, { resource: box.id });
+  assert.deepEqual(
+    ofBox.map(({ verb }) => verb),
+    ["boxes.pause", "access.sshCertificate", "access.ticket", "boxes.create"],
+  );
+  const [login] = await entriesOf(plane.admin, { verb: "webSessions." });
+  assert.ok(login?.touched.includes(session), "a login names the session that began");
+});
+
+test("acts on the installation, and attempts of nobody, are in a chain that operators read", async (t) => {
+  const plane = await controlPlane(t);
+  await plane.admin.client.nodes.createJoinToken({});
+  const answer = await plane.api.app.inject({
+    ...{ method: "POST", url: "/v1/boxes", payload: { template: "default" } },
+    headers: { authorization: "Bearer wrong", "user-agent": 'x","outcome":"ok\u001b[31m' },
+  });
+  assert.equal(answer.statusCode, 401);
+  const all = await until(async () => {
+    const found = await entriesOf(plane.admin, { scope: "installation" });
+    return found.length >= 2 && found;
+  });
+  assert.deepEqual(
+    all.map(({ verb, outcome, code, actor }) => [verb, outcome, code, actor?.name]),
+    [
+      ["boxes.create", "refused", "unauthenticated", undefined],
+      ["nodes.createJoinToken", "ok", null, "admin"],
+    ],
+  );
+  assert.equal(all[0]?.userAgent, 'x","outcome":"ok\u001b[31m');
+  assert.deepEqual(await entriesOf(plane.admin), []);
+  const forbidden = entriesOf(plane.stranger, { scope: "installation" });
+  await assert.rejects(forbidden, { code: "forbidden" });
+});
+
+test("no act is answered, and none happens, while its entry cannot be written", async (t) => {
+  const plane = await controlPlane(t);
+  await plane.addTemplate();
+  const { client } = plane.admin;
+  await client.boxes.create({ template: "default", name: "web" });
+  const { publicKeyLine } = makeSshKey("x");
+  const tokens = (await client.tokens.list()).items.length;
+  await makeUnwritable(plane, async () => {
+    const refused = { code: "audit_unavailable", status: 503 };
+    await assert.rejects(client.access.ticket("web"), refused);
+    await assert.rejects(
+      client.access.sshCertificate("web", { publicKey: publicKeyLine }),
+      refused,
+    );
+    await assert.rejects(client.boxes.pause("web"), refused);
+    await assert.rejects(client.boxes.create({ template: "default", name: "two" }), refused);
+    await assert.rejects(client.boxes.fork("web"), { status: 503 });
+    await assert.rejects(client.tokens.create({ name: "t" }), refused);
+    await assert.rejects(client.keys.create({ name: "k", publicKey: publicKeyLine }), refused);
+    await assert.rejects(client.nodes.createJoinToken({}), refused);
+    await assert.rejects(client.org.update({ maxVisibility: "private" }), refused);
+    const payload = { token: plane.admin.token };
+    const login = await plane.api.app.inject({ method: "POST", url: "/v1/web-session", payload });
+    assert.equal(login.statusCode, 503);
+    assert.equal(login.headers["set-cookie"], undefined, "no cookie either");
+    assert.equal((await client.boxes.get("web")).name, "web", "reading goes on");
+  });
+  assert.equal((await client.boxes.list()).items.length, 1);
+  assert.equal((await client.tokens.list()).items.length, tokens);
+  assert.deepEqual((await client.keys.list()).items, []);
+  const { rows } = await sql`select 1 from web_sessions`.execute(plane.db.query);
+  assert.deepEqual(rows, []);
+});
+
+test("refused attempts of one user take no more than their share, and their number is told", async (t) => {
+  let laterMs = 0;
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + laterMs };
+  const plane = await controlPlane(t, { clock });
+  const member = await plane.addMember("mia");
+  const attempt = () =>
+    assert.rejects(member.client.org.update({ maxVisibility: "private" }), { code: "forbidden" });
+  await Promise.all(Array.from({ length: 120 }, attempt));
+  const other = await plane.addMember("noa");
+  await assert.rejects(other.client.boxes.delete("none"), { code: "not_found" });
+  await until(async () => (await entriesOf(plane.admin, { actor: "noa" })).length === 1);
+  const kept = (await entriesOf(plane.admin, { actor: "mia" })).length;
+  assert.ok(kept >= 30 && kept < 60, `${kept} were kept`);
+  laterMs = 60_000;
+  await attempt();
+  const [last] = await until(async () => {
+    const all = await entriesOf(plane.admin, { actor: "mia" });
+    return all.length > kept && all;
+  });
+  assert.equal(last?.data.droppedBefore, 120 - kept);
+});
+
+test("the trail is read by those who may, each organization its own", async (t) => {
+  const plane = await controlPlane(t);
+  await plane.addTemplate();
+  for (const [role, mayRead] of [
+    ["owner", true],
+    ["admin", true],
+    ["auditor", true],
+    ["member", false],
+    ["viewer", false],
+    ["billing", false],
+    ["template_author", false],
+  ] as const) {
+    const { client } = await plane.addMember(`the-${role}`, [role]);
+    for (const read of [
+      () => client.audit.list(),
+      () => client.audit.head(),
+      () => client.audit.getPolicy(),
+      async () => {
+        for await (const _line of client.audit.export());
+      },
+    ])
+      if (mayRead) await read();
+      else await assert.rejects(read(), { code: "forbidden" }, role);
+    const change = client.audit.updatePolicy({ keepDays: 400 });
+    if (role === "owner" || role === "admin") assert.equal((await change).keepDays, 400);
+    else await assert.rejects(change, { code: "forbidden" }, role);
+  }
+  const strangers = await entriesOf(plane.stranger);
+  assert.ok(!strangers.some(({ verb }) => verb === "templates.create"));
+  const tooShort = plane.admin.client.audit.updatePolicy({ keepDays: 3 });
+  await assert.rejects(tooShort, { code: "not_now" });
+});
+
+test("an export is the whole chain to its head, and goes on after what one has", async (t) => {
+  const plane = await controlPlane(t);
+  const { client } = plane.admin;
+  for (let at = 0; at < 5; at += 1) await client.tokens.create({ name: `t${at}` });
+  await sealAll(plane.db);
+  const step = await checkExport(client);
+  assert.ok(!isFault(step) && step.entries === 5, JSON.stringify(step));
+  const lines: string[] = [];
+  for await (const line of client.audit.export({ after: 3 })) lines.push(line);
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).seq),
+    [4, 5, 5],
+  );
+  const response = await plane.api.app.inject({
+    url: "/v1/audit/export",
+    headers: { authorization: `Bearer ${plane.admin.token}` },
+  });
+  assert.equal(response.headers["content-type"], "application/x-ndjson");
+  assert.equal(response.body.trimEnd().split("\n").length, 6);
+});
+
+test("the trail is followed in the order of its chain, from where one was", async (t) => {
+  const plane = await controlPlane(t);
+  const { client } = plane.admin;
+  const over = new AbortController();
+  t.after(() => over.abort());
+  const opened = Promise.withResolvers<string>();
+  const seen: string[] = [];
+  const follow = async (query: { cursor?: string; verb?: string }, count: number) => {
+    const names: string[] = [];
+    for await (const entry of client.audit.watch(query, over.signal, opened.resolve)) {
+      names.push(entry.verb);
+      if (names.length === count) return names;
+    }
+    return names;
+  };
+  const following = follow({}, 3).then((names) => seen.push(...names));
+  const cursor = await opened.promise;
+  await client.tokens.create({ name: "one" });
+  await client.keys.create({ name: "k", publicKey: makeSshKey("x").publicKeyLine });
+  await client.nodes.createJoinToken({});
+  await client.tokens.create({ name: "two" });
+  await sealAll(plane.db);
+  await following;
+  assert.deepEqual(seen, ["tokens.create", "keys.create", "tokens.create"]);
+  assert.deepEqual(await follow({ cursor, verb: "keys." }, 1), ["keys.create"]);
+  // A revoked reader hears no more than the time between two looks.
+  const page = await plane.api.app.inject({
+    url: "/v1/audit/watch?cursor=nonsense",
+    headers: { authorization: `Bearer ${plane.admin.token}`, origin: DASHBOARD },
+  });
+  assert.equal(page.json().code, "invalid_cursor");
+});
