@@ -125,11 +125,13 @@ function Foot() {
           <Menu.Target>
             <button type="button" className={css.me} aria-label="Account">
               <IconUserCircle size={18} stroke={1.5} />
-              {data?.user.isAdmin ? "Administrator" : "Member"}
+              <span>{data?.user.name}</span>
             </button>
           </Menu.Target>
           <Menu.Dropdown>
             <Menu.Label>
+              {data?.user.org.name}
+              <br />
               {data?.user.id}
               <br />
               Berth {data?.version}

@@ -43,7 +43,7 @@ before(async (scope) => {
 /** Where the API takes no such text, or nobody but a node or the control plane writes it. */
 async function writeBelowTheApi(snapshotId: string): Promise<void> {
   const { query } = world.plane.db;
-  const { orgId } = world.plane.admin.subject;
+  const { orgId, userId } = world.plane.admin.subject;
   const { boxId } = world;
   const fault = {
     ...{ code: "start_failed", message: hostile("fault"), retryable: true, attempts: 1 },
@@ -71,6 +71,8 @@ async function writeBelowTheApi(snapshotId: string): Promise<void> {
     build_error = ${hostile("build-error")},
     definition = definition || ${JSON.stringify({ setup: hostile("setup"), env: { A: hostile("env") } })}::jsonb
     where template_id = ${templateId}`.execute(query);
+  await sql`update users set name = ${hostile("user-name")} where id = ${userId}`.execute(query);
+  await sql`update orgs set name = ${hostile("org-name")} where id = ${orgId}`.execute(query);
   await sql`insert into events (org_id, kind, subject_kind, subject_id, box_id, message)
     values (${orgId}, ${hostile("event-kind")}, 'box', ${boxId}, ${boxId}, ${hostile("event-message")})`.execute(
     query,
@@ -143,6 +145,11 @@ const PLACES: Readonly<Record<string, Place>> = {
   },
   keys: { path: () => "/keys", shows: ["key-name"] },
   tokens: { path: () => "/tokens", shows: ["token-name"] },
+  "who one is": {
+    path: () => "/tokens",
+    shows: ["user-name", "org-name"],
+    act: (page) => page.getByRole("button", { name: "Account" }).click(),
+  },
   "the palette": {
     path: () => "/boxes",
     shows: ["box-name"],

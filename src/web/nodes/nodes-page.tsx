@@ -101,7 +101,7 @@ function NodeCard({ node }: { readonly node: Node }) {
             ))}
           </div>
         ) : null}
-        {system?.user.isAdmin ? <Cordon node={node} /> : null}
+        {system?.user.isOperator ? <Cordon node={node} /> : null}
       </div>
     </Card>
   );
