@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { systemClock } from "#lib/clock.ts";
@@ -26,6 +26,8 @@ test("v2: controllers are passed down, limits written, one file to enter by", as
   const read = (name: string) => readFile(join(directory, name), "utf8");
   assert.equal(await read("memory.max"), String(640 * 1024 * 1024));
   assert.equal(await read("cpu.max"), "125000 100000");
+  assert.equal(await read("cpu.weight"), "125");
+  assert.equal(await read("../cpu.weight"), String(100 * availableParallelism()));
   assert.equal(await read("pids.max"), "256");
   assert.equal(await read("memory.oom.group"), "1");
   for (const parent of [root, join(root, "berth-x")]) {
@@ -50,6 +52,8 @@ test("v1: a group in each hierarchy, and in the unified one for cgroup.kill", as
   const read = (path: string) => readFile(join(root, path), "utf8");
   assert.equal(await read("memory/berth-x/box_a/memory.limit_in_bytes"), `${640 * 1024 * 1024}`);
   assert.equal(await read("cpu/berth-x/box_a/cpu.cfs_quota_us"), "125000");
+  assert.equal(await read("cpu/berth-x/box_a/cpu.shares"), "1280");
+  assert.equal(await read("cpu/berth-x/cpu.shares"), String(1024 * availableParallelism()));
   assert.equal(await read("pids/berth-x/box_a/pids.max"), "256");
 });
 

@@ -2,6 +2,7 @@
 // same name; what is in it is what belongs to the box, whatever the agent remembers.
 
 import { access, mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "#lib/clock.ts";
 
@@ -23,12 +24,18 @@ const KILL_PAUSE_MS = 25;
 
 const MIB = 1024 * 1024;
 const quotaUs = (limits: CgroupLimits) => String(Math.round(limits.cpus * CPU_PERIOD_US));
+// On a busy host a group gets as much as this many ordinary programs: without it all boxes together count as one.
+const sharesV1 = (cpus: number) => ({ "cpu.shares": String(Math.round(cpus * 1024)) });
+const sharesV2 = (cpus: number) => ({
+  "cpu.weight": String(Math.min(10_000, Math.round(cpus * 100))),
+});
 
 const V1_SETTINGS = {
   memory: (limits: CgroupLimits) => ({ "memory.limit_in_bytes": String(limits.memoryMib * MIB) }),
   cpu: (limits: CgroupLimits) => ({
     "cpu.cfs_period_us": String(CPU_PERIOD_US),
     "cpu.cfs_quota_us": quotaUs(limits),
+    ...sharesV1(limits.cpus),
   }),
   pids: (limits: CgroupLimits) => ({ "pids.max": String(limits.processes) }),
 };
@@ -37,6 +44,7 @@ const v2Settings = (limits: CgroupLimits) => ({
   "memory.max": String(limits.memoryMib * MIB),
   "memory.oom.group": "1",
   "cpu.max": `${quotaUs(limits)} ${CPU_PERIOD_US}`,
+  ...sharesV2(limits.cpus),
   "pids.max": String(limits.processes),
 });
 
@@ -45,6 +53,11 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+async function writeSettings(directory: string, settings: Readonly<Record<string, string>>) {
+  for (const [file, value] of Object.entries(settings))
+    await writeFile(join(directory, file), value);
 }
 
 export class Cgroups {
@@ -74,6 +87,7 @@ export class Cgroups {
       for (const parent of [root, directory]) {
         await writeFile(join(parent, "cgroup.subtree_control"), "+cpu +memory +pids");
       }
+      await writeSettings(directory, sharesV2(availableParallelism()));
       return new Cgroups("v2", [{ directory, settings: v2Settings }], directory, clock);
     }
     const hierarchies: Hierarchy[] = [];
@@ -89,6 +103,7 @@ export class Cgroups {
     const hasUnified = await exists(join(unified, "cgroup.procs"));
     if (hasUnified) hierarchies.push({ directory: join(unified, owner), settings: () => ({}) });
     for (const { directory } of hierarchies) await mkdir(directory, { recursive: true });
+    await writeSettings(join(root, "cpu", owner), sharesV1(availableParallelism()));
     return new Cgroups("v1", hierarchies, hasUnified ? join(unified, owner) : null, clock);
   }
 
@@ -96,9 +111,7 @@ export class Cgroups {
   async create(name: string, limits: CgroupLimits): Promise<string[]> {
     for (const { directory, settings } of this.#hierarchies) {
       await mkdir(join(directory, name), { recursive: true });
-      for (const [file, value] of Object.entries(settings(limits))) {
-        await writeFile(join(directory, name, file), value);
-      }
+      await writeSettings(join(directory, name), settings(limits));
     }
     return this.entrances(name);
   }
