@@ -7,6 +7,7 @@ import { formatDecimal, hourlyPrice, parseDecimal, RESOURCES, UNITS } from "#dom
 import { type BudgetView, deleteBudget, listBudgets, setBudget } from "#store/budgets.ts";
 import { answerOnce } from "#store/idempotency.ts";
 import { type PriceBook, readPrices, readTemplateSpec, setPrices } from "#store/prices.ts";
+import { permit } from "#store/rights.ts";
 import { readUsage } from "#store/usage.ts";
 import { listRollups, type RollupView } from "#store/usage-events.ts";
 import type { ApiContext } from "./context.ts";
@@ -51,6 +52,7 @@ function usage({ clock }: ApiContext): Pick<UsageHandlers, "usage.get" | "usage.
           "forbidden",
           "Usage of every organization is for who runs the installation.",
         );
+      if (!isAll) permit(subject, "usage.read");
       const scope = ["usage", isAll ? "all" : subject.orgId];
       const after = numberPosition(scope, query.cursor) ?? 0;
       const orgId = isAll ? null : subject.orgId;
