@@ -1,11 +1,10 @@
 // The audit trail: search it, follow it, export its chain, and check that nobody has changed it.
 
-import { createReadStream } from "node:fs";
-import { createInterface } from "node:readline";
+import { open } from "node:fs/promises";
 import type { Command } from "commander";
 import type { AuditEntry, BerthClient } from "#sdk/client.ts";
 import { type AuditVerdict, verifyFile, verifyLive } from "./audit-verify.ts";
-import { EXIT, ExitWith } from "./exit.ts";
+import { CliError, EXIT, ExitWith } from "./exit.ts";
 import { type OutputOptions, parseCount, withExamples, withOutput } from "./options.ts";
 import { everyPage } from "./pages.ts";
 import type { Session } from "./session.ts";
@@ -221,6 +220,11 @@ function verdictText(found: AuditVerdict): string {
     .join("");
 }
 
-function linesOf(file: string): AsyncIterable<string> {
-  return createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY });
+async function* linesOf(file: string): AsyncGenerator<string, void> {
+  const handle = await open(file).catch((error: Error) => {
+    throw new CliError(`The export cannot be read: ${error.message}.`, {
+      next: "Give the path of a file that `berth audit export` has written.",
+    });
+  });
+  yield* handle.readLines();
 }
