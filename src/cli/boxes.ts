@@ -77,6 +77,7 @@ interface CreateOptions extends OutputOptions, WaitOptions {
   readonly template: string;
   readonly version?: number;
   readonly env?: Record<string, string>;
+  readonly team?: string;
 }
 
 function addCreate(program: Command, session: Session): void {
@@ -88,6 +89,7 @@ function addCreate(program: Command, session: Session): void {
     .option("-t, --template <template>", "template to create it from", "default")
     .option("--version <number>", "version of the template; default: the newest ready", parseCount)
     .option("-e, --env <NAME=VALUE>", "variable for its shells and programs (repeat)", collectPair)
+    .option("--team <team>", "team that it belongs to: its members may see and enter it")
     .action(async (name: string | undefined, options: CreateOptions) => {
       const client = await session.client();
       const price = await priceLine(session, options.template, options.version);
@@ -97,6 +99,7 @@ function addCreate(program: Command, session: Session): void {
         ...(name ? { name } : {}),
         ...(options.version ? { version: options.version } : {}),
         ...(options.env ? { env: options.env } : {}),
+        ...(options.team ? { team: options.team } : {}),
       });
       await finish(session, [box], "running", options);
     });

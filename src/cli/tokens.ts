@@ -1,11 +1,22 @@
 // API tokens: what programs show to be let in.
 
 import type { Command } from "commander";
-import { type OutputOptions, parseDurationMs, withExamples, withOutput } from "./options.ts";
+import type { BerthClient } from "#sdk/client.ts";
+import {
+  collect,
+  type OutputOptions,
+  parseDurationMs,
+  withExamples,
+  withOutput,
+} from "./options.ts";
 import { everyPage } from "./pages.ts";
 import type { Session } from "./session.ts";
 import { table } from "./table.ts";
 import { age } from "./terminal.ts";
+
+export type Scope = Awaited<
+  ReturnType<BerthClient["system"]["get"]>
+>["user"]["permissions"][number];
 
 export function addTokenCommands(program: Command, session: Session): void {
   const { clock } = session.terminal;
@@ -19,15 +30,20 @@ export function addTokenCommands(program: Command, session: Session): void {
       "how long it is good, such as 12h (default: until revoked)",
       parseDurationMs,
     )
-    .action(async (name: string, options: OutputOptions & { for?: number }) => {
+    .option("--scope <permission>", "what it may be used for (repeat; default: all)", collect)
+    .action(async (name: string, options: OutputOptions & { for?: number; scope?: Scope[] }) => {
       const client = await session.client();
       const made = await client.tokens.create({
         name,
         ...(options.for ? { expiresInMs: options.for } : {}),
+        ...(options.scope ? { scopes: options.scope } : {}),
       });
       session.print(options, made, () => `${made.token}\n`);
     });
-  withExamples(withOutput(create), ["berth token create ci --for 12h"]);
+  withExamples(withOutput(create), [
+    "berth token create ci --for 12h",
+    "berth token create watcher --scope box.read --scope event.read",
+  ]);
   const list = group
     .command("list")
     .alias("ls")

@@ -68,8 +68,9 @@ export function entryOfRequest(
   code: string | null,
 ): NewAuditEntry {
   return {
-    orgId: trail?.isInstallation ? null : subject.orgId,
-    ...{ verb: route, outcome, code, actorId: subject.userId, actorRoles: rolesOf(subject) },
+    orgId: trail?.isInstallation ? null : (trail?.joined?.orgId ?? subject.orgId) || null,
+    actorId: (trail?.joined?.userId ?? subject.userId) || null,
+    ...{ verb: route, outcome, code, actorRoles: rolesOf(subject) },
     ...{ credentialId, address, userAgent, resource, touched: [...(trail?.touched ?? [])] },
     requestId,
   };

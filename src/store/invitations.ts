@@ -10,6 +10,7 @@ import { insertEvents, type NewEvent } from "./events.ts";
 import { addGrant } from "./grants.ts";
 import { memberEvent, refuseGrant } from "./members.ts";
 import { newId } from "./new-id.ts";
+import { noteJoined } from "./request.ts";
 import { permit } from "./rights.ts";
 import { loadSubject } from "./subjects.ts";
 import { resolveTeam } from "./teams.ts";
@@ -171,6 +172,7 @@ async function join(
   name: string,
 ): Promise<void> {
   const { orgId, roles, teamId, id } = invitation;
+  noteJoined(tx, { orgId, userId });
   await sql`update invitations set accepted_by = ${userId} where id = ${id}`.execute(tx.query);
   for (const role of roles)
     await addGrant(tx, { scope: "org", scopeId: orgId, orgId, role, holder: { userId } });

@@ -1,5 +1,6 @@
 // The request that work in the store is done for. The handle of the database that a handler gets carries it.
 
+import type { OrgId, UserId } from "#domain/ids.ts";
 import type { Subject } from "#domain/permission.ts";
 
 export interface RequestFacts {
@@ -25,8 +26,18 @@ export interface RequestTrail {
   readonly isInstallation: boolean;
   /** Ids of what it made, changed or entered: noted by the store on the way. */
   touched: Set<string>;
+  /** Who it turned out to be, and where: they came as nobody, or from another organization. */
+  joined?: { readonly orgId: OrgId; readonly userId: UserId };
   /** True once its entry is committed. */
   isWritten: boolean;
+}
+
+/** The request's entry in the audit trail is about somebody who belongs to an organization from now on. */
+export function noteJoined(
+  { request }: { readonly request: RequestFacts | null },
+  who: { readonly orgId: OrgId; readonly userId: UserId },
+): void {
+  if (request?.trail) request.trail.joined = who;
 }
 
 /** Notes an id for the request's entry in the audit trail. */

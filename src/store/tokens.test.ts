@@ -43,7 +43,7 @@ test("no web session outlives its token, even one made while the token is revoke
       make(`b${round}`),
     ]);
     for (const hash of [`a${round}`, `b${round}`])
-      assert.equal(await identifySession(db, hash), null);
+      assert.equal(await identifySession(db, hash, "web"), null);
     assert.equal(await identifyAgain(db, identity), null);
   }
   const { rows } = await sql`
