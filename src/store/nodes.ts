@@ -44,12 +44,14 @@ export async function createJoinToken(
   subject: Subject,
   token: NewJoinToken,
 ): Promise<{ expiresAt: Date }> {
-  const { rows } = await sql<{ expiresAt: Date }>`
-    insert into join_tokens (hash, name, created_by, expires_at)
-    values (${token.hash}, ${token.name}, ${subject.userId}, now() + ${token.ttlMs} * interval '1 millisecond')
-    returning expires_at as "expiresAt"`.execute(db.query);
-  if (!rows[0]) throw new Error("the join token was not written");
-  return rows[0];
+  return transact(db, "store.node.join_token", async (tx) => {
+    const { rows } = await sql<{ expiresAt: Date }>`
+      insert into join_tokens (hash, name, created_by, expires_at)
+      values (${token.hash}, ${token.name}, ${subject.userId}, now() + ${token.ttlMs} * interval '1 millisecond')
+      returning expires_at as "expiresAt"`.execute(tx.query);
+    if (!rows[0]) throw new Error("the join token was not written");
+    return rows[0];
+  });
 }
 
 export interface JoinInput {
