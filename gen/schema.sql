@@ -716,8 +716,8 @@ create table tokens (
 create table usage_clock (
   is_only boolean not null default true,
   floor_at timestamp with time zone not null,
-  sealed_until timestamp with time zone not null,
-  sealed_org text,
+  rolled_until timestamp with time zone not null,
+  rolled_org text,
   trimmed_id bigint not null default 0,
   constraint usage_clock_is_only_check CHECK (is_only),
   constraint usage_clock_pkey PRIMARY KEY (is_only)

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { sql } from "kysely";
 import { systemClock } from "#lib/clock.ts";
-import { sealHour } from "#store/usage-seal.ts";
+import { rollUpHour } from "#store/usage-rollups.ts";
 import { type Caller, type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
 import { holdUsageClock, setUsageClock } from "#test/harness/usage.ts";
 
@@ -39,7 +39,7 @@ test("everybody sees their own usage, and all of it with the permission", async 
   const mine = await runs(world, member, "mine");
   await runs(world, world.admin, "theirs");
   await setUsageClock(world.db, at(1.5));
-  await sealHour(world.db, systemClock);
+  await rollUpHour(world.db, systemClock);
   const boxes = async ({ client }: Caller) => {
     const usage = await client.usage.get({ ...PERIOD, by: "box" });
     return [usage.isWhole, [...new Set(usage.rows.map(({ name }) => name))].sort()];
@@ -85,7 +85,7 @@ test("the export gives whole hours once, the same for the same cursor, and each 
   const world = await plane(t);
   await runs(world, world.admin, "one");
   await setUsageClock(world.db, at(1.2));
-  await sealHour(world.db, systemClock);
+  await rollUpHour(world.db, systemClock);
   const { client } = world.admin;
   const first = await client.usage.events({ limit: 2 });
   assert.equal(first.events.length, 2);
@@ -99,7 +99,7 @@ test("the export gives whole hours once, the same for the same cursor, and each 
   assert.deepEqual(empty.events, []);
   assert.equal(empty.nextCursor, second.nextCursor);
   await setUsageClock(world.db, at(2.2));
-  await sealHour(world.db, systemClock);
+  await rollUpHour(world.db, systemClock);
   assert.deepEqual(await client.usage.events({ limit: 2 }), first);
   const again = await client.usage.events({ cursor: first.nextCursor });
   assert.deepEqual(again.events.slice(0, second.events.length), second.events);
@@ -123,7 +123,7 @@ test("a cursor before what is kept is refused", async (t) => {
   const world = await plane(t);
   await runs(world, world.admin, "one");
   await setUsageClock(world.db, at(1.2));
-  await sealHour(world.db, systemClock);
+  await rollUpHour(world.db, systemClock);
   const { nextCursor: cursor } = await world.admin.client.usage.events({ limit: 1 });
   await sql`update usage_clock set trimmed_id = (select max(id) from usage_rollups)`.execute(
     world.db.query,

@@ -16,7 +16,7 @@ import { listBudgets, setBudget } from "./budgets.ts";
 import { forkBox } from "./forks.ts";
 import { setPrices } from "./prices.ts";
 import { createTeam } from "./teams.ts";
-import { sealHour } from "./usage-seal.ts";
+import { rollUpHour } from "./usage-rollups.ts";
 
 const START = new Date("2026-11-27T10:00:00Z");
 const at = (hours: number) => new Date(START.getTime() + hours * 3_600_000);
@@ -70,7 +70,7 @@ test("thresholds are told once each, through crashes, and a spent month refuses 
   await setDesired(db, admin, own, "stop");
   await paper.settle();
   await setUsageClock(db, at(9));
-  while (await sealHour(db, systemClock));
+  while (await rollUpHour(db, systemClock));
   await watchBudgets(db);
   await watchBudgets(db);
   assert.deepEqual((await events(db)).slice(3), ["budget.spent"]);
@@ -153,8 +153,8 @@ test("what budgets show is what was spent, rolled up or not", async (t) => {
   const spent = async () => (await listBudgets(db, admin)).map((budget) => Number(budget.spent));
   await setUsageClock(db, at(2.25));
   assert.deepEqual(await spent(), [4.5, 2.25]);
-  await sealHour(db, systemClock);
+  await rollUpHour(db, systemClock);
   assert.deepEqual(await spent(), [4.5, 2.25]);
-  while (await sealHour(db, systemClock));
+  while (await rollUpHour(db, systemClock));
   assert.deepEqual(await spent(), [4.5, 2.25]);
 });

@@ -5,7 +5,7 @@ import { sql } from "kysely";
 import type { Resource } from "#domain/price.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import type { Db } from "./db.ts";
-import { inUnits } from "./usage-seal.ts";
+import { inUnits } from "./usage-rollups.ts";
 
 export interface RollupView {
   /** Increases; continue after it. */

@@ -18,12 +18,12 @@ import { PaperWorld } from "#test/harness/world.ts";
 import { createBox } from "./boxes.ts";
 import { recordEgress } from "./egress.ts";
 import { readUsage } from "./usage.ts";
-import { sealHour } from "./usage-seal.ts";
+import { rollUpHour } from "./usage-rollups.ts";
 
 const HOUR_MS = 3_600_000;
 const START_MS = Date.parse("2026-11-27T10:00:00Z");
 const BOXES = 3;
-const HISTORIES = Number(process.env.HISTORIES ?? 12);
+const HISTORIES = Number(process.env.HISTORIES ?? 8);
 
 /** A row of `boxes`, as far as usage looks at it. */
 const state = fc.record({
@@ -50,7 +50,7 @@ const step = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
-      do: fc.constant("seal"),
+      do: fc.constant("roll-up"),
       dies: fc.constantFrom(
         null,
         "store.usage.floor_raised",
@@ -72,7 +72,7 @@ interface Part {
 class Model {
   wallMs = START_MS;
   floorMs = START_MS;
-  sealedMs = START_MS;
+  rolledMs = START_MS;
   readonly parts: Part[] = [];
   readonly counted: { atMs: number; bytes: number }[] = [];
   readonly #taking = new Map<string, { sinceMs: number; amount: number }>();
@@ -151,7 +151,7 @@ class History {
     if (one.do === "wait") {
       this.#model.wallMs = Math.max(START_MS, this.#model.wallMs + one.ms);
       await setUsageClock(this.#database.db, new Date(this.#model.wallMs));
-    } else if (one.do === "seal") await this.#seal(one.dies);
+    } else if (one.do === "roll-up") await this.#rollUp(one.dies);
     else if (!this.#over.has(one.box)) await this.#change(one);
   }
 
@@ -179,20 +179,20 @@ class History {
     }
   }
 
-  async #seal(dies: string | null): Promise<void> {
+  async #rollUp(dies: string | null): Promise<void> {
     const { db, failpoints } = this.#database;
     const model = this.#model;
     if (dies) failpoints.arm(dies, { kind: "throw", message: dies });
-    const isOver = () => model.wallMs >= model.sealedMs + HOUR_MS;
+    const isOver = () => model.wallMs >= model.rolledMs + HOUR_MS;
     try {
       do {
-        if (isOver()) model.floorMs = Math.max(model.floorMs, model.sealedMs + HOUR_MS);
-        if (!(await sealHour(db, systemClock))) break;
-        model.sealedMs += HOUR_MS;
+        if (isOver()) model.floorMs = Math.max(model.floorMs, model.rolledMs + HOUR_MS);
+        if (!(await rollUpHour(db, systemClock))) break;
+        model.rolledMs += HOUR_MS;
       } while (isOver());
     } catch (error) {
       if (!(error instanceof FailpointError)) throw error;
-      if (dies?.endsWith("committed")) model.sealedMs += HOUR_MS;
+      if (dies?.endsWith("committed")) model.rolledMs += HOUR_MS;
     } finally {
       if (dies) failpoints.disarm(dies);
     }
@@ -237,12 +237,12 @@ class History {
       this.#database.db.query,
     );
     for (const { hour, amount } of rows) {
-      assert.ok(hour.getTime() < this.#model.sealedMs);
+      assert.ok(hour.getTime() < this.#model.rolledMs);
       const wanted = this.#model.total(hour.getTime(), hour.getTime() + HOUR_MS);
       assert.equal(Number(amount) * 1000, wanted, `hour ${hour.toISOString()}`);
     }
-    const sealed = rows.reduce((sum, { amount }) => sum + Number(amount) * 1000, 0);
-    assert.equal(sealed, this.#model.total(START_MS, this.#model.sealedMs));
+    const rolled = rows.reduce((sum, { amount }) => sum + Number(amount) * 1000, 0);
+    assert.equal(rolled, this.#model.total(START_MS, this.#model.rolledMs));
   }
 
   static async begin(database: TestDatabase): Promise<History> {

@@ -19,7 +19,7 @@ import { type Db, transact } from "./db.ts";
 import { recordEgress } from "./egress.ts";
 import { setPrices } from "./prices.ts";
 import { readUsage } from "./usage.ts";
-import { sealHour } from "./usage-seal.ts";
+import { rollUpHour } from "./usage-rollups.ts";
 
 const START = new Date("2026-11-27T10:00:00Z");
 const at = (minutes: number) => new Date(START.getTime() + minutes * 60_000);
@@ -145,9 +145,9 @@ test("an hour is rolled up once, whatever dies, and never changes", async (t) =>
     "store.usage.roll_up.committed",
   ]) {
     db.failpoints.arm(name, { kind: "throw", message: name });
-    await assert.rejects(sealHour(db, systemClock), FailpointError);
+    await assert.rejects(rollUpHour(db, systemClock), FailpointError);
   }
-  while (await sealHour(db, systemClock));
+  while (await rollUpHour(db, systemClock));
   const read = () =>
     sql<{ hour: Date; amount: string; cost: string }>`
       select hour, amount::float8 as amount, cost::float8 as cost from usage_rollups
@@ -157,11 +157,11 @@ test("an hour is rolled up once, whatever dies, and never changes", async (t) =>
     { hour: at(0), amount: 7200, cost: 1 },
     { hour: at(60), amount: 3600, cost: 0.5 },
   ]);
-  // A clock that falls back into what is sealed writes nothing there.
+  // A clock that falls back into what is rolled up writes nothing there.
   await setUsageClock(db, at(30));
   await setDesired(db, admin, box, "resume");
   await world.settle();
-  assert.equal(await sealHour(db, systemClock), false);
+  assert.equal(await rollUpHour(db, systemClock), false);
   assert.deepEqual((await read()).rows, rows);
   const late = (await readIntervals(db)).filter(({ endedMs }) => endedMs === null);
   assert.ok(
@@ -198,7 +198,7 @@ test("an hour waits for those who began to write before it was over", async (t) 
       await systemClock.sleep(ms);
     },
   };
-  assert.equal(await sealHour(db, clock), true);
+  assert.equal(await rollUpHour(db, clock), true);
   commit();
   await late;
   assert.ok(naps >= 3, "it did not wait");
@@ -209,12 +209,12 @@ test("an hour waits for those who began to write before it was over", async (t) 
   assert.deepEqual(rows, [{ amount: 2 * 59 * 60 }]);
 });
 
-test("replicas that seal at once seal each hour once", async (t) => {
+test("replicas that roll up at once roll each hour up once", async (t) => {
   const world = await worldAt(t);
   const { db, box } = world;
   await setUsageClock(db, at(60 * 5 + 1));
   const replica = async () => {
-    while (await sealHour(db, systemClock));
+    while (await rollUpHour(db, systemClock));
   };
   await Promise.all([replica(), replica(), replica(), replica()]);
   const { rows } = await sql<{ hours: number; amount: number; spent: number }>`
@@ -242,7 +242,7 @@ test("bytes that leave are counted once, however often they are told", async (t)
   const bytes = async () => Number((await usage())[0]?.amount) * 1024 ** 3;
   assert.ok(Math.abs((await bytes()) - 1550) < 2);
   await setUsageClock(db, at(70));
-  while (await sealHour(db, systemClock));
+  while (await rollUpHour(db, systemClock));
   await tell("a", 1600);
   assert.ok(Math.abs((await bytes()) - 1650) < 2);
 });

@@ -6,7 +6,7 @@ import { can, type Subject } from "#domain/permission.ts";
 import type { Resource } from "#domain/price.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import type { Db } from "./db.ts";
-import { costOf, inUnits, priceBooks, secondsIn } from "./usage-seal.ts";
+import { costOf, inUnits, priceBooks, secondsIn } from "./usage-rollups.ts";
 
 export const USAGE_GROUPS = ["total", "box", "user", "team", "template"] as const;
 export type UsageGroup = (typeof USAGE_GROUPS)[number];
@@ -85,11 +85,11 @@ export function spentOf(
   return sql`(
     select to_char(n.month at time zone 'utc', 'YYYY-MM-DD') as month, round(coalesce((
         select sum(u.cost)
-        from ${liveUsage(orgId, sql`greatest(n.sealed_until, n.month)`, sql`n.month + interval '1 month'`)} u
+        from ${liveUsage(orgId, sql`greatest(n.rolled_until, n.month)`, sql`n.month + interval '1 month'`)} u
         where ${ofTeam(sql`u.team_id`)}), 0) + coalesce((
         select sum(s.cost) from usage_spend s where s.org_id = ${orgId}
           and s.month = (n.month at time zone 'utc')::date and ${ofTeam(sql`s.team_id`)}), 0), 9)::text as spent
-    from (select date_trunc('month', usage_wall(), 'UTC') as month, c.sealed_until from usage_clock c) n)`;
+    from (select date_trunc('month', usage_wall(), 'UTC') as month, c.rolled_until from usage_clock c) n)`;
 }
 
 /** By hour, box and resource: (hour, org_id, team_id, owner_id, box_id, template_id, resource, amount, cost). */
@@ -97,10 +97,10 @@ function usageIn(orgId: OrgId, from: Date, to: Date): RawBuilder<unknown> {
   return sql`(
     select r.hour, r.team_id, r.owner_id, r.box_id, r.template_id, r.resource, r.amount, r.cost
     from usage_rollups r, usage_clock c
-    where r.org_id = ${orgId} and r.hour >= ${from} and r.hour < ${to} and r.hour < c.sealed_until
+    where r.org_id = ${orgId} and r.hour >= ${from} and r.hour < ${to} and r.hour < c.rolled_until
     union all
     select l.* from usage_clock c cross join lateral
-      ${liveUsage(sql`${orgId}`, sql`greatest(c.sealed_until, ${from}::timestamptz)`, sql`${to}::timestamptz`)} l)`;
+      ${liveUsage(sql`${orgId}`, sql`greatest(c.rolled_until, ${from}::timestamptz)`, sql`${to}::timestamptz`)} l)`;
 }
 
 /** The same from what is not rolled up; `from` is a whole hour. */

@@ -11,7 +11,7 @@ export async function holdUsageClock(db: Db, at: Date): Promise<void> {
   await sql`create or replace function usage_wall() returns timestamptz language sql volatile security definer
     as 'select at from test_wall'`.execute(db.query);
   await sql`update usage_clock set floor_at = date_trunc('hour', ${at}::timestamptz, 'UTC'),
-    sealed_until = date_trunc('hour', ${at}::timestamptz, 'UTC')`.execute(db.query);
+    rolled_until = date_trunc('hour', ${at}::timestamptz, 'UTC')`.execute(db.query);
 }
 
 export async function setUsageClock(db: Db, at: Date): Promise<void> {

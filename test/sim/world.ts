@@ -32,7 +32,7 @@ import { type Database, isUnavailable, openDatabase } from "#store/db.ts";
 import { createJoinToken, expireNodes, joinNode } from "#store/nodes.ts";
 import { foldQuotas } from "#store/quotas.ts";
 import { recordReport } from "#store/reports.ts";
-import { sealHour } from "#store/usage-seal.ts";
+import { rollUpHour } from "#store/usage-rollups.ts";
 import { testDatabase } from "#test/harness/database.ts";
 import { MemoryStore } from "#test/harness/memory-store.ts";
 import { holdUsageClock, setUsageClock } from "#test/harness/usage.ts";
@@ -235,7 +235,7 @@ export class World {
     },
     usage: async () => {
       await setUsageClock(this.db, new Date(this.nowMs));
-      await sealHour(this.db, this.clock);
+      await rollUpHour(this.db, this.clock);
     },
   } as const;
 

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { run } from "#lib/run.ts";
+import { readEgress } from "./egress.ts";
 import { boxNetworks } from "./network.ts";
 import { boxLink, GUEST } from "./network-rules.ts";
 
@@ -178,6 +179,27 @@ table ip t {
   } finally {
     await run([...rules, "-f", "-"], { input: `flush ruleset\n${kept.stdout}` });
   }
+});
+
+test("what a box sends is counted where it leaves, and what is refused is not", async () => {
+  const read = async () => (await readEgress(link.hostInterface)) ?? assert.fail("no counter");
+  const before = await read();
+  await dial(WORLD_PRIVATE, 80, guest);
+  // But for an ARP packet now and then.
+  assert.ok((await read()).bytes - before.bytes < 100);
+  await dial(WORLD_PUBLIC, 80, guest);
+  const after = await read();
+  assert.equal(after.counter, before.counter);
+  const bytes = after.bytes - before.bytes;
+  assert.ok(bytes > 100 && bytes < 5_000, `${bytes} bytes for one connection`);
+  const spare = SLOT - 1;
+  await networks.make(spare, UID);
+  const one = await readEgress(boxLink("fffff0", spare).hostInterface);
+  await networks.make(spare, UID);
+  const two = await readEgress(boxLink("fffff0", spare).hostInterface);
+  assert.ok(one && two && one.counter !== two.counter, "a network that is made anew");
+  await networks.remove(spare);
+  assert.equal(await readEgress(boxLink("fffff0", spare).hostInterface), null);
 });
 
 test("look-ups go to the host's name server, and only to its port 53", async () => {

@@ -12,13 +12,13 @@ create table usage_clock (
   -- Usage before this can be written no more, wherever the clock of the machine jumps.
   floor_at timestamptz not null,
   -- Hours before this are rolled up.
-  sealed_until timestamptz not null,
+  rolled_until timestamptz not null,
   -- Of the hour that follows: organizations up to this one are rolled up.
-  sealed_org text,
+  rolled_org text,
   -- Rollups up to this one are not kept any more.
   trimmed_id bigint not null default 0
 );
-insert into usage_clock (floor_at, sealed_until)
+insert into usage_clock (floor_at, rolled_until)
 values (date_trunc('hour', clock_timestamp(), 'UTC'), date_trunc('hour', clock_timestamp(), 'UTC'));
 
 create table usage_intervals (
@@ -145,7 +145,7 @@ create table budget_alerts (
 );
 
 -- Whoever writes usage holds this shared lock until its transaction has ended, and only then looks at the floor. So when
--- the floor is raised and those who held the lock then have ended, nothing below it can appear (src/store/usage-seal.ts).
+-- the floor is raised and those who held the lock then have ended, nothing below it can appear (src/store/usage-rollups.ts).
 create function usage_now() returns timestamptz language plpgsql volatile as $$
 declare
   lowest timestamptz;

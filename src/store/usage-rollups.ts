@@ -1,4 +1,4 @@
-// Rolls usage up, hour by hour. An hour is sealed when nothing of it can change any more: the floor is raised to its end,
+// Rolls usage up, hour by hour. That is when nothing of an hour can change any more: the floor is raised to its end,
 // so whoever begins to write usage from then on writes it above; those who had begun before are waited for. Then a page of
 // organizations after the other is rolled up, each in one transaction, and the place where it stopped is kept. One
 // transaction at a time has the row of the clock, so rollups become visible in the order of their ids.
@@ -13,8 +13,8 @@ const WRITERS_STEP_MS = 20;
 const WRITERS_TRIES = 3_000;
 const ORGS_AT_ONCE = 100;
 
-/** Seals one hour when one is over, or goes on with one. False: there is none. */
-export async function sealHour(db: Db, clock: Clock): Promise<boolean> {
+/** Rolls one hour up when one is over, or goes on with one. False: there is none. */
+export async function rollUpHour(db: Db, clock: Clock): Promise<boolean> {
   const hour = await raiseFloor(db);
   if (!hour) return false;
   await db.failpoints.hit("store.usage.floor_raised");
@@ -23,14 +23,14 @@ export async function sealHour(db: Db, clock: Clock): Promise<boolean> {
   return true;
 }
 
-/** From the commit on nothing is written below the end of the first hour that is not sealed. Null: it is not over. */
+/** From the commit on nothing is written below the end of the first hour that is not rolled up. Null: it is not over. */
 async function raiseFloor(db: Db): Promise<Date | null> {
-  const { rows } = await sql<{ sealed_until: Date }>`
-    update usage_clock set floor_at = greatest(floor_at, sealed_until + interval '1 hour')
-    where usage_wall() >= sealed_until + interval '1 hour' returning sealed_until`.execute(
+  const { rows } = await sql<{ rolled_until: Date }>`
+    update usage_clock set floor_at = greatest(floor_at, rolled_until + interval '1 hour')
+    where usage_wall() >= rolled_until + interval '1 hour' returning rolled_until`.execute(
     db.query,
   );
-  return rows[0]?.sealed_until ?? null;
+  return rows[0]?.rolled_until ?? null;
 }
 
 /** Transactions that have looked at an older floor. See the function usage_now of 0008-usage.sql. */
@@ -57,11 +57,11 @@ async function listWriters(db: Db, among: readonly string[] | null): Promise<str
 /** The next organizations of that hour. False: the hour is done, perhaps by another replica. */
 async function rollUp(db: Db, hour: Date): Promise<boolean> {
   return transact(db, "store.usage.roll_up", async (tx) => {
-    const { rows: clocks } = await sql<{ sealed_org: string | null }>`
-      select sealed_org from usage_clock where sealed_until = ${hour} for update`.execute(tx.query);
+    const { rows: clocks } = await sql<{ rolled_org: string | null }>`
+      select rolled_org from usage_clock where rolled_until = ${hour} for update`.execute(tx.query);
     if (!clocks[0]) return false;
     const { rows } = await sql<{ id: string }>`
-      select id from orgs where id > ${clocks[0].sealed_org ?? ""} order by id limit ${ORGS_AT_ONCE}`.execute(
+      select id from orgs where id > ${clocks[0].rolled_org ?? ""} order by id limit ${ORGS_AT_ONCE}`.execute(
       tx.query,
     );
     const orgs = rows.map((row) => row.id);
@@ -70,8 +70,8 @@ async function rollUp(db: Db, hour: Date): Promise<boolean> {
       tx.query,
     );
     const isLast = orgs.length < ORGS_AT_ONCE;
-    await sql`update usage_clock set sealed_org = ${isLast ? null : orgs.at(-1)},
-      sealed_until = ${isLast ? sql`sealed_until + interval '1 hour'` : sql`sealed_until`}`.execute(
+    await sql`update usage_clock set rolled_org = ${isLast ? null : orgs.at(-1)},
+      rolled_until = ${isLast ? sql`rolled_until + interval '1 hour'` : sql`rolled_until`}`.execute(
       tx.query,
     );
     return !isLast;
@@ -165,7 +165,7 @@ export async function trimUsage(db: Db, kept: UsageKept, limit: number): Promise
   const intervals = await sql`
     delete from usage_intervals where id in (
       select i.id from usage_intervals i, usage_clock c
-      where i.ended_at < least(c.sealed_until, now() - ${kept.intervalsMs} * interval '1 millisecond')
+      where i.ended_at < least(c.rolled_until, now() - ${kept.intervalsMs} * interval '1 millisecond')
       order by i.ended_at limit ${limit})`.execute(db.query);
   const rollups = await transact(db, "store.usage.trim", async (tx) => {
     await sql`select 1 from usage_clock for update`.execute(tx.query);
