@@ -381,3 +381,27 @@ test("nobody gives by a provider what they could not give by hand", async (t) =>
     { code: "invalid_request" },
   );
 });
+
+test("logins are in the audit trail: who, from where, by what, and who was not let in", async (t) => {
+  const world = await signIn(t, { provider: { emailDomains: ["corp.test"] } });
+  await world.oidc.setAccount("eve", { name: "Eve", email: "e@evil.test", email_verified: true });
+  const alice = world.person("alice");
+  await world.logIn(alice);
+  assertPage(await world.logIn(world.person("eve")), 403, /evil\.test/);
+  const who = await whoIs(world, alice);
+  const { rows } = await sql<Record<string, unknown>>`
+    select verb, outcome, actor_id as actor, address, credential_id as credential, data, org_id as org
+    from audit_entries where verb like 'login.%' or verb like 'grants.%' order by id`.execute(
+    world.plane.db.query,
+  );
+  assert.deepEqual(
+    rows.map((row) => [row.verb, row.outcome, row.actor, row.address]),
+    [
+      ["grants.give", "ok", null, null],
+      ["login.web", "ok", who.id, "127.0.0.1"],
+      ["login.denied", "refused", null, "127.0.0.1"],
+    ],
+  );
+  assert.match(String(rows[1]?.credential), /^web_/);
+  assert.equal((rows[2]?.data as { sub: string }).sub, "eve");
+});

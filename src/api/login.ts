@@ -21,6 +21,7 @@ import {
   startWebLogin,
 } from "#identity/login.ts";
 import type { Wanted } from "#store/identities.ts";
+import type { Caller } from "#store/logins.ts";
 import { listLoginProviders } from "#store/providers.ts";
 import { hashToken, looksLikeToken } from "#trust/token-hash.ts";
 import { readCookie, type SessionCookie, sessionCookie, setCookie } from "./credentials.ts";
@@ -76,7 +77,11 @@ function registerBrowser(app: FastifyInstance, identity: IdentityContext): void 
         const sealed = readCookie(request.headers.cookie, cookie);
         const search = request.url.slice(request.url.indexOf("?"));
         reply.header("set-cookie", setCookie(cookie, "", 0));
-        const done = await finishWebLogin(identity, request.params.provider, search, sealed);
+        const done = await finishWebLogin(identity, request.params.provider, {
+          search,
+          sealed,
+          caller: callerFrom(request),
+        });
         const leftS = Math.max(1, Math.floor((done.expiresAt.getTime() - clock.nowMs()) / 1000));
         reply.header("set-cookie", setCookie(session, done.secret, leftS));
         return done.next;
@@ -96,7 +101,7 @@ function registerDevice(app: FastifyInstance, identity: IdentityContext): void {
     refuseOtherSite(request, identity);
     const { handle } = parse(devicePollSchema, request.body ?? {}, "body");
     reply.headers(HEADERS);
-    const answer = await pollDeviceLogin(identity, handle);
+    const answer = await pollDeviceLogin(identity, handle, callerFrom(request));
     if (typeof answer === "string") return { status: answer };
     return {
       status: "done",
@@ -126,6 +131,11 @@ function registerNotices(app: FastifyInstance, identity: IdentityContext): void 
       },
     );
   });
+}
+
+export function callerFrom(request: FastifyRequest): Caller {
+  const userAgent = request.headers["user-agent"] ?? null;
+  return { requestId: request.id, address: request.ip, userAgent };
 }
 
 const noticeSchema = z.object({ logout_token: z.string().max(16_384) });

@@ -28,6 +28,7 @@ import {
   listScimGroups,
 } from "#store/scim-groups.ts";
 import { hashToken, looksLikeToken } from "#trust/token-hash.ts";
+import { callerFrom } from "./login.ts";
 
 const TYPE = "application/scim+json; charset=utf-8";
 const PATH = "/scim/v2";
@@ -87,7 +88,9 @@ async function callerOf(
   { db }: IdentityContext,
 ): Promise<DirectoryCaller> {
   const token = /^Bearer +([^\s]{1,200})$/i.exec(request.headers.authorization ?? "")?.[1] ?? "";
-  const caller = looksLikeToken(token) ? await identifyScim(db, hashToken(token)) : null;
+  const caller = looksLikeToken(token)
+    ? await identifyScim(db, hashToken(token), callerFrom(request))
+    : null;
   if (!caller) throw new ScimError(401, null, "The request has no SCIM token that is valid.");
   return caller;
 }

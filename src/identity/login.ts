@@ -6,7 +6,14 @@ import { randomNonce, randomPKCECodeVerifier, randomState } from "openid-client"
 import { Problem } from "#contract/errors.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Admitted, admitPerson, tellDenied, type Wanted } from "#store/identities.ts";
-import { createLogin, findLogin, newSessionId, takeLogin } from "#store/logins.ts";
+import {
+  type Caller,
+  createLogin,
+  findLogin,
+  type NewLogin,
+  newSessionId,
+  takeLogin,
+} from "#store/logins.ts";
 import { findProvider, type ProviderView } from "#store/providers.ts";
 import { hashToken, makeToken } from "#trust/token-hash.ts";
 import {
@@ -88,8 +95,11 @@ export function attemptKey(state: string): string {
 export async function finishWebLogin(
   context: IdentityContext,
   reference: string,
-  search: string,
-  sealed: string | null,
+  {
+    search,
+    sealed,
+    caller,
+  }: { readonly search: string; readonly sealed: string | null; readonly caller: Caller },
 ): Promise<LoggedIn & { readonly next: string }> {
   const provider = await needProvider(context, reference);
   const answer = new URL(redirectUriOf(context, provider.id) + search);
@@ -99,7 +109,7 @@ export async function finishWebLogin(
   const confirmed = await withProvider(context, provider, () =>
     context.clients.redeemCode(settingsOf(context, provider), answer, { state, ...attempt }),
   );
-  const done = await letIn(context, provider, confirmed, attempt.wanted, "web");
+  const done = await letIn(context, provider, confirmed, { ...attempt, kind: "web", caller });
   return { ...done, next: attempt.next };
 }
 
@@ -131,6 +141,7 @@ export async function startDeviceLogin(
 export async function pollDeviceLogin(
   context: IdentityContext,
   handle: string,
+  caller: Caller,
 ): Promise<LoggedIn | "pending" | "slow_down"> {
   const attempt = openAttempt<DeviceAttempt>(context, DEVICE, handle, null);
   const provider = await needProvider(context, attempt.providerId);
@@ -139,7 +150,7 @@ export async function pollDeviceLogin(
   );
   if (answer === "pending" || answer === "slow_down") return answer;
   await takeOnce(context, attempt);
-  return letIn(context, provider, answer, attempt.wanted, "cli");
+  return letIn(context, provider, answer, { ...attempt, kind: "cli", caller });
 }
 
 /** Where a browser that has logged out here logs out at its provider too; null: nowhere. */
@@ -208,12 +219,11 @@ async function letIn(
   { db, sealer }: IdentityContext,
   provider: ProviderView,
   confirmed: Confirmed,
-  wanted: Wanted,
-  kind: "web" | "cli",
+  { wanted, kind, caller }: Pick<Attempt, "wanted"> & Pick<NewLogin, "kind" | "caller">,
 ): Promise<LoggedIn> {
   const admitted = await admitPerson(db, provider, confirmed, wanted).catch(async (error) => {
     if (error instanceof StoreRefusal && error.code === "login_denied")
-      await tellDenied(db, provider, error.detail);
+      await tellDenied(db, provider, confirmed, caller, error.detail);
     throw error;
   });
   const secret = makeToken();
@@ -221,7 +231,7 @@ async function letIn(
   const sealed = (purpose: string, text: string | null) =>
     text === null ? null : sealer.seal(purpose, text);
   const { expiresAt } = await createLogin(db, {
-    ...{ sessionId, kind, hash: hashToken(secret) },
+    ...{ sessionId, kind, caller, hash: hashToken(secret) },
     ...{ userId: admitted.userId, orgId: admitted.orgId, identityId: admitted.identityId },
     providerId: provider.id,
     refreshToken: sealed(refreshPurpose(sessionId), confirmed.refreshToken),

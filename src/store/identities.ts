@@ -4,11 +4,13 @@
 import { sql } from "kysely";
 import type { OrgId, ProviderId, UserId } from "#domain/ids.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
+import { insertAuditEntries } from "./audit.ts";
 import { type Db, transact } from "./db.ts";
 import { bindDirectory, type DirectoryMatch, findInDirectories } from "./directory.ts";
 import { insertEvents } from "./events.ts";
 import { acceptInvitation } from "./invitations.ts";
 import { type KeptGrant, keepGrants } from "./kept-grants.ts";
+import type { Caller } from "./logins.ts";
 import { newId } from "./new-id.ts";
 import { type ProviderView, sourceOf } from "./providers.ts";
 
@@ -266,10 +268,19 @@ async function chooseOrg(
 export async function tellDenied(
   db: Db,
   provider: Pick<ProviderView, "id" | "orgId" | "name">,
+  vouched: Pick<Vouched, "issuer" | "sub">,
+  caller: Caller,
   detail: string,
 ): Promise<void> {
-  await transact(db, "store.identity.denied", (tx) =>
-    insertEvents(tx, [
+  await transact(db, "store.identity.denied", async (tx) => {
+    await insertAuditEntries(tx, [
+      {
+        ...{ orgId: provider.orgId, verb: "login.denied", outcome: "refused", ...caller },
+        ...{ code: "login_denied", resource: { provider: provider.id } },
+        data: { issuer: vouched.issuer, sub: vouched.sub, detail },
+      },
+    ]);
+    await insertEvents(tx, [
       {
         orgId: provider.orgId,
         kind: "provider.denied",
@@ -278,6 +289,6 @@ export async function tellDenied(
         actor: null,
         message: `a login by ${provider.name} was denied: ${detail}`,
       },
-    ]),
-  );
+    ]);
+  });
 }

@@ -3,6 +3,7 @@
 
 import { sql } from "kysely";
 import type { GrantId, OrgId, UserId } from "#domain/ids.ts";
+import { insertAuditEntries } from "./audit.ts";
 import type { Db } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { endCredentials } from "./members.ts";
@@ -79,6 +80,17 @@ async function tellChanges(
   source: string,
   changes: readonly Change[],
 ): Promise<void> {
+  await insertAuditEntries(
+    tx,
+    changes.map(({ orgId, scope, scopeId, role, what }) => ({
+      ...{
+        orgId,
+        verb: what === "created" ? "grants.give" : "grants.take",
+        outcome: "ok" as const,
+      },
+      ...{ resource: { [scope]: scopeId }, touched: [userId], data: { role, source } },
+    })),
+  );
   await insertEvents(
     tx,
     changes.map(({ orgId, scope, scopeId, role, what }): NewEvent => {

@@ -4,12 +4,21 @@
 import { type RawBuilder, sql } from "kysely";
 import type { OrgId, ProviderId, UserId } from "#domain/ids.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
+import { insertAuditEntries } from "./audit.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
 import { newId } from "./new-id.ts";
 import { revoke } from "./revocations.ts";
 
+/** Where a request came from, that nobody has let in yet. */
+export interface Caller {
+  readonly requestId: string;
+  readonly address: string;
+  readonly userAgent: string | null;
+}
+
 export interface NewLogin {
+  readonly caller: Caller;
   /** Taken once: a repeated answer of the provider opens nothing. */
   readonly sessionId: string;
   readonly hash: string;
@@ -67,6 +76,14 @@ export async function createLogin(db: Db, login: NewLogin): Promise<{ readonly e
         actor: login.userId,
         message: `${allowed[0].name} logged in with ${way}`,
         data: { provider: login.providerId },
+      },
+    ]);
+    await insertAuditEntries(tx, [
+      {
+        ...{ orgId: login.orgId, verb: `login.${login.kind}`, outcome: "ok", ...login.caller },
+        ...{ actorId: login.userId, credentialId: login.sessionId },
+        resource: { provider: login.providerId },
+        touched: [login.sessionId],
       },
     ]);
     return rows[0] as { expiresAt: Date };
@@ -165,6 +182,13 @@ export async function endLogins(
         subjectId: id,
         actor: userId,
         message: `a session of ${name} ended: ${why}`,
+      })),
+    );
+    await insertAuditEntries(
+      tx,
+      rows.map(({ id, orgId, userId }) => ({
+        ...{ orgId, verb: "login.ended", outcome: "ok" as const, credentialId: id },
+        ...{ touched: [id, userId], data: { why } },
       })),
     );
     return rows.length;

@@ -7,7 +7,7 @@ import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, isUniqueViolation, transact } from "./db.ts";
 import { ensureTeam, keepGrantsOf } from "./directory.ts";
 import { newId } from "./new-id.ts";
-import type { DirectoryCaller, ScimPage } from "./scim.ts";
+import { auditDirectory, type DirectoryCaller, type ScimPage } from "./scim.ts";
 
 export interface ScimGroupFields {
   readonly displayName: string;
@@ -90,6 +90,7 @@ export async function createScimGroup(
       ),
     );
     await setMembers(tx, orgId, id, fields.members);
+    await auditGroup(tx, caller, "scim.createGroup", id, fields);
     return getScimGroup(tx, caller, id);
   });
 }
@@ -112,6 +113,7 @@ export async function changeScimGroup(
     // Another name may mean another role to everybody in it.
     if (fields.displayName !== current.displayName) await keepGrantsOf(tx, caller.orgId, isIn(id));
     await setMembers(tx, caller.orgId, id, fields.members);
+    await auditGroup(tx, caller, "scim.changeGroup", id, fields);
     return getScimGroup(tx, caller, id);
   });
 }
@@ -119,10 +121,21 @@ export async function changeScimGroup(
 /** Its team stays, with its boxes; only the members that the directory put into it go. */
 export async function deleteScimGroup(db: Db, caller: DirectoryCaller, id: string): Promise<void> {
   await transact(db, "store.scim_group.delete", async (tx) => {
-    await getScimGroup(tx, caller, id, sql`for update of g`);
+    const group = await getScimGroup(tx, caller, id, sql`for update of g`);
     await setMembers(tx, caller.orgId, id, []);
     await sql`delete from scim_groups where id = ${id}`.execute(tx.query);
+    await auditGroup(tx, caller, "scim.deleteGroup", id, { ...group, members: [] });
   });
+}
+
+function auditGroup(
+  tx: Db,
+  caller: DirectoryCaller,
+  verb: string,
+  id: string,
+  { displayName, members }: Pick<ScimGroupFields, "displayName" | "members">,
+): Promise<void> {
+  return auditDirectory(tx, caller, verb, [id, ...members], { displayName });
 }
 
 function isIn(groupId: string): RawBuilder<unknown> {

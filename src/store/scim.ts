@@ -4,14 +4,16 @@ import { type RawBuilder, sql } from "kysely";
 import type { OrgId, UserId } from "#domain/ids.ts";
 import type { Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
+import { insertAuditEntries } from "./audit.ts";
 import { type Db, isUniqueViolation, transact } from "./db.ts";
 import { findUserFor, keepDirectoryGrants, removeFromOrg } from "./directory.ts";
 import { insertEvents } from "./events.ts";
+import type { Caller } from "./logins.ts";
 import { newId } from "./new-id.ts";
 import { permit } from "./rights.ts";
 
 /** Whose directory speaks, by which token. */
-export interface DirectoryCaller {
+export interface DirectoryCaller extends Caller {
   readonly orgId: OrgId;
   readonly tokenId: string;
   /** Who has set it up. */
@@ -28,8 +30,12 @@ export interface ScimTokenView {
 const TOKEN_COLUMNS = sql`id, name, created_at as "createdAt", last_used_at as "lastUsedAt"`;
 
 /** Null when it is unknown or revoked, or its organization is over. Notes that it was used, to the minute. */
-export async function identifyScim(db: Db, hash: string): Promise<DirectoryCaller | null> {
-  const { rows } = await sql<DirectoryCaller & { isStale: boolean }>`
+export async function identifyScim(
+  db: Db,
+  hash: string,
+  from: Caller,
+): Promise<DirectoryCaller | null> {
+  const { rows } = await sql<Omit<DirectoryCaller, keyof Caller> & { isStale: boolean }>`
     select t.id as "tokenId", t.org_id as "orgId", t.created_by as "setUpBy",
       coalesce(t.last_used_at < now() - interval '1 minute', true) as "isStale"
     from scim_tokens t join orgs o on o.id = t.org_id and o.deleted_at is null
@@ -40,7 +46,23 @@ export async function identifyScim(db: Db, hash: string): Promise<DirectoryCalle
     await sql`update scim_tokens set last_used_at = now() where id = ${caller.tokenId}`.execute(
       db.query,
     );
-  return caller;
+  return { ...caller, ...from };
+}
+
+/** In the transaction of what the directory has changed. */
+export async function auditDirectory(
+  tx: Db,
+  { orgId, tokenId, setUpBy, requestId, address, userAgent }: DirectoryCaller,
+  verb: string,
+  touched: readonly string[],
+  data: Readonly<Record<string, string | boolean>>,
+): Promise<void> {
+  await insertAuditEntries(tx, [
+    {
+      ...{ orgId, verb, outcome: "ok", credentialId: tokenId, requestId, address, userAgent },
+      ...{ touched, data: { ...data, setUpBy } },
+    },
+  ]);
 }
 
 export async function createScimToken(
@@ -198,8 +220,20 @@ export async function createScimUser(
           ${fields.isActive}, ${JSON.stringify(fields.attributes)}::jsonb)`.execute(tx.query),
     );
     if (userId) await follow(tx, caller, userId, fields.isActive);
+    await auditUser(tx, caller, "scim.createUser", [id, userId], fields);
     return getScimUser(tx, caller, id);
   });
+}
+
+function auditUser(
+  tx: Db,
+  caller: DirectoryCaller,
+  verb: string,
+  touched: readonly (string | null)[],
+  { userName, isActive }: Pick<ScimUserFields, "userName" | "isActive">,
+): Promise<void> {
+  const ids = touched.filter((id) => id !== null);
+  return auditDirectory(tx, caller, verb, ids, { userName, isActive });
 }
 
 /** `change` sees the entry as it is, locked. */
@@ -221,15 +255,18 @@ export async function changeScimUser(
         where id = ${id}`.execute(tx.query),
     );
     if (current.userId) await follow(tx, caller, current.userId, fields.isActive);
+    await auditUser(tx, caller, "scim.changeUser", [id, current.userId], fields);
     return getScimUser(tx, caller, id);
   });
 }
 
 export async function deleteScimUser(db: Db, caller: DirectoryCaller, id: string): Promise<void> {
   await transact(db, "store.scim_user.delete", async (tx) => {
-    const { userId } = await getScimUser(tx, caller, id, sql`for update of u`);
+    const { userId, userName } = await getScimUser(tx, caller, id, sql`for update of u`);
     await sql`delete from scim_users where id = ${id}`.execute(tx.query);
     if (userId) await follow(tx, caller, userId, false);
+    const gone = { userName, isActive: false };
+    await auditUser(tx, caller, "scim.deleteUser", [id, userId], gone);
   });
 }
 

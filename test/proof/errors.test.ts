@@ -12,7 +12,7 @@ const isCode = (text: string) => text !== "expired";
 function thrownCodes(): Map<string, string[]> {
   const found = new Map<string, string[]>();
   const note = (code: string, file: string) => found.set(code, [...(found.get(code) ?? []), file]);
-  for (const file of globSync("src/{api,store,gateway,node}/**/*.ts")) {
+  for (const file of globSync("src/{api,store,identity,gateway,node}/**/*.ts")) {
     if (file.endsWith(".test.ts")) continue;
     const source = readFileSync(file, "utf8");
     // The first argument may choose between codes.
