@@ -57,9 +57,7 @@ export async function identifySession(
       (select t.scopes from tokens t where t.id = c.token_id) as scopes
     from web_sessions c join users u on u.id = c.user_id
     where c.hash = ${hash} and c.kind = ${kind} and c.revoked_at is null and c.expires_at > now()
-      and ${IS_LET_IN}`.execute(
-    db.query,
-  );
+      and ${IS_LET_IN}`.execute(db.query);
   return identified(rows[0]);
 }
 
