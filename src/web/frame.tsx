@@ -148,8 +148,10 @@ function Foot() {
 }
 
 async function logOut(): Promise<void> {
-  if (await attempt("Could not log out", () => berth.webSessions.delete()))
-    window.location.assign("/login");
+  await attempt("Could not log out", async () => {
+    const { providerLogoutUrl } = await berth.webSessions.delete();
+    window.location.assign(providerLogoutUrl ?? "/login");
+  });
 }
 
 function SchemeSwitch() {

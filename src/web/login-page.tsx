@@ -1,6 +1,8 @@
-// Logging in, with a token for now. The server answers with a cookie that no script can read; the token is not kept.
+// Logging in: by an identity provider when there is one, or with a token. The server answers with a cookie that no script
+// can read; the token is not kept.
 
-import { Button, Paper, PasswordInput } from "@mantine/core";
+import { Button, Divider, Paper, PasswordInput, Stack, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { berth, wordsOf } from "./data/berth.ts";
 import css from "./login.module.css";
@@ -8,8 +10,85 @@ import { Logo } from "./logo.tsx";
 import { safeNext } from "./next.ts";
 import { useTitle } from "./parts/page.tsx";
 
+interface LoginProvider {
+  readonly id: string;
+  readonly label: string;
+}
+
+/** Of the installation, and of the organization that the address names. */
+async function listProviders(org: string | null): Promise<readonly LoginProvider[]> {
+  const query = org ? `?${new URLSearchParams({ org })}` : "";
+  const answer = await fetch(`/v1/login/providers${query}`);
+  // Whoever has a token gets in without them.
+  return answer.ok ? ((await answer.json()) as { items: LoginProvider[] }).items : [];
+}
+
+/** What the page was asked for goes on with the login. */
+function loginHref({ id }: LoginProvider): string {
+  const given = new URLSearchParams(window.location.search);
+  const { pathname, search, hash } = new URL(safeNext(window.location));
+  const query = new URLSearchParams({ next: `${pathname}${search}${hash}` });
+  for (const name of ["org", "invitation"]) {
+    const value = given.get(name);
+    if (value) query.set(name, value);
+  }
+  return `/v1/login/${encodeURIComponent(id)}?${query}`;
+}
+
+function Providers({ all }: { readonly all: readonly LoginProvider[] }) {
+  return (
+    <Stack gap="xs">
+      {all.map((provider) => (
+        <Button
+          key={provider.id}
+          component="a"
+          href={loginHref(provider)}
+          variant="default"
+          size="sm"
+          fullWidth
+        >
+          Log in with {provider.label}
+        </Button>
+      ))}
+    </Stack>
+  );
+}
+
+/** Organizations that have a provider of their own are asked for by name: nobody lists them. */
+function OtherOrganization() {
+  const [org, setOrg] = useState("");
+  return (
+    <form
+      className={css.other}
+      onSubmit={(event) => {
+        event.preventDefault();
+        const query = new URLSearchParams(window.location.search);
+        query.set("org", org.trim());
+        window.location.search = String(query);
+      }}
+    >
+      <TextInput
+        aria-label="Organization"
+        placeholder="Your organization's own sign-in"
+        size="xs"
+        value={org}
+        onChange={(event) => setOrg(event.currentTarget.value)}
+        rightSectionWidth={44}
+        rightSection={
+          <Button type="submit" variant="subtle" size="compact-xs" disabled={!org.trim()}>
+            Go
+          </Button>
+        }
+      />
+    </form>
+  );
+}
+
 export function LoginPage() {
   useTitle("Log in");
+  const org = new URLSearchParams(window.location.search).get("org");
+  const providers = useQuery({ queryKey: ["login", org], queryFn: () => listProviders(org) });
+  const all = providers.data ?? [];
   const [token, setToken] = useState("");
   const [isSending, setSending] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -31,6 +110,13 @@ export function LoginPage() {
         <Logo size={36} />
         <h1>Log in to Berth</h1>
       </div>
+      {all.length > 0 && (
+        <Paper className={css.card}>
+          <Providers all={all} />
+          <Divider label="or" my="sm" />
+          <OtherOrganization />
+        </Paper>
+      )}
       <Paper
         className={css.card}
         component="form"
@@ -45,7 +131,7 @@ export function LoginPage() {
           value={token}
           onChange={(event) => setToken(event.currentTarget.value)}
           autoComplete="current-password"
-          autoFocus
+          autoFocus={all.length === 0}
           error={error ? wordsOf(error) : null}
         />
         <Button
