@@ -692,7 +692,7 @@ export interface paths {
         put?: never;
         /**
          * Make an organization
-         * @description Its first owner is the caller, who can invite others.
+         * @description Its first owner is the caller, or whoever is invited to be it.
          */
         post: operations["orgs.create"];
         delete?: never;
@@ -1883,6 +1883,13 @@ export interface components {
             /** @description Where they go with a browser. */
             url: string;
         };
+        CreatedOrg: {
+            /** @description An id: org_ and 20 characters. */
+            id: string;
+            invitation: components["schemas"]["CreatedInvitation"] | null;
+            name: string;
+            roles: ("owner" | "admin" | "template_author" | "member" | "viewer" | "auditor" | "billing")[];
+        };
         CreatedPreviewLink: {
             /**
              * Format: date-time
@@ -1961,6 +1968,11 @@ export interface components {
             ttlMinutes?: number;
         };
         CreateOrg: {
+            /**
+             * @description Its first owner is whoever takes the invitation, not the caller.
+             * @default false
+             */
+            inviteOwner?: boolean;
             name: string;
         };
         CreatePreviewLink: {
@@ -5012,10 +5024,7 @@ export interface operations {
     "orgs.create": {
         parameters: {
             query?: never;
-            header?: {
-                /** @description Makes a repeat safe: the same key and body get the same answer. */
-                "idempotency-key"?: string;
-            };
+            header?: never;
             path?: never;
             cookie?: never;
         };
@@ -5031,7 +5040,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MyOrg"];
+                    "application/json": components["schemas"]["CreatedOrg"];
                 };
             };
             /** @description A problem. */

@@ -56,7 +56,7 @@ export const ROUTES = [
   { name: "org.get", method: "GET", path: "/v1/org", params: [], body: false, query: false, idempotencyKey: false, stream: false, lines: false },
   { name: "org.update", method: "PATCH", path: "/v1/org", params: [], body: true, query: false, idempotencyKey: true, stream: false, lines: false },
   { name: "orgs.list", method: "GET", path: "/v1/orgs", params: [], body: false, query: false, idempotencyKey: false, stream: false, lines: false },
-  { name: "orgs.create", method: "POST", path: "/v1/orgs", params: [], body: true, query: false, idempotencyKey: true, stream: false, lines: false },
+  { name: "orgs.create", method: "POST", path: "/v1/orgs", params: [], body: true, query: false, idempotencyKey: false, stream: false, lines: false },
   { name: "orgs.switch", method: "POST", path: "/v1/orgs/{org}/switch", params: ["org"], body: false, query: false, idempotencyKey: false, stream: false, lines: false },
   { name: "members.list", method: "GET", path: "/v1/members", params: [], body: false, query: true, idempotencyKey: false, stream: false, lines: false },
   { name: "members.get", method: "GET", path: "/v1/members/{member}", params: ["member"], body: false, query: false, idempotencyKey: false, stream: false, lines: false },

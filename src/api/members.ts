@@ -117,6 +117,11 @@ function shapeInvitation(invitation: InvitationView): Invitation {
   };
 }
 
+export function shapeNewInvitation(made: InvitationView, secret: string, dashboardOrigin: string) {
+  // After the #: no server on the way writes it into its log.
+  return { ...shapeInvitation(made), secret, url: `${dashboardOrigin}/invitation#${secret}` };
+}
+
 export function invitationHandlers({
   dashboardOrigin,
 }: ApiContext): Pick<Handlers, Extract<keyof Handlers, `invitations.${string}`>> {
@@ -131,8 +136,7 @@ export function invitationHandlers({
         team: body.team ?? null,
         lifetimeMs: body.expiresInMs,
       });
-      // After the #: no server on the way writes it into its log.
-      return { ...shapeInvitation(made), secret, url: `${dashboardOrigin}/invitation#${secret}` };
+      return shapeNewInvitation(made, secret, dashboardOrigin);
     },
     "invitations.list": async ({ db, subject, query }) => {
       const scope = ["invitations"];

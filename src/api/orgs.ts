@@ -9,12 +9,14 @@ import {
   setMaxVisibility,
   switchOrg,
 } from "#store/orgs.ts";
+import { hashToken, makeToken } from "#trust/token-hash.ts";
+import type { ApiContext } from "./context.ts";
+import { shapeNewInvitation } from "./members.ts";
 import type { Handlers } from "./route.ts";
 
-export function orgHandlers(): Pick<
-  Handlers,
-  Extract<keyof Handlers, `${"org" | "orgs"}.${string}`>
-> {
+export function orgHandlers({
+  dashboardOrigin,
+}: ApiContext): Pick<Handlers, Extract<keyof Handlers, `${"org" | "orgs"}.${string}`>> {
   return {
     "org.get": ({ db, subject }) => getOrg(db, subject),
     "org.update": ({ db, subject, body, mutation }) =>
@@ -33,11 +35,19 @@ export function orgHandlers(): Pick<
         })),
       };
     },
-    "orgs.create": ({ db, subject, body, mutation }) =>
-      answerOnce(db, subject, mutation, async (tx) => {
-        const { roles, ...org } = await createOrg(tx, subject, body.name);
-        return { ...org, roles: [...roles] };
-      }),
+    // No answer is remembered: it may hold a secret.
+    "orgs.create": async ({ db, subject, body }) => {
+      const secret = body.inviteOwner ? makeToken() : null;
+      const { org, invitation } = await createOrg(db, subject, {
+        name: body.name,
+        ownerInvitationHash: secret && hashToken(secret),
+      });
+      return {
+        ...{ ...org, roles: [...org.roles] },
+        invitation:
+          invitation && secret ? shapeNewInvitation(invitation, secret, dashboardOrigin) : null,
+      };
+    },
     "orgs.switch": async ({ db, credential, params }) => {
       const { roles, ...org } = await switchOrg(db, credential, params.org);
       return { ...org, roles: [...roles] };

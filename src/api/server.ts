@@ -99,7 +99,7 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
       ...previewHandlers(context),
       ...usageHandlers(context),
       ...auditHandlers(context),
-      ...orgHandlers(),
+      ...orgHandlers(context),
       ...memberHandlers(),
       ...invitationHandlers(context),
       ...teamHandlers(),

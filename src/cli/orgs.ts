@@ -56,13 +56,18 @@ export function addOrgCommands(program: Command, session: Session): void {
   withExamples(withOutput(list), ["berth org list"]);
   const create = group
     .command("create")
-    .summary("make an organization; you are its first owner")
+    .summary("make an organization; you are its first owner, or whom you invite")
     .argument("<name>")
-    .action(async (name: string, options: OutputOptions) => {
-      const org = await (await session.client()).orgs.create({ name });
-      session.print(options, org, () => `${org.name}\n`);
+    .option("--invite-owner", "print a link: whoever takes it is its first owner, and you are not")
+    .action(async (name: string, options: OutputOptions & { inviteOwner?: boolean }) => {
+      const { inviteOwner = false } = options;
+      const org = await (await session.client()).orgs.create({ name, inviteOwner });
+      session.print(options, org, () => `${org.invitation?.url ?? org.name}\n`);
     });
-  withExamples(withOutput(create), ["berth org create acme"]);
+  withExamples(withOutput(create), [
+    "berth org create acme",
+    "berth org create acme --invite-owner",
+  ]);
   const change = group
     .command("switch")
     .summary("act in another organization from now on (for logins, not for tokens)")

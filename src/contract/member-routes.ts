@@ -36,6 +36,7 @@ import {
   updateTeamSchema,
 } from "./members.ts";
 import {
+  createdOrgSchema,
   createOrgSchema,
   myOrgSchema,
   orgListSchema,
@@ -84,11 +85,10 @@ const orgs = [
     path: "/orgs",
     permission: "org.create",
     summary: "Make an organization",
-    description: "Its first owner is the caller, who can invite others.",
+    description: "Its first owner is the caller, or whoever is invited to be it.",
     body: createOrgSchema,
     status: 201,
-    response: myOrgSchema,
-    idempotencyKey: true,
+    response: createdOrgSchema,
   }),
   route({
     name: "orgs.switch",

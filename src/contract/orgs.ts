@@ -4,6 +4,7 @@ import { z } from "zod";
 import { VISIBILITIES } from "#domain/box.ts";
 import { ORG_ROLES } from "#domain/permission.ts";
 import { idSchema, nameSchema, refSchema } from "./fields.ts";
+import { createdInvitationSchema } from "./members.ts";
 
 export const orgSchema = z
   .object({
@@ -33,4 +34,15 @@ export const orgListSchema = z
   .object({ items: z.array(myOrgSchema.extend({ isCurrent: z.boolean() })) })
   .meta({ id: "OrgList" });
 export const orgParams = z.strictObject({ org: refSchema("organization") });
-export const createOrgSchema = z.strictObject({ name: nameSchema }).meta({ id: "CreateOrg" });
+export const createOrgSchema = z
+  .strictObject({
+    name: nameSchema,
+    inviteOwner: z
+      .boolean()
+      .default(false)
+      .describe("Its first owner is whoever takes the invitation, not the caller."),
+  })
+  .meta({ id: "CreateOrg" });
+export const createdOrgSchema = myOrgSchema
+  .extend({ invitation: createdInvitationSchema.nullable() })
+  .meta({ id: "CreatedOrg" });

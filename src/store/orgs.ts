@@ -8,6 +8,7 @@ import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, isUniqueViolation, transact } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { addGrant } from "./grants.ts";
+import { createInvitation, type InvitationView } from "./invitations.ts";
 import { newId } from "./new-id.ts";
 import { narrowPreviews } from "./preview-changes.ts";
 import { endLinks } from "./preview-links.ts";
@@ -97,18 +98,37 @@ export async function listMyOrgs(db: Db, subject: Subject): Promise<MyOrgView[]>
   return rows;
 }
 
-/** A new organization, of which the caller is the first owner. */
-export async function createOrg(db: Db, subject: Subject, name: string): Promise<MyOrgView> {
+export interface NewOrg {
+  readonly name: string;
+  /** Of an invitation to be its first owner; null: the caller is it. */
+  readonly ownerInvitationHash: string | null;
+}
+
+const OWNER_INVITATION_MS = 7 * 24 * 60 * 60_000;
+
+export async function createOrg(
+  db: Db,
+  subject: Subject,
+  { name, ownerInvitationHash: hash }: NewOrg,
+): Promise<{ readonly org: MyOrgView; readonly invitation: InvitationView | null }> {
   permit(subject, "org.create");
   return transact(db, "store.org.create", async (tx) => {
     const id = newId<OrgId>("org");
     await named(name, () =>
       sql`insert into orgs (id, name) values (${id}, ${name})`.execute(tx.query),
     );
-    const holder = { userId: subject.userId };
-    await addGrant(tx, { scope: "org", scopeId: id, orgId: id, role: "owner", holder });
     await insertEvents(tx, [orgEvent(id, subject, "created", `the organization ${name} was made`)]);
-    return { id, name, roles: ["owner"] };
+    if (hash === null) {
+      const holder = { userId: subject.userId };
+      await addGrant(tx, { scope: "org", scopeId: id, orgId: id, role: "owner", holder });
+      return { org: { id, name, roles: ["owner"] }, invitation: null };
+    }
+    const asOwner: Subject = { ...subject, orgId: id, roles: ["owner"], scopes: null };
+    const lifetimeMs = OWNER_INVITATION_MS;
+    const roles = ["owner"] as const;
+    const input = { hash, email: null, roles, team: null, lifetimeMs };
+    const invitation = await createInvitation(tx, asOwner, input);
+    return { org: { id, name, roles: [] }, invitation };
   });
 }
 
