@@ -8,6 +8,10 @@ import { randomUUID } from "node:crypto";
 import type { FastifyInstance } from "fastify";
 import { Problem } from "#contract/errors.ts";
 import {
+  type GatewayEntriesRequest,
+  gatewayEntriesRequestSchema,
+} from "#contract/gateway-entries.ts";
+import {
   boxPortsRequestSchema,
   endedCredentialsRequestSchema,
   type FeedBox,
@@ -23,6 +27,7 @@ import {
   wakeRequestSchema,
 } from "#contract/gateway-feed.ts";
 import type { EventView } from "#store/events.ts";
+import { writeGatewayEntries } from "#store/gateway-entries.ts";
 import {
   readEndedCredentials,
   readFeedBoxes,
@@ -116,6 +121,16 @@ export function registerGatewayRoutes(
       peerOf(request, "gateway");
       const { credentialIds } = request.body as { credentialIds: string[] };
       return { credentialIds: await readEndedCredentials(db, credentialIds) };
+    },
+  );
+
+  app.post(
+    "/node/v1/gateway/entries",
+    { schema: { body: gatewayEntriesRequestSchema } },
+    async (request) => {
+      const name = peerOf(request, "gateway");
+      await writeGatewayEntries(db, name, request.body as GatewayEntriesRequest);
+      return {};
     },
   );
 

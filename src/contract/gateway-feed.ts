@@ -6,6 +6,7 @@
 //   POST /node/v1/gateway/preview-grant      a preview grant that is half over -> a fresh one
 //   POST /node/v1/gateway/ports              what listens in a box, when what a preview asks for does not
 //   POST /node/v1/gateway/ended-credentials  which of those that somebody is let in by here hold no more, after a `full`
+//   POST /node/v1/gateway/entries            who came into boxes, for the audit trail (gateway-entries.ts)
 //   POST /node/v1/gateway/host-certificate   the SSH door's host key -> its certificate
 //
 // The first line of a feed is `full`; then come changes, and a `beat` when nothing else was said for 3 s. A gateway

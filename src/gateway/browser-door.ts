@@ -3,6 +3,7 @@
 // first message, is for that origin and this gateway, and is taken once.
 
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { Problem } from "#contract/errors.ts";
@@ -107,7 +108,8 @@ async function enter(
     () => first.promise,
     () => new Problem("ticket_invalid", "no ticket came in time"),
   );
-  const opened = await open(text, origin, gone.signal, options);
+  const { remoteAddress } = socket as Socket;
+  const opened = await open(text, origin, gone.signal, { ...options, remoteAddress });
   lobby.leave(socket);
   client.off("message", onMessage);
   if (client.readyState !== client.OPEN) return abandon(opened);
@@ -119,7 +121,14 @@ async function open(
   first: string,
   origin: string,
   gone: AbortSignal,
-  { checkTicket, streams, clock, takeOnce, url }: Entering,
+  {
+    checkTicket,
+    streams,
+    clock,
+    takeOnce,
+    url,
+    remoteAddress,
+  }: Entering & { readonly remoteAddress: string | undefined },
 ): Promise<OpenedStream> {
   const { ticket: text, ...named } = readFirst(first);
   const ticket = await checkTicket(String(text), clock.nowMs());
@@ -129,7 +138,7 @@ async function open(
     throw new Problem("forbidden", "a page's ticket names the gateway that it is for");
   refuseOthers(ticket, url);
   const { boxId, door } = readDoor(named);
-  const access = accessOf(ticket, boxId, door);
+  const access = accessOf(ticket, boxId, door, remoteAddress);
   if (!takeOnce(ticket))
     throw new Problem("ticket_invalid", "this ticket was used before, or may have been");
   return streams.open(access, door, gone);

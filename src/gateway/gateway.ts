@@ -5,6 +5,7 @@
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import { openClientDoor } from "./client-door.ts";
+import type { NoteEntry } from "./entries.ts";
 import type { Known } from "./known.ts";
 import { GATEWAY_LIMITS, type GatewayLimits } from "./limits.ts";
 import { Lobby } from "./lobby.ts";
@@ -48,6 +49,8 @@ export interface GatewayOptions {
   readonly known: Known;
   /** Asks the control plane to run a box. */
   readonly askWake: AskWake;
+  /** Is told of everybody who comes into a box. */
+  readonly noteEntry?: NoteEntry;
   /** Serves what comes to the client listener for a preview. */
   readonly preview?: (base: DoorBase) => PreviewDoor;
   readonly ssh?: (base: DoorBase) => Promise<OwnDoor>;
@@ -73,7 +76,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const routes = new Routes<NodeLink>({
     mayServe: (placement, { nodeId }) => mayServe(known, placement, nodeId),
   });
-  const streams = new Streams({ routes, known, clock, limits });
+  const streams = new Streams({ routes, known, clock, limits, noteEntry: options.noteEntry });
   const clients = new WebSocketClients(clock, limits);
   const wakeAndWait = wakes({ ask: options.askWake, known, routes, clock });
   const base: DoorBase = { streams, known, wakeAndWait, clock, log, limits };

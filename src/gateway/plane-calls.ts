@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
+import type { GatewayEntriesRequest } from "#contract/gateway-entries.ts";
 import {
   boxPortsAnswerSchema,
   ENDED_CREDENTIALS_MAX,
@@ -66,6 +67,11 @@ export class PlaneCalls {
       ended.push(...answer.credentialIds);
     }
     return ended;
+  }
+
+  /** Who came into boxes. Throws when they were not taken. */
+  async entries(batch: GatewayEntriesRequest): Promise<void> {
+    await this.#ask("entries", batch);
   }
 
   /** A grant that is half over for a fresh one. Throws PlaneRefusal when it holds no more. */

@@ -24,7 +24,17 @@ export interface BoxWayOptions {
   readonly portsOf: (boxId: string) => Promise<readonly number[]>;
   readonly clock: Clock;
   readonly isEnding: boolean;
+  /** Where the browser is. */
+  readonly address?: string | null;
 }
+
+/** As `enterBox`, for somebody at an address. */
+export type EnterBox = (
+  right: Right,
+  signal: AbortSignal,
+  mayWake: boolean,
+  address: string | null,
+) => Promise<BoxStream>;
 
 /** So long a request waits for its box. */
 export const WAKE_TIMEOUT_MS = 60_000;
@@ -90,12 +100,13 @@ function isAway({ code }: Problem): boolean {
   return code === "box_not_here" || code === "node_away" || code === "box_moved";
 }
 
-function accessOf(right: Right, { rights, isEnding }: BoxWayOptions): Access {
+function accessOf(right: Right, { rights, isEnding, address = null }: BoxWayOptions): Access {
   return {
     userId: right.grant?.checked.userId ?? null,
     boxId: right.preview.boxId,
     credentialId: right.grant?.checked.credentialId ?? null,
     epoch: null,
+    caller: { via: "preview", address },
     isStillGood: () => !isEnding || rights.isGood(right),
   };
 }

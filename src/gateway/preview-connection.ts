@@ -9,7 +9,7 @@ import { breakOff } from "#lib/splice.ts";
 import type { Lobby } from "./lobby.ts";
 import { AnswerReader } from "./preview-answer.ts";
 import { type BodyReader, bodyReader } from "./preview-body.ts";
-import type { BoxStream } from "./preview-box.ts";
+import type { BoxStream, EnterBox } from "./preview-box.ts";
 import type { PreviewDefences } from "./preview-defences.ts";
 import type { Decision, Entry } from "./preview-entry.ts";
 import { BadHead, headEnd, type RequestHead, readRequest } from "./preview-head.ts";
@@ -84,7 +84,7 @@ export interface PreviewContext {
   readonly placeOf: PlaceOf;
   /** Of a head that cannot be read. */
   mentionsPreview(head: Buffer | null): boolean;
-  enterBox(right: Right, signal: AbortSignal, mayWake: boolean): Promise<BoxStream>;
+  readonly enterBox: EnterBox;
   closed(connection: PreviewConnection): void;
 }
 
@@ -232,7 +232,8 @@ export class PreviewConnection {
     this.#dropApp();
     this.#phase = "deciding";
     const { right, request } = exchange;
-    this.#context.enterBox(right, this.#gone.signal, !request.isWebSocket).then(
+    const address = this.#socket.remoteAddress ?? null;
+    this.#context.enterBox(right, this.#gone.signal, !request.isWebSocket, address).then(
       (stream) => {
         if (this.#phase === "closed") return breakOff(stream.box);
         const app = { ...stream, key: right.key, idleSinceMs: null };

@@ -72,8 +72,8 @@ export function previewDoor(options: PreviewDoorOptions): PreviewDoor {
       return tickMs;
     },
     mentionsPreview: (head: Buffer | null) => mentions(known, head),
-    enterBox: (right: Right, signal: AbortSignal, mayWake: boolean) =>
-      enterBox(right, signal, mayWake, way),
+    enterBox: (right: Right, signal: AbortSignal, mayWake: boolean, address: string | null) =>
+      enterBox(right, signal, mayWake, { ...way, address }),
     closed: (connection: PreviewConnection) => connections.delete(connection),
   };
   return {

@@ -46,7 +46,8 @@ export function sshBoxes({ streams, known, wakeAndWait }: DoorBase): SshBoxes {
         { signal, timeoutMs: WAKE_TIMEOUT_MS, ...(onPhase ? { onPhase } : {}) },
       );
       const isStillGood = (now: Known) => login.letIn(now, box) !== null;
-      const access = { userId, boxId, credentialId, epoch: null, isStillGood };
+      const caller = { via: "ssh" as const, address: login.address ?? null };
+      const access = { userId, boxId, credentialId, epoch: null, caller, isStillGood };
       return (await streams.open(access, door, signal)).box;
     },
   };

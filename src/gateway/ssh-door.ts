@@ -194,13 +194,14 @@ class Guest {
       const result = attempt(context, boxes.known, clock.nowMs());
       if (result.kind === "asked") return context.accept();
       if (result.kind === "in") {
-        this.#login = result.login;
+        const login = { ...result.login, address: clientAddress.split(" ")[0] };
+        this.#login = login;
         // Also while it has no stream open: it may open one by what it showed long ago.
         this.#stopUsing();
         this.#stopUsing = boxes.known.use(result.login.credentialId);
         log.info({ userId: result.login.userId, as: context.username }, "ssh login");
         this.#serve({
-          ...{ connection, boxes, clientAddress, login: result.login },
+          ...{ connection, boxes, clientAddress, login },
           ...{ userName: context.username, ended: this.#ended.signal },
           boxUser: this.#options.boxUser ?? BOX_USER,
         });

@@ -15,6 +15,8 @@ import { stillHolds } from "./entry.ts";
 import type { Known } from "./known.ts";
 
 export interface Login {
+  /** Where it came from. */
+  readonly address?: string;
   readonly userId: string;
   /** The registered key (one of them, when it is registered in several organizations), or what the certificate was got by. */
   readonly credentialId: string;

@@ -95,7 +95,7 @@ async function openFor(
   if (ticket.origin !== null)
     throw new Problem("forbidden", "this ticket is a page's, and not for this way in");
   refuseOthers(ticket, url);
-  return streams.open(accessOf(ticket, boxId, door), door, gone);
+  return streams.open(accessOf(ticket, boxId, door, request.socket.remoteAddress), door, gone);
 }
 
 function answer(

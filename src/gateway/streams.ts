@@ -6,6 +6,7 @@ import { Problem } from "#contract/errors.ts";
 import type { Door } from "#contract/gateway-protocol.ts";
 import type { Clock } from "#lib/clock.ts";
 import { breakOff } from "#lib/splice.ts";
+import type { Caller, NoteEntry } from "./entries.ts";
 import type { Known } from "./known.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { NodeLink } from "./node-link.ts";
@@ -21,11 +22,14 @@ export interface Access {
   readonly credentialId: string | null;
   /** The only placement it is good for; null: whichever is current. */
   readonly epoch: number | null;
+  /** For the audit trail. */
+  readonly caller: Caller;
   /** Asked before a stream opens and at each change of what is known; a stream ends when it says no. */
   isStillGood(known: Known): boolean;
 }
 
 export interface StreamsOptions {
+  readonly noteEntry?: NoteEntry | undefined;
   readonly routes: Routes<NodeLink>;
   readonly known: Known;
   readonly clock: Clock;
@@ -72,6 +76,28 @@ export class Streams {
 
   /** Throws the Problem that it is refused with. */
   async open(access: Access, door: Door, signal: AbortSignal): Promise<OpenedStream> {
+    try {
+      const opened = await this.#enter(access, door, signal);
+      this.#note(access, door, null);
+      return opened;
+    } catch (error) {
+      if (error instanceof Problem && TELLING.has(error.code)) this.#note(access, door, error.code);
+      throw error;
+    }
+  }
+
+  #note({ boxId, userId, credentialId, caller }: Access, door: Door, code: string | null): void {
+    this.#options.noteEntry?.({
+      ...caller,
+      door: doorText(door),
+      boxId,
+      userId,
+      credentialId,
+      code,
+    });
+  }
+
+  async #enter(access: Access, door: Door, signal: AbortSignal): Promise<OpenedStream> {
     const { limits } = this.#options;
     const { epoch, link } = this.#route(access);
     const payer = access.userId ?? access.boxId;
@@ -191,6 +217,14 @@ export class Streams {
     this.#stopWatching();
     for (const { end } of this.#open) end(stopping());
   }
+}
+
+/** Refusals for who came, not for where the box is now. */
+const TELLING: ReadonlySet<string> = new Set(["revoked", "too_many_streams"]);
+
+function doorText(door: Door): string {
+  if ("console" in door) return "console";
+  return "port" in door ? `port ${door.port}` : `session ${door.session} for ${door.mode}`;
 }
 
 function revoked(): Problem {

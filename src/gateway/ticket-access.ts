@@ -22,7 +22,7 @@ export function currentTicketCheck(known: Known): TicketCheck {
 }
 
 /** Throws when the ticket is not for that door. */
-export function accessOf(ticket: Ticket, boxId: string, door: Door): Access {
+export function accessOf(ticket: Ticket, boxId: string, door: Door, address?: string): Access {
   if (ticket.boxId !== boxId)
     throw new Problem("forbidden", `this ticket is for ${ticket.boxId}, not for ${boxId}`);
   if (!ticketOpens(ticket, door))
@@ -30,7 +30,9 @@ export function accessOf(ticket: Ticket, boxId: string, door: Door): Access {
   const { userId, epoch, credentialId } = ticket;
   const isLetIn = stillHolds(ticket.issuedAtMs, (known) => known.mayEnter(userId, boxId));
   const isStillGood = (known: Known) => !known.isRevoked(credentialId) && isLetIn(known);
-  return { userId, boxId, credentialId, epoch, isStillGood };
+  const via = ticket.origin === null ? ("ticket" as const) : ("page" as const);
+  const caller = { via, address: address ?? null };
+  return { userId, boxId, credentialId, epoch, caller, isStillGood };
 }
 
 /** Throws when the ticket is another gateway's. */

@@ -2,6 +2,7 @@
 // also while the control plane is away.
 
 import { join } from "node:path";
+import { openEntries } from "#gateway/entries.ts";
 import { openFeed } from "#gateway/feed.ts";
 import { createGateway } from "#gateway/gateway.ts";
 import { PlaneCalls } from "#gateway/plane-calls.ts";
@@ -44,7 +45,14 @@ export async function startGateway(context: RoleContext): Promise<RunningGateway
   const hosts = sshHosts(config);
   const certify = (line: string) => plane.hostCertificate(line, hosts);
   const keyOptions = { directory: gatewayDir(config), certify, clock, log, signal: stop.signal };
+  const entries = await openEntries({
+    send: (batch) => plane.entries(batch),
+    path: join(gatewayDir(config), "entries.ndjson"),
+    clock,
+    log,
+  });
   const gateway = await createGateway({
+    noteEntry: entries.note,
     nodeDoor: { ...config.gatewayNodeListen, tls: identity },
     clientDoor: { ...config.gatewayListen, url: clientUrl },
     known: feed.known,
@@ -81,6 +89,7 @@ export async function startGateway(context: RoleContext): Promise<RunningGateway
     close: async () => {
       stop.abort();
       await gateway.close();
+      await entries.close();
       await feed.close();
       await renewing;
     },

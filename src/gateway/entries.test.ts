@@ -1,0 +1,103 @@
+// Entries into boxes on their way to the control plane: many alike are one, none is lost while nobody takes them or the
+// gateway is killed, and what had to be dropped is counted.
+
+import assert from "node:assert/strict";
+import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import type { GatewayEntriesRequest, GatewayEntry } from "#contract/gateway-entries.ts";
+import { systemClock } from "#lib/clock.ts";
+import { silentLog } from "#lib/log.ts";
+import { type EntriesOptions, openEntries, type SeenEntry } from "./entries.ts";
+
+const GENEROUS_MS = 60_000;
+const TICK_MS = 5;
+
+function entry(boxId: string, change: Partial<SeenEntry> = {}): SeenEntry {
+  return {
+    ...{ via: "ssh", door: "port 1", boxId, userId: "usr_1", credentialId: "key_1" },
+    ...{ address: "192.0.2.1", code: null, ...change },
+  };
+}
+
+async function scene(t: TestContext) {
+  const dir = await mkdtemp(join(tmpdir(), "berth-entries-"));
+  t.after(() => rm(dir, { recursive: true, force: true }));
+  const path = join(dir, "entries.ndjson");
+  const plane = { isAway: false, dropped: 0, sent: [] as GatewayEntry[] };
+  const open = (options: Partial<EntriesOptions> = {}) =>
+    openEntries({
+      ...{ path, clock: systemClock, log: silentLog, tickMs: TICK_MS, foldMs: GENEROUS_MS },
+      send: async (batch: GatewayEntriesRequest) => {
+        if (plane.isAway) throw new Error("nobody answers");
+        plane.sent.push(...batch.entries);
+        plane.dropped += batch.dropped;
+      },
+      ...options,
+    });
+  return { path, plane, open };
+}
+
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = systemClock.monotonicMs() + GENEROUS_MS;
+  while (!(await isSo())) {
+    assert.ok(systemClock.monotonicMs() < endMs, "it did not come to be");
+    await systemClock.sleep(5);
+  }
+}
+
+test("the first is told at once, more alike as one with their number", async (t) => {
+  const { path, plane, open } = await scene(t);
+  const entries = await open();
+  for (let at = 0; at < 100; at += 1) entries.note(entry("box_1"));
+  entries.note(entry("box_1", { userId: "usr_2" }));
+  entries.note(entry("box_1", { code: "revoked" }));
+  await until(() => plane.sent.length === 3);
+  await entries.close();
+  assert.deepEqual(
+    plane.sent.map(({ userId, code, count }) => [userId, code, count]),
+    [
+      ["usr_1", null, 1],
+      ["usr_2", null, 1],
+      ["usr_1", "revoked", 1],
+      ["usr_1", null, 99],
+    ],
+  );
+  assert.equal(new Set(plane.sent.map(({ entryId }) => entryId)).size, 4);
+  assert.equal(await readFile(path, "utf8"), "", "what was taken is not kept");
+});
+
+test("while nobody takes them they are on disk, and the next run tells them, with the same ids", async (t) => {
+  const { path, plane, open } = await scene(t);
+  plane.isAway = true;
+  const first = await open();
+  for (let at = 0; at < 20; at += 1) first.note(entry(`box_${at}`));
+  await until(async () => (await readFile(path, "utf8").catch(() => "")).split("\n").length === 21);
+  const kept = (await readFile(path, "utf8")).trimEnd().split("\n");
+  await first.close();
+  // As after a kill in the middle of a line.
+  await appendFile(path, '{"entryId":"cut');
+  plane.isAway = false;
+  const second = await open();
+  await until(() => plane.sent.length === 20);
+  await second.close();
+  assert.deepEqual(
+    plane.sent.map(({ entryId }) => entryId),
+    kept.map((line) => JSON.parse(line).entryId),
+  );
+  assert.equal(await readFile(path, "utf8"), "");
+});
+
+test("more than can be kept are counted, and the number is told once", async (t) => {
+  const { plane, open } = await scene(t);
+  plane.isAway = true;
+  const entries = await open({ keptMax: 10 });
+  for (let at = 0; at < 25; at += 1) entries.note(entry(`box_${at}`));
+  await systemClock.sleep(5 * TICK_MS);
+  plane.isAway = false;
+  await until(() => plane.dropped > 0);
+  await entries.close();
+  assert.equal(plane.sent.length, 10);
+  assert.equal(plane.dropped, 15);
+});

@@ -1,0 +1,195 @@
+// Who came into which box: noted at each stream that is let in or turned away, told to the control plane in batches, and
+// kept on disk until it has taken them. Many alike in a minute are one entry with a count, so that a page with a
+// hundred requests is one visit.
+//
+// Sends: POST /node/v1/gateway/entries. Every: 1 s. Safe twice because each entry has an id.
+
+import { randomUUID } from "node:crypto";
+import { open, readFile, rename, writeFile } from "node:fs/promises";
+import {
+  type EntryWay,
+  type GatewayEntriesRequest,
+  type GatewayEntry,
+  gatewayEntrySchema,
+  MAX_ENTRIES,
+} from "#contract/gateway-entries.ts";
+import type { Clock } from "#lib/clock.ts";
+import type { Log } from "#lib/log.ts";
+
+/** How and from where somebody comes. */
+export interface Caller {
+  readonly via: EntryWay;
+  /** An IP address. */
+  readonly address: string | null;
+}
+
+export type SeenEntry = Omit<GatewayEntry, "entryId" | "atMs" | "count">;
+export type NoteEntry = (entry: SeenEntry) => void;
+
+export interface EntriesOptions {
+  readonly send: (batch: GatewayEntriesRequest) => Promise<void>;
+  /** Where those that were not taken yet are kept. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly tickMs?: number;
+  readonly foldMs?: number;
+  readonly keptMax?: number;
+}
+
+export interface Entries {
+  readonly note: NoteEntry;
+  /** Writes what is left to disk, and tries once more to tell it. */
+  close(): Promise<void>;
+}
+
+const TICK_MS = 1000;
+const FOLD_MS = 60_000;
+/** About 3 MB. Over it the newest are counted, not kept. */
+const KEPT_MAX = 10_000;
+const FOLDING_MAX = 20_000;
+/** While nobody takes them. */
+const AGAIN_MAX_MS = 30_000;
+
+/** Begins with what an earlier run has left. */
+export async function openEntries(options: EntriesOptions): Promise<Entries> {
+  const keeper = new KeptEntries(options, await readKept(options.path));
+  const running = keeper.run();
+  return {
+    note: (entry) => keeper.note(entry),
+    close: async () => {
+      keeper.stop();
+      await running;
+    },
+  };
+}
+
+interface Folding {
+  readonly entry: SeenEntry;
+  readonly endsMs: number;
+  count: number;
+}
+
+class KeptEntries {
+  readonly #options: EntriesOptions;
+  readonly #stopped = new AbortController();
+  readonly #folding = new Map<string, Folding>();
+  #waiting: GatewayEntry[];
+  /** How many of those that wait are in the file. */
+  #saved: number;
+  /** The file has something in it. */
+  #isFilled: boolean;
+  #dropped = 0;
+
+  constructor(options: EntriesOptions, kept: GatewayEntry[]) {
+    this.#options = options;
+    this.#waiting = kept;
+    this.#saved = kept.length;
+    this.#isFilled = kept.length > 0;
+  }
+
+  note(entry: SeenEntry): void {
+    const key = JSON.stringify(entry);
+    const known = this.#folding.get(key);
+    if (known) {
+      known.count += 1;
+      return;
+    }
+    this.#keep(entry, 1);
+    if (this.#folding.size >= FOLDING_MAX) this.#unfold(Number.POSITIVE_INFINITY);
+    const { clock, foldMs = FOLD_MS } = this.#options;
+    this.#folding.set(key, { entry, endsMs: clock.monotonicMs() + foldMs, count: 0 });
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  async run(): Promise<void> {
+    const { clock, log, tickMs = TICK_MS } = this.#options;
+    let waitMs = tickMs;
+    while (!this.#stopped.signal.aborted) {
+      await clock.sleep(waitMs, this.#stopped.signal).catch(() => {});
+      this.#unfold(this.#stopped.signal.aborted ? Number.POSITIVE_INFINITY : clock.monotonicMs());
+      try {
+        await this.#save();
+        // Who stops does not wait for somebody that did not answer before.
+        if (this.#stopped.signal.aborted && waitMs > tickMs) return;
+        await this.#tell();
+        waitMs = tickMs;
+      } catch (err) {
+        log.warn({ err, waiting: this.#waiting.length }, "entries into boxes are not taken yet");
+        waitMs = Math.min(AGAIN_MAX_MS, waitMs * 2);
+      }
+    }
+  }
+
+  /** Those of windows that are over become entries. */
+  #unfold(nowMs: number): void {
+    for (const [key, { entry, endsMs, count }] of this.#folding) {
+      if (endsMs > nowMs) continue;
+      this.#folding.delete(key);
+      if (count > 0) this.#keep(entry, count);
+    }
+  }
+
+  #keep(entry: SeenEntry, count: number): void {
+    const { clock, keptMax = KEPT_MAX } = this.#options;
+    if (this.#waiting.length >= keptMax) {
+      this.#dropped += 1;
+      return;
+    }
+    const atMs = Math.floor(clock.nowMs());
+    this.#waiting.push({ ...entry, entryId: randomUUID(), atMs, count });
+  }
+
+  async #save(): Promise<void> {
+    const fresh = this.#waiting.slice(this.#saved);
+    if (fresh.length === 0) return;
+    const file = await open(this.#options.path, "a", 0o600);
+    try {
+      await file.write(fresh.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    this.#saved += fresh.length;
+    this.#isFilled = true;
+  }
+
+  async #tell(): Promise<void> {
+    const { send, path } = this.#options;
+    while (this.#waiting.length > 0 || this.#dropped > 0) {
+      const entries = this.#waiting.slice(0, MAX_ENTRIES);
+      const dropped = this.#dropped;
+      await send({ entries, dropped });
+      this.#waiting = this.#waiting.slice(entries.length);
+      this.#saved = Math.max(0, this.#saved - entries.length);
+      this.#dropped -= dropped;
+    }
+    if (!this.#isFilled) return;
+    // Those that came meanwhile are not in it yet.
+    await writeFile(`${path}.new`, "", { mode: 0o600 });
+    await rename(`${path}.new`, path);
+    this.#isFilled = false;
+  }
+}
+
+/** The last line may be cut: it was being written when the power went. */
+async function readKept(path: string): Promise<GatewayEntry[]> {
+  const text = await readFile(path, "utf8").catch(() => "");
+  const kept = new Map<string, GatewayEntry>();
+  for (const line of text.split("\n")) {
+    const entry = parse(line);
+    if (entry) kept.set(entry.entryId, entry);
+  }
+  return [...kept.values()];
+}
+
+function parse(line: string): GatewayEntry | null {
+  try {
+    return gatewayEntrySchema.parse(JSON.parse(line));
+  } catch {
+    return null;
+  }
+}
