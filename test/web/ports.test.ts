@@ -86,10 +86,10 @@ test("a server that begins to listen is there by itself", async () => {
   await page.getByRole("link", { name: /^Ports\s*1$/ }).waitFor();
 });
 
-test("its preview is opened, and shows the app to me alone", async () => {
+test("its preview is opened, and shows the app to those who may enter the box", async () => {
   await page.getByRole("button", { name: "Open a preview of port 3000" }).click();
   const url = await address(3000);
-  await isShownTo(3000, "Only me");
+  await isShownTo(3000, "Who may enter it");
   const tab = page.context().waitForEvent("page");
   await row(3000).getByRole("link", { name: "Open port 3000 in a new tab" }).click();
   const opened = await tab;
@@ -121,9 +121,9 @@ test("widened to the organization, then to everybody", async () => {
 
 test("narrowed it moves, and the old address is gone", async () => {
   const old = await address(3000);
-  await show(3000, "Only me");
+  await show(3000, "Who may enter it");
   await answer("Narrow it");
-  await isShownTo(3000, "Only me");
+  await isShownTo(3000, "Who may enter it");
   await page.getByText("Port 3000 has a new address now").waitFor();
   const url = await address(3000);
   assert.notEqual(url, old);

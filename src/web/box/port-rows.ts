@@ -8,7 +8,7 @@ export type Visibility = Preview["visibility"];
 const WIDTH: Readonly<Record<Visibility, number>> = { private: 0, org: 1, public: 2 };
 
 export const VISIBILITY_WORDS: Readonly<Record<Visibility, string>> = {
-  private: "Only me",
+  private: "Who may enter it",
   org: "Organization",
   public: "Everybody",
 };

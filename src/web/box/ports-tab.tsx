@@ -112,7 +112,7 @@ async function openPreview(box: Box, port: number): Promise<void> {
   const isOpen = await attempt("The preview was not opened", () =>
     berth.previews.open(box.id, { port }),
   );
-  if (isOpen) notifyDone(`Port ${port} has an address now, for you alone`);
+  if (isOpen) notifyDone(`Port ${port} has an address now, for those who may enter the box`);
   await refresh();
 }
 
@@ -168,7 +168,7 @@ function VisibilityChoice({ preview }: { readonly preview: Preview }) {
     const moves = narrows(preview.visibility, visibility);
     if (moves) {
       const text = "It moves to a new address; the old one and every link to it stop working.";
-      const title = `Only ${VISIBILITY_WORDS[visibility].toLowerCase()}?`;
+      const title = "Show it to fewer people?";
       if (!(await confirm({ title, text, yes: "Narrow it" }))) return;
     } else if (visibility === "public") {
       const text = `Anybody who knows ${preview.url} can then use what listens there, without logging in.`;
@@ -186,7 +186,7 @@ function VisibilityChoice({ preview }: { readonly preview: Preview }) {
   return (
     <Select
       size="xs"
-      w={130}
+      w={165}
       allowDeselect={false}
       disabled={isChanging}
       aria-label={`Who may see port ${preview.port}`}
