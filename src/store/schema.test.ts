@@ -98,6 +98,31 @@ const HOT: [string, string][] = [
     "select label from preview_labels where ended_at is not null order by ended_at desc limit 9",
   ],
   [
+    "what a box takes now",
+    "select 1 from usage_intervals where subject_id = 'b' and ended_at = 'infinity'",
+  ],
+  [
+    "when a box last took something",
+    `select ended_at from usage_intervals where subject_id = 'b' and ended_at < 'infinity'
+      order by ended_at desc limit 1`,
+  ],
+  [
+    "what an organization took since",
+    "select 1 from usage_intervals where org_id = 'o' and ended_at > now()",
+  ],
+  ["what was counted of it", "select 1 from usage_counts where org_id = 'o' and hour >= now()"],
+  [
+    "rollups after",
+    "select id from usage_rollups where org_id = 'o' and id > 5 order by id limit 9",
+  ],
+  ["rollups of a month", "select cost from usage_rollups where org_id = 'o' and hour >= now()"],
+  [
+    "what a month has cost",
+    "select cost from usage_spend where org_id = 'o' and month = now()::date",
+  ],
+  ["prices", "select 1 from price_books where org_id = 'o' order by id desc limit 1"],
+  ["a spent budget", "select 1 from budgets where org_id = 'o' and deleted_at is null"],
+  [
     "a page of boxes for the feed",
     "select id from boxes where deleted_at is null and id > '' order by id limit 100",
   ],
