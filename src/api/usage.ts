@@ -8,7 +8,7 @@ import { type BudgetView, deleteBudget, listBudgets, setBudget } from "#store/bu
 import { answerOnce } from "#store/idempotency.ts";
 import { type PriceBook, readPrices, readTemplateSpec, setPrices } from "#store/prices.ts";
 import { permit } from "#store/rights.ts";
-import { readUsage } from "#store/usage.ts";
+import { readUsage, USAGE_ROWS_MAX } from "#store/usage.ts";
 import { listRollups, type RollupView } from "#store/usage-events.ts";
 import type { ApiContext } from "./context.ts";
 import { encodeCursor, numberPosition } from "./cursor.ts";
@@ -31,6 +31,11 @@ function usage({ clock }: ApiContext): Pick<UsageHandlers, "usage.get" | "usage.
     "usage.get": async ({ db, subject, query }) => {
       const { from, to } = periodOf(query, clock.nowMs());
       const found = await readUsage(db, subject, { ...query, from, to });
+      if (found.length > USAGE_ROWS_MAX)
+        throw refusedQuery(
+          "step",
+          `makes more than ${USAGE_ROWS_MAX} rows: ask for less time, longer steps, or one box, user or team`,
+        );
       const total = found.reduce((sum, { cost }) => sum + parseDecimal(cost), 0n);
       return {
         from: from.toISOString(),
@@ -75,13 +80,17 @@ function periodOf(
   const month = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1);
   const from = query.from ? Math.floor(Date.parse(query.from) / HOUR_MS) * HOUR_MS : month;
   const to = Math.ceil((query.to ? Date.parse(query.to) : nowMs) / HOUR_MS) * HOUR_MS;
-  if (to < from || to - from > LONGEST_HOURS * HOUR_MS) {
-    const message = `must be after \`from\`, and at most ${LONGEST_HOURS / 24} days after it`;
-    throw new Problem("invalid_request", `query.to: ${message}`, {
-      fields: [{ path: "query.to", message }],
-    });
-  }
+  if (to < from || to - from > LONGEST_HOURS * HOUR_MS)
+    throw refusedQuery(
+      "to",
+      `must be after \`from\`, and at most ${LONGEST_HOURS / 24} days after it`,
+    );
   return { from: new Date(from), to: new Date(to) };
+}
+
+function refusedQuery(field: string, message: string): Problem {
+  const path = `query.${field}`;
+  return new Problem("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
 }
 
 function cloudEvent(rollup: RollupView) {
