@@ -296,6 +296,7 @@ create table logins (
   ends_at timestamp with time zone not null,
   check_at timestamp with time zone,
   checks_failed integer not null default 0,
+  ended_at timestamp with time zone,
   claimed_until timestamp with time zone,
   constraint logins_identity_id_fkey FOREIGN KEY (identity_id) REFERENCES identities(id),
   constraint logins_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES providers(id),
@@ -873,6 +874,7 @@ CREATE UNIQUE INDEX identities_key ON public.identities USING btree (issuer, sub
 CREATE INDEX identities_user ON public.identities USING btree (user_id, id);
 CREATE INDEX invitations_org ON public.invitations USING btree (org_id, id) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL));
 CREATE INDEX logins_check ON public.logins USING btree (check_at) WHERE (check_at IS NOT NULL);
+CREATE INDEX logins_ended ON public.logins USING btree (session_id) WHERE ((ended_at IS NOT NULL) AND (refresh_token IS NOT NULL));
 CREATE INDEX logins_identity ON public.logins USING btree (identity_id);
 CREATE INDEX logins_provider ON public.logins USING btree (provider_id, sid);
 CREATE UNIQUE INDEX nodes_name ON public.nodes USING btree (name) WHERE (status <> 'removed'::text);
@@ -925,6 +927,7 @@ CREATE INDEX users_home ON public.users USING btree (home_org_id, id) WHERE (hom
 CREATE INDEX volumes_box ON public.volumes USING btree (box_id);
 CREATE INDEX volumes_org ON public.volumes USING btree (org_id, id) WHERE (deleted_at IS NULL);
 CREATE INDEX web_sessions_age ON public.web_sessions USING btree (expires_at);
+CREATE INDEX web_sessions_overdue ON public.web_sessions USING btree (expires_at) WHERE (revoked_at IS NULL);
 CREATE INDEX web_sessions_token ON public.web_sessions USING btree (token_id) WHERE (revoked_at IS NULL);
 CREATE INDEX web_sessions_user ON public.web_sessions USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE OR REPLACE FUNCTION public.refuse_audit_change()
@@ -1040,6 +1043,18 @@ begin
 end $function$
 ;
 CREATE TRIGGER audit_seals_removed BEFORE DELETE ON public.audit_seals FOR EACH ROW EXECUTE FUNCTION refuse_audit_removal();
+CREATE OR REPLACE FUNCTION public.end_login()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+begin
+  update logins set ended_at = new.revoked_at, check_at = null where session_id = new.id;
+  return null;
+end $function$
+;
+CREATE TRIGGER end_login AFTER UPDATE OF revoked_at ON public.web_sessions FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL))) EXECUTE FUNCTION end_login();
 CREATE OR REPLACE FUNCTION public.hold_events()
  RETURNS trigger
  LANGUAGE plpgsql

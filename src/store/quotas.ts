@@ -241,7 +241,9 @@ async function selectQuotas(
   const { from, alias } = HOLDERS[scope];
   const [id, name] = [sql.ref(`${alias}.id`), sql.ref(`${alias}.name`)];
   const { rows } = await sql<Omit<QuotaView, "limits"> & { everyLimits: QuotaLimits }>`
-    select ${scope} as scope, ${id} as id, ${name} as name, quota_used(${orgId}, ${scope}, ${id}) as usage,
+    select ${scope} as scope, ${id} as id, ${name} as name, 
+      quota_used(${orgId}, ${scope}, ${id})
+        || jsonb_build_object('createsPerHour', quota_creates(${orgId}, ${scope}, ${id})) as usage,
       coalesce((select l.limits from quota_limits l where l.org_id = ${orgId} and l.scope = ${scope}
         and l.scope_id = ${id}), '{}') as "ownLimits",
       coalesce((select l.limits from quota_limits l where l.org_id = ${orgId} and l.scope = ${scope}

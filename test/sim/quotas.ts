@@ -29,9 +29,9 @@ export async function quotaProblems(db: Db, admin: Subject): Promise<string[]> {
 /** Reservations that are left when nothing is. */
 export async function leftReservations(db: Db): Promise<string[]> {
   const { rows } = await sql<{ text: string }>`
-    select org_id || ': ' || (quota_used(org_id, 'org', org_id) - 'createsPerHour' - 'snapshotBytes')::text as text
+    select org_id || ': ' || (quota_used(org_id, 'org', org_id) - 'snapshotBytes')::text as text
     from (select distinct id as org_id from orgs) o
-    where exists (select 1 from jsonb_each_text(quota_used(org_id, 'org', org_id) - 'createsPerHour' - 'snapshotBytes')
+    where exists (select 1 from jsonb_each_text(quota_used(org_id, 'org', org_id) - 'snapshotBytes')
       where value::bigint <> 0)`.execute(db.query);
   return rows.map(({ text }) => text);
 }
