@@ -31,6 +31,10 @@ printf 'exports.getDeviceId = async () => require("node:crypto").randomUUID();\n
 # The flag against telemetry is the server's; the editor in the browser asks this file.
 sed -i 's/"enableTelemetry": true/"enableTelemetry": false/' "$vscode/product.json"
 grep -q '"enableTelemetry": false' "$vscode/product.json"
+# The editor in the browser gives up for good when its extensions are not up within 60 s: an emulated box on a busy host needs longer.
+workbench=$vscode/out/vs/code/browser/workbench/workbench.js
+sed -i 's/to send its ready message\.")},6e4)/to send its ready message.")},9e5)/' "$workbench"
+grep -q 'to send its ready message\.")},9e5)' "$workbench"
 
 root=$WORK/parent
 mkdir -p "$root"
