@@ -38,11 +38,12 @@ const ALGORITHMS = [
   ...["ES256", "ES384", "ES512", "EdDSA", "Ed25519"],
 ];
 
+/** One that is down is not asked by every visitor of its login. */
+const KEEP_FAILED_MS = 2_000;
+
 interface Kept {
   readonly configuration: oidc.Configuration;
   readonly keys: ReturnType<typeof createRemoteJWKSet> | null;
-  readonly version: string;
-  readonly untilMs: number;
 }
 
 export interface DeviceStart {
@@ -62,7 +63,10 @@ export interface LogoutNotice {
 
 export class OidcClients {
   readonly #clock: Clock;
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Map<
+    string,
+    { readonly found: Promise<Kept>; readonly version: string; untilMs: number }
+  >();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -234,17 +238,22 @@ export class OidcClients {
     return await oidc.fetchUserInfo(configuration, accessToken, sub).catch(() => null);
   }
 
-  async #of(provider: ProviderSettings): Promise<Kept> {
-    const known = this.#kept.get(provider.id);
+  /** Those who ask at the same time ask once. */
+  #of(provider: ProviderSettings): Promise<Kept> {
+    const { id, version } = provider;
+    const known = this.#kept.get(id);
     const nowMs = this.#clock.monotonicMs();
-    if (known && known.version === provider.version && nowMs < known.untilMs) return known;
-    const kept = { ...(await connect(provider)), untilMs: nowMs + KEEP_MS };
-    this.#kept.set(provider.id, kept);
-    return kept;
+    if (known && known.version === version && nowMs < known.untilMs) return known.found;
+    const kept = { found: connect(provider), version, untilMs: nowMs + KEEP_MS };
+    kept.found.catch(() => {
+      kept.untilMs = this.#clock.monotonicMs() + KEEP_FAILED_MS;
+    });
+    this.#kept.set(id, kept);
+    return kept.found;
   }
 }
 
-async function connect(provider: ProviderSettings): Promise<Omit<Kept, "untilMs">> {
+async function connect(provider: ProviderSettings): Promise<Kept> {
   const reach = reachOf(provider.isTrusted);
   // `reach` refuses what is not https by itself, but for this machine.
   const discovered = await saidPlainly(() =>
@@ -277,7 +286,7 @@ async function connect(provider: ProviderSettings): Promise<Omit<Kept, "untilMs"
         [joseFetch]: reach,
       })
     : null;
-  return { configuration, keys, version: provider.version };
+  return { configuration, keys };
 }
 
 /** A refresh token is given to whom the person has agreed to: OpenID Connect Core 11. */

@@ -219,8 +219,7 @@ export interface EndedLogin {
 export async function listEndedLogins(db: Db, limit: number): Promise<EndedLogin[]> {
   const { rows } = await sql<EndedLogin>`
     select l.session_id as "sessionId", l.provider_id as "providerId", l.refresh_token as "refreshToken"
-    from logins l join web_sessions s on s.id = l.session_id
-    where l.refresh_token is not null and s.revoked_at is not null
+    from logins l where l.refresh_token is not null and l.ended_at is not null
       and (l.claimed_until is null or l.claimed_until < now())
     order by l.session_id limit ${limit}`.execute(db.query);
   return rows;

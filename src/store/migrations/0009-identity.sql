@@ -83,12 +83,26 @@ create table logins (
   -- When the provider is to be asked again; null: it cannot be asked.
   check_at timestamptz,
   checks_failed integer not null default 0,
+  -- The session is over, whoever ended it.
+  ended_at timestamptz,
   -- One at a time asks, and for no longer: a refresh token works once.
   claimed_until timestamptz
 );
 create index logins_check on logins (check_at) where check_at is not null;
+create index logins_ended on logins (session_id) where ended_at is not null and refresh_token is not null;
 create index logins_provider on logins (provider_id, sid);
 create index logins_identity on logins (identity_id);
+
+create index web_sessions_overdue on web_sessions (expires_at) where revoked_at is null;
+
+-- Sessions are ended in many ways, also by who may not see logins.
+create function end_login() returns trigger language plpgsql security definer set search_path from current as $$
+begin
+  update logins set ended_at = new.revoked_at, check_at = null where session_id = new.id;
+  return null;
+end $$;
+create trigger end_login after update of revoked_at on web_sessions for each row
+  when (old.revoked_at is null and new.revoked_at is not null) execute function end_login();
 
 -- What a directory shows to be let in; it says who is in one organization.
 create table scim_tokens (
