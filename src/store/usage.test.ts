@@ -209,6 +209,31 @@ test("an hour waits for those who began to write before it was over", async (t) 
   assert.deepEqual(rows, [{ amount: 2 * 59 * 60 }]);
 });
 
+test("many organizations are rolled up page by page; what died between two pages goes on", async (t) => {
+  const world = await worldAt(t);
+  const { db, admin } = world;
+  await setPrices(db, admin, { orgId: null, currency: "EUR", prices: { vcpu: "1" } });
+  const made = await sql<{ id: string }>`
+    insert into orgs (id, name) select 'org_' || n, 'o' || n from generate_series(1000, 1249) n returning id`.execute(
+    db.query,
+  );
+  await sql`
+    insert into usage_intervals (org_id, owner_id, box_id, template_id, subject_id, resource, amount, began_at)
+    select id, ${admin.userId}, 'box_' || id, 't', 'box_' || id, 'vcpu', 1, ${at(30)}
+    from unnest(${made.rows.map(({ id }) => id)}::text[]) as id`.execute(db.query);
+  await setUsageClock(db, at(61));
+  for (const _ of [1, 2]) {
+    db.failpoints.arm("store.usage.page_rolled_up", { kind: "throw", message: "between pages" });
+    await assert.rejects(rollUpHour(db, systemClock), FailpointError);
+  }
+  assert.equal(await rollUpHour(db, systemClock), true);
+  const { rows } = await sql<{ orgs: number; hours: number; cost: number; spent: number }>`
+    select count(distinct org_id) as orgs, count(*) as hours, sum(cost)::float8 as cost,
+      (select sum(cost)::float8 from usage_spend where org_id <> ${admin.orgId}) as spent
+    from usage_rollups where org_id <> ${admin.orgId}`.execute(db.query);
+  assert.deepEqual(rows, [{ orgs: 250, hours: 250, cost: 125, spent: 125 }]);
+});
+
 test("replicas that roll up at once roll each hour up once", async (t) => {
   const world = await worldAt(t);
   const { db, box } = world;
