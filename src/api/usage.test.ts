@@ -79,6 +79,8 @@ test("a team's admin sees the usage of the team", async (t) => {
   const { rows, isWhole } = await lead.client.usage.get({ ...PERIOD, by: "team" });
   assert.equal(isWhole, false);
   assert.ok(rows.length > 0 && rows.every(({ name }) => name === "red"));
+  // The export is of the whole organization.
+  await assert.rejects(lead.client.usage.events({}), { code: "forbidden" });
 });
 
 test("the export gives whole hours once, the same for the same cursor, and each organization its own", async (t) => {

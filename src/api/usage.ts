@@ -7,7 +7,6 @@ import { formatDecimal, hourlyPrice, parseDecimal, RESOURCES, UNITS } from "#dom
 import { type BudgetView, deleteBudget, listBudgets, setBudget } from "#store/budgets.ts";
 import { answerOnce } from "#store/idempotency.ts";
 import { type PriceBook, readPrices, readTemplateSpec, setPrices } from "#store/prices.ts";
-import { permit } from "#store/rights.ts";
 import { readUsage, USAGE_ROWS_MAX } from "#store/usage.ts";
 import { listRollups, type RollupView } from "#store/usage-events.ts";
 import type { ApiContext } from "./context.ts";
@@ -52,16 +51,9 @@ function usage({ clock }: ApiContext): Pick<UsageHandlers, "usage.get" | "usage.
     },
     "usage.events": async ({ db, subject, query }) => {
       const isAll = query.all === "true";
-      if (isAll && !subject.isOperator)
-        throw new Problem(
-          "forbidden",
-          "Usage of every organization is for who runs the installation.",
-        );
-      if (!isAll) permit(subject, "usage.read");
       const scope = ["usage", isAll ? "all" : subject.orgId];
       const after = numberPosition(scope, query.cursor) ?? 0;
-      const orgId = isAll ? null : subject.orgId;
-      const rows = await listRollups(db, { orgId, after, limit: query.limit + 1 });
+      const rows = await listRollups(db, subject, { isAll, after, limit: query.limit + 1 });
       const shown = rows.slice(0, query.limit);
       return {
         events: shown.map(cloudEvent),

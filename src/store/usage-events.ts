@@ -2,9 +2,11 @@
 // appears before it, so the same cursor gives the same events, and more behind them when there are.
 
 import { sql } from "kysely";
+import type { Subject } from "#domain/permission.ts";
 import type { Resource } from "#domain/price.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import type { Db } from "./db.ts";
+import { permit } from "./rights.ts";
 import { inUnits } from "./usage-rollups.ts";
 
 export interface RollupView {
@@ -24,15 +26,18 @@ export interface RollupView {
   readonly currency: string | null;
 }
 
+/** For whoever may read the organization's usage; `isAll`: of every organization, for operators. */
 export async function listRollups(
   db: Db,
-  page: {
-    /** Null: of every organization. */
-    readonly orgId: string | null;
-    readonly after: number;
-    readonly limit: number;
-  },
+  subject: Subject,
+  page: { readonly isAll: boolean; readonly after: number; readonly limit: number },
 ): Promise<RollupView[]> {
+  if (!page.isAll) permit(subject, "usage.read");
+  else if (!subject.isOperator)
+    throw new StoreRefusal(
+      "forbidden",
+      "Usage of every organization is for who runs the installation.",
+    );
   const { rows: clocks } = await sql<{ trimmed_id: number }>`
     select trimmed_id from usage_clock`.execute(db.query);
   if (page.after > 0 && page.after < (clocks[0]?.trimmed_id ?? 0))
@@ -45,7 +50,7 @@ export async function listRollups(
       r.template_id as "templateId", r.subject_id as "subjectId", r.resource, r.hour,
       ${inUnits(sql`r.resource`, sql`r.amount`)} as amount, trim_scale(r.cost)::text as cost, r.currency
     from usage_rollups r
-    where r.id > ${page.after} and (${page.orgId}::text is null or r.org_id = ${page.orgId})
+    where r.id > ${page.after} and ${page.isAll ? sql`true` : sql`r.org_id = ${subject.orgId}`}
     order by r.id limit ${page.limit}`.execute(db.query);
   return rows;
 }
