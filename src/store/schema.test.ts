@@ -83,6 +83,10 @@ const HOT: [string, string][] = [
     "what a user of an organization takes",
     "select boxes from quota_usage where org_id = 'o' and scope = 'user' and scope_id = 'u'",
   ],
+  [
+    "who of a team takes most",
+    "select user_id, cpus from quota_recount() where org_id = 'o' and team_id = 't'",
+  ],
   ["what was counted since", "select boxes from quota_deltas where org_id = 'o' and user_id = 'u'"],
   [
     "boxes made in the last hour",
