@@ -52,7 +52,8 @@ test("an answer works once, in the browser that asked, at the provider that was 
   const cookies = cookiesOf(alice);
   assertPage(await alice.ask(elsewhere), 401, /of another provider than was asked/);
   // Another state than the browser's own, and none.
-  for (const state of ["", "x".repeat(43)]) {
+  const own = answer.searchParams.get("state") ?? "";
+  for (const state of ["", "x".repeat(43), `${own.slice(0, -1)}x`, `${own}x`]) {
     const changed = new URL(answer);
     changed.searchParams.set("state", state);
     assertPage(await withCookies(world, cookies).ask(changed), 401, /no answer to a login/);
@@ -92,33 +93,25 @@ test("an attempt is over after ten minutes", async (t) => {
 test("the way back is never to another site", async (t) => {
   const world = await signIn(t);
   const hostile = [
-    ...[
-      "https://evil.test/",
-      "//evil.test",
-      "/\\evil.test",
-      "/.//evil.test/..",
-      "javascript:alert(1)",
-    ],
-    ...[
-      "\\\\evil.test",
-      "/\t/evil.test",
-      "https:evil.test",
-      "boxes",
-      "%2F%2Fevil.test",
-      "@evil.test",
-    ],
+    ...["https://evil.test/", "//evil.test", "/\\evil.test", "javascript:alert(1)", "boxes"],
+    ...["\\\\evil.test", "/\t/evil.test", "https:evil.test", "%2F%2Fevil.test", "@evil.test"],
   ];
-  for (const next of hostile) {
-    const person = world.person("alice");
-    const query = `?next=${encodeURIComponent(next)}`;
-    const page = await person.ask(new URL(`${DASHBOARD}/v1/login/${world.provider.id}${query}`));
-    if (page.status === 302) {
-      // It may only have been a path of ours.
-      const end = await world.logIn(person, query);
-      assert.equal(end.url.origin, DASHBOARD, next);
-      assert.doesNotMatch(end.headers.get("location") ?? "/", /^\/[/\\]/, next);
-    } else assertPage(page, 400, /query\.next/);
-  }
+  const start = (next: string) =>
+    world
+      .person("alice")
+      .ask(new URL(`${DASHBOARD}/v1/login/${world.provider.id}?next=${encodeURIComponent(next)}`));
+  for (const next of hostile) assertPage(await start(next), 400, /query\.next/);
+  // A path of ours that a browser would take for another host, were it said back as it is.
+  const alice = world.person("alice");
+  await world.logIn(alice, `?next=${encodeURIComponent("/.//evil.test/..")}`);
+  const { status, headers } = await withCookies(world, cookiesOf(alice)).ask(
+    new URL(
+      `${DASHBOARD}/v1/login/${world.provider.id}?next=${encodeURIComponent("/.//evil.test")}`,
+    ),
+  );
+  assert.equal(status, 302);
+  assert.equal(new URL(headers.get("location") ?? "").origin, world.oidc.issuer);
+  assert.equal(alice.visited.at(-1)?.origin, DASHBOARD);
 });
 
 test("unknown providers, providers that are down, and what is asked wrongly", async (t) => {
