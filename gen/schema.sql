@@ -849,6 +849,7 @@ CREATE INDEX audit_entries_actor ON public.audit_entries USING btree (org_id, ac
 CREATE INDEX audit_entries_org ON public.audit_entries USING btree (org_id, id);
 CREATE UNIQUE INDEX audit_entries_source ON public.audit_entries USING btree (source_id) WHERE (source_id IS NOT NULL);
 CREATE INDEX audit_entries_touched ON public.audit_entries USING gin (touched);
+CREATE INDEX boxes_ever ON public.boxes USING btree (org_id, id);
 CREATE INDEX boxes_made ON public.boxes USING btree (org_id, created_at) WHERE (kind = 'user'::text);
 CREATE UNIQUE INDEX boxes_name ON public.boxes USING btree (org_id, name) WHERE (deleted_at IS NULL);
 CREATE INDEX boxes_node ON public.boxes USING btree (node_id) WHERE reserved;

@@ -111,3 +111,6 @@ grant select on sequence events_id_seq to berth_tenant;
 -- Whether a cursor has missed events: they are removed by age, of all organizations alike.
 create function oldest_event() returns bigint language sql stable security definer set search_path from current
   return (select min(id) from events);
+
+-- What members see of snapshots and events asks for their boxes, deleted ones too.
+create index boxes_ever on boxes (org_id, id);
