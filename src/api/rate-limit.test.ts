@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ROUTES } from "#contract/routes.ts";
 import { frontDoor } from "#test/harness/front-door.ts";
-import { laneOf } from "./rate-limit.ts";
+import { laneOf, networkOf } from "./rate-limit.ts";
 
 const REVOKED = { id: "tok_1", name: "t", createdAt: "2026-01-01T00:00:00.000Z" };
 
@@ -96,6 +96,21 @@ test("failed logins of an address end its tries, and not those who were let in b
   assert.equal((await ask("admin")).statusCode, 429, "a right guess is not told apart");
   assert.equal((await ask("member")).statusCode, 200);
   assert.equal((await ask("admin", { from: "192.0.2.2" })).statusCode, 200);
+});
+
+test("an IPv6 network counts as one address", async () => {
+  const { ask } = await limited(0, 1);
+  assert.equal((await ask("guess", { from: "2001:db8:0:1::5" })).statusCode, 401);
+  assert.equal((await ask("guess", { from: "2001:db8:0:1:ffff::6" })).statusCode, 429);
+  assert.equal((await ask("guess", { from: "2001:db8:0:2::5" })).statusCode, 401);
+  for (const [address, network] of [
+    ["192.0.2.1", "192.0.2.1"],
+    ["::ffff:192.0.2.1", "::ffff:192.0.2.1"],
+    ["::1", "0:0:0:0::/64"],
+    ["2001:db8::", "2001:db8:0:0::/64"],
+    ["1:2:3:4:5:6:7:8", "1:2:3:4::/64"],
+  ])
+    assert.equal(networkOf(address as string), network);
 });
 
 test("behind a proxy that is trusted the client's address counts, else the proxy's", async () => {

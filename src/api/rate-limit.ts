@@ -100,7 +100,7 @@ function limitFailures(app: FastifyInstance, points: number, clock: Clock, refus
   const knownGood = new Map<string, number>();
   app.addHook("onRequest", async (request) => {
     if (!operationOf(request)) return;
-    const state = await limiter.get(request.ip);
+    const state = await limiter.get(networkOf(request.ip));
     if (!state || state.consumedPoints < points) return;
     if ((knownGood.get(fingerprintOf(request)) ?? 0) > clock.monotonicMs()) return;
     refuse("failed_logins", `Too many failed logins from ${request.ip}.`, state);
@@ -114,8 +114,20 @@ function limitFailures(app: FastifyInstance, points: number, clock: Clock, refus
     if (knownGood.size > MAX_KNOWN_GOOD && oldest) knownGood.delete(oldest);
   });
   app.addHook("onSend", async (request, reply) => {
-    if (reply.statusCode === 401 && operationOf(request)) await take(limiter, request.ip);
+    if (reply.statusCode === 401 && operationOf(request))
+      await take(limiter, networkOf(request.ip));
   });
+}
+
+/** Whoever has an IPv6 address has 2^64 of them: the network counts. */
+export function networkOf(address: string): string {
+  if (!address.includes(":") || address.includes(".")) return address;
+  const [head = "", tail] = address.toLowerCase().split("::");
+  const before = head.split(":").filter(Boolean);
+  const after = (tail ?? "").split(":").filter(Boolean);
+  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
+  const groups = [...before, ...Array.from({ length: Math.max(0, zeros) }, () => "0"), ...after];
+  return `${groups.slice(0, 4).join(":")}::/64`;
 }
 
 function fingerprintOf({ headers }: FastifyRequest): string {
