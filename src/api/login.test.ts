@@ -95,6 +95,8 @@ test("the way back is never to another site", async (t) => {
   const hostile = [
     ...["https://evil.test/", "//evil.test", "/\\evil.test", "javascript:alert(1)", "boxes"],
     ...["\\\\evil.test", "/\t/evil.test", "https:evil.test", "%2F%2Fevil.test", "@evil.test"],
+    // No cookie would hold it.
+    `/${"ü".repeat(500)}`,
   ];
   const start = (next: string) =>
     world
@@ -263,7 +265,9 @@ test("an organization's own provider lets in to it alone, and makes nobody an op
   assert.deepEqual([here.id, here.org.id], [there.id, admin.subject.orgId]);
   await world.logIn(alice, `?org=${stranger.subject.orgId}`);
   assert.equal((await whoIs(world, alice)).org.id, stranger.subject.orgId);
-  // But not out of a session that the one organization's provider stands behind.
+  // But not by the one organization's provider, nor out of a session that it stands behind.
+  const elsewhere = await world.logIn(alice, `?org=${admin.subject.orgId}`, own.id);
+  assertPage(elsewhere, 403, /no member of/);
   await world.logIn(alice, "", own.id);
   const { rows } = await sql<{ hash: string; id: string }>`
     select id, hash from web_sessions order by created_at desc limit 1`.execute(db.query);

@@ -156,11 +156,16 @@ function attemptCookie({ name, isSecure }: SessionCookie, key: string): SessionC
   return { name: `${name}-login-${key}`, isSecure };
 }
 
+/** It is kept in a cookie, and browsers keep none that is longer than 4 KiB. */
+const MAX_NEXT = 1500;
+
 /** Only ever to this origin; parsed as the browser will. */
 function safeNext(next: string, dashboardOrigin: string): string {
   const url = URL.canParse(next, dashboardOrigin) ? new URL(next, dashboardOrigin) : null;
-  if (url && url.origin === dashboardOrigin && next.startsWith("/"))
-    return `${url.pathname}${url.search}${url.hash}`.replace(/^\/{2,}/, "/");
+  if (url && url.origin === dashboardOrigin && next.startsWith("/")) {
+    const path = `${url.pathname}${url.search}${url.hash}`.replace(/^\/{2,}/, "/");
+    if (path.length <= MAX_NEXT) return path;
+  }
   throw new Problem("invalid_request", "query.next: must be a path of this dashboard.", {
     fields: [{ path: "query.next", message: "must be a path of this dashboard" }],
   });
