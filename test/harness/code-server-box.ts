@@ -19,10 +19,14 @@ export interface CodeServerBox {
 }
 
 /** Builds the template in an installation that is up (and the base image when this machine has none), once. */
-export async function codeServerBox(berth: TestInstallation, name = "ide"): Promise<CodeServerBox> {
+export async function createCodeServerBox(berth: TestInstallation, name: string): Promise<void> {
   if ((await berth.berth(["template", "show", TEMPLATE])).code !== 0)
     await berth.ok(["template", "create", "-f", join(root, "templates/code-server.yaml")]);
   await berth.ok(["create", name, "--template", TEMPLATE]);
+}
+
+export async function codeServerBox(berth: TestInstallation, name = "ide"): Promise<CodeServerBox> {
+  await createCodeServerBox(berth, name);
   const forward = spawn(join(root, "berth"), ["port", "forward", name, `:${PORT}`], {
     env: berth.env,
     stdio: ["ignore", "pipe", "inherit"],
