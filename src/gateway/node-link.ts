@@ -22,15 +22,24 @@ import type { Clock } from "#lib/clock.ts";
 import { withDeadline } from "#lib/deadline.ts";
 import { breakOff } from "#lib/splice.ts";
 import type { GatewayLimits } from "./limits.ts";
+import { LinkWindow } from "./link-window.ts";
 
 /** Bytes in flight of one stream; throughput of one is at most this per round trip. */
 const WINDOW_BYTES = 512 * 1024;
 /**
- * Bytes in flight from a node to us, of all its streams; HTTP/2's own 64 KiB would be 1 MB/s at 50 ms. The other
- * direction keeps the 64 KiB: Node does not read a session while a write waits, so two ends that may
+ * Bytes in flight from a node to us, of all its streams, are as many as the way holds (link-window.ts). The other
+ * direction keeps HTTP/2's own 64 KiB: Node does not read a session while a write waits, so two ends that may
  * both have more in flight than the kernel buffers stop each other for ever (seen with 16 MiB at both).
  */
-const SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
+const WINDOW_LOOK_MS = 100;
+const IDLE_LOOK_MS = 1000;
+/** A round trip is measured so often while much comes. */
+const RTT_LOOKS = 10;
+/**
+ * Streams take turns. Else (RFC 9218, and nghttp2 since 1.66) the first that has something to send is served until it
+ * has nothing more, and behind eight that flood a keystroke's echo waits for seconds.
+ */
+const IN_TURNS = "u=3, i";
 /** HTTP/2 queues what it cannot send yet; over this a session opens no new stream. */
 const SESSION_MEMORY_MB = 1024;
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
@@ -48,6 +57,7 @@ export class NodeLink {
   readonly #session: ClientHttp2Session;
   readonly #options: NodeLinkOptions;
   readonly #closed = new AbortController();
+  readonly #window = new LinkWindow();
 
   constructor(socket: TLSSocket, options: NodeLinkOptions) {
     this.nodeId = options.nodeId;
@@ -58,7 +68,10 @@ export class NodeLink {
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
     });
     this.#session.on("error", () => {}); // A close follows.
-    this.#session.on("connect", () => this.#session.setLocalWindowSize(SESSION_WINDOW_BYTES));
+    this.#session.on("connect", () => {
+      this.#session.setLocalWindowSize(this.#window.bytes);
+      this.#keepWindow(socket);
+    });
     this.#session.on("close", () => this.#closed.abort());
   }
 
@@ -143,8 +156,33 @@ export class NodeLink {
 
   #ping(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#session.ping((error) => (error ? reject(error) : resolve()));
+      this.#session.ping((error, rttMs) => {
+        if (error) return reject(error);
+        this.#window.answered(rttMs, this.#options.clock.monotonicMs());
+        resolve();
+      });
     });
+  }
+
+  /** Looks at what came, often while it is much. */
+  async #keepWindow(socket: TLSSocket): Promise<void> {
+    const { clock } = this.#options;
+    const { signal } = this.#closed;
+    const measure = () => this.#ping().catch(() => {}); // Whether it answers at all is #keepAlive's to see.
+    await measure();
+    let [atMs, atBytes, looks] = [clock.monotonicMs(), socket.bytesRead, 0];
+    let waitMs = IDLE_LOOK_MS;
+    while (!signal.aborted) {
+      await clock.sleep(waitMs, signal).catch(() => {});
+      const [nowMs, bytes] = [clock.monotonicMs(), socket.bytesRead];
+      const isMuch = bytes - atBytes > this.#window.bytes;
+      if (this.isOpen && this.#window.received(bytes - atBytes, nowMs - atMs))
+        this.#session.setLocalWindowSize(this.#window.bytes);
+      waitMs = isMuch ? WINDOW_LOOK_MS : IDLE_LOOK_MS;
+      looks = isMuch ? looks + 1 : 0;
+      if (looks % RTT_LOOKS === 1) measure();
+      [atMs, atBytes] = [nowMs, bytes];
+    }
   }
 
   /** Opens a stream; throws the Problem that the node refused it with. */
@@ -152,7 +190,7 @@ export class NodeLink {
     const { clock, limits, nodeId } = this.#options;
     if (!this.isOpen) throw lost(nodeId);
     const stream = this.#session.request(
-      { ":method": "POST", ":path": streamPath(target) },
+      { ":method": "POST", ":path": streamPath(target), priority: IN_TURNS },
       { endStream: false },
     );
     stream.on("error", ignore); // The one who holds the stream listens too; this is for the time before.
