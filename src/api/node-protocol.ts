@@ -1,6 +1,6 @@
 // What nodes and gateways may say and ask (contract/node-protocol.ts, contract/gateway-join.ts).
 
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { Problem } from "#contract/errors.ts";
 import { joinGatewaySchema } from "#contract/gateway-join.ts";
@@ -19,7 +19,8 @@ import type { Log } from "#lib/log.ts";
 import type { Metrics } from "#lib/metrics.ts";
 import { getAssignedBox } from "#store/assigned-box.ts";
 import { readAssignments, waitRevision } from "#store/assignments.ts";
-import { type Database, transact } from "#store/db.ts";
+import { insertAuditEntries } from "#store/audit.ts";
+import { type Database, type Db, transact } from "#store/db.ts";
 import { joinGateway, listGateways } from "#store/gateways.ts";
 import type { Wakes } from "#store/listen.ts";
 import { joinNode, refuseRemovedNode } from "#store/nodes.ts";
@@ -140,6 +141,7 @@ function registerJoins(app: FastifyInstance, context: NodeApiContext): void {
         region: body.region,
         labels: body.labels,
       });
+      await writeJoin(tx, request, "nodes.join", { node: body.name }, [nodeId]);
       return {
         nodeId,
         certificatePem: await refuseBadKey("csrPem", () =>
@@ -155,6 +157,7 @@ function registerJoins(app: FastifyInstance, context: NodeApiContext): void {
     const body = storable(request.body) as z.output<typeof joinGatewaySchema>;
     return transact(db, "api.gateway.join", async (tx) => {
       await joinGateway(tx, { tokenHash: hashToken(body.token), name: body.name });
+      await writeJoin(tx, request, "gateways.join", { gateway: body.name }, []);
       return {
         certificatePem: await refuseBadKey("csrPem", () =>
           authority.signGatewayCsr(body.csrPem, {
@@ -167,6 +170,19 @@ function registerJoins(app: FastifyInstance, context: NodeApiContext): void {
       };
     });
   });
+}
+
+/** Whoever joins is nobody yet: what they showed is a token that is spent now. */
+function writeJoin(
+  tx: Db,
+  { ip: address, id: requestId }: FastifyRequest,
+  verb: string,
+  resource: Readonly<Record<string, string>>,
+  touched: readonly string[],
+): Promise<void> {
+  return insertAuditEntries(tx, [
+    { orgId: null, verb, outcome: "ok", address, requestId, resource, touched },
+  ]);
 }
 
 /** A certificate that is still good gets the next one: of the same role, name and hosts, and for a new key. */

@@ -1,6 +1,7 @@
 // Nodes as operators see them, and the installation as a whole.
 
 import type { Node } from "#contract/nodes.ts";
+import { type AuditLag, isLate, readAuditLag } from "#store/audit-heads.ts";
 import { countBoxes } from "#store/boxes.ts";
 import { listGateways } from "#store/gateways.ts";
 import {
@@ -89,10 +90,23 @@ export function nodeHandlers(
           reachable: nodes.filter((node) => node.status === "ready").length,
         },
         boxes: await countBoxes(db, subject),
-        notices: [...noticesOf(nodes), ...previewNotices(context)],
+        notices: [
+          ...noticesOf(nodes),
+          ...previewNotices(context),
+          ...(subject.isOperator ? auditNotices(await readAuditLag(context.db)) : []),
+        ],
       };
     },
   };
+}
+
+/** Loud: somebody may be hiding something, or soon could. */
+function auditNotices(lag: AuditLag): string[] {
+  if (!isLate(lag)) return [];
+  const minutes = Math.floor(Math.max(lag.exportMs, lag.sealMs) / 60_000);
+  return [
+    `ALARM: the audit trail has not been sealed and exported for ${minutes} min: look at the server's log and at the object store.`,
+  ];
 }
 
 function previewNotices({ previewOrigin, gatewayUrl }: ApiContext): string[] {

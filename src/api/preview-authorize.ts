@@ -7,7 +7,11 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { Problem } from "#contract/errors.ts";
 import { previewUrl } from "#domain/preview.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
+import { insertAuditEntries, rolesOf } from "#store/audit.ts";
+import type { Db } from "#store/db.ts";
 import { findPreview, refuseVisit } from "#store/preview-visits.ts";
+import type { PreviewView } from "#store/previews.ts";
+import type { Identified } from "#store/tokens.ts";
 import type { ApiContext } from "./context.ts";
 import { type Authenticate, readCookie, sessionCookie } from "./credentials.ts";
 import { sendProblemPage } from "./problem-page.ts";
@@ -65,7 +69,25 @@ async function nextOf(
     { codeId: randomUUID(), previewId: preview.id, nonceHash: wanted.nonce, grant },
     nowMs,
   );
+  await writeEntry(request, db, session, preview);
   return `${previewUrl(context, preview.port, preview.label)}.berth/enter?code=${code}`;
+}
+
+/** Who is let in is written down before they are; else they are not. */
+async function writeEntry(
+  request: FastifyRequest,
+  db: Db,
+  { subject, credentialId }: Identified,
+  { id, boxId, orgId }: PreviewView,
+): Promise<void> {
+  await insertAuditEntries(db, [
+    {
+      ...{ orgId, verb: "previews.authorize", outcome: "ok" },
+      ...{ actorId: subject.userId, actorRoles: rolesOf(subject), credentialId },
+      ...{ address: request.ip, userAgent: request.headers["user-agent"] ?? null },
+      ...{ touched: [id, boxId], requestId: request.id },
+    },
+  ]);
 }
 
 /** Only a window may go this way, not a script's request, and not a frame in somebody's page. */

@@ -82,6 +82,7 @@ const CHECKS: readonly Check[] = [
   accelerator,
   processes,
   api,
+  audit,
 ];
 
 function ok(check: string, found: string): Finding {
@@ -236,6 +237,20 @@ async function api({ config, installation, recorded }: Installed): Promise<Findi
     result: "fault",
     found: `answers, but none of ${system.nodes.total} nodes is reachable`,
     next: "Boxes cannot be changed until one is: see the log of the node.",
+  };
+}
+
+/** As the server says it: what is sealed and exported late is an alarm. */
+async function audit({ config, installation, recorded }: Installed): Promise<Finding | null> {
+  if (!recorded || !(await readLiving(recordPath(installation, "server")))) return null;
+  const client = createClient({ ...(await ensureCredentials(config)), retries: 1 });
+  const alarm = (await client.system.get()).notices.find((one) => /^ALARM: the audit/.test(one));
+  if (!alarm) return ok("audit trail", "sealed, and its heads are in the object store");
+  return {
+    check: "audit trail",
+    result: "fault",
+    found: alarm,
+    next: "`berth audit verify` says whether it is whole.",
   };
 }
 

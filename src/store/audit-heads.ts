@@ -91,8 +91,8 @@ export interface AuditLag {
   readonly sealMs: number;
 }
 
-/** Sealing and export are late: somebody must look. */
-export const AUDIT_LATE_MS = 120_000;
+/** Sealing or export are late: somebody must look. An export each minute is half a minute behind then. */
+export const AUDIT_LATE_MS = 90_000;
 
 export function isLate({ exportMs, sealMs }: AuditLag): boolean {
   return exportMs > AUDIT_LATE_MS || sealMs > AUDIT_LATE_MS;

@@ -6,6 +6,7 @@ import type { DesiredState, Phase } from "#domain/box.ts";
 import type { BoxId, OrgId, TeamId, UserId } from "#domain/ids.ts";
 import { doorSubject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
+import { insertAuditEntries } from "./audit.ts";
 import { setDesired } from "./box-intent.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
@@ -48,6 +49,12 @@ export async function wakeBox(db: Db, wanted: WakeRequest): Promise<Phase> {
         actor: wanted.userId,
         message: `${box.name} is woken by ${who}`,
         data: { door: wanted.door },
+      },
+    ]);
+    await insertAuditEntries(tx, [
+      {
+        ...{ orgId: box.org_id, verb: "boxes.wake", outcome: "ok", actorId: wanted.userId },
+        ...{ credentialId: wanted.credentialId, touched: [box.id], data: { door: wanted.door } },
       },
     ]);
     const subject = doorSubject(box.org_id, userId);
