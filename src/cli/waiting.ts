@@ -51,7 +51,11 @@ async function waitForBox(
   for (;;) {
     const leftMs = Math.max(0, deadlineMs - clock.monotonicMs());
     const result = await client.boxes
-      .wait(box, { for: goal, timeoutMs: Math.ceil(Math.min(pollMs, leftMs)) }, { signal: interrupted })
+      .wait(
+        box,
+        { for: goal, timeoutMs: Math.ceil(Math.min(pollMs, leftMs)) },
+        { signal: interrupted },
+      )
       .catch((error: unknown) => {
         if (!interrupted.aborted) line.fail("could not be followed");
         throw interrupted.aborted ? interruption(label, goal, last) : error;
