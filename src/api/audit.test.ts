@@ -16,6 +16,7 @@ import {
   controlPlane,
   DASHBOARD,
 } from "#test/harness/control-plane.ts";
+import { gatewayPeer, nodePeer } from "#test/harness/gateway-peer.ts";
 
 const GENEROUS_MS = 120_000;
 
@@ -262,4 +263,62 @@ test("the trail is followed in the order of its chain, from where one was", asyn
     headers: { authorization: `Bearer ${plane.admin.token}`, origin: DASHBOARD },
   });
   assert.equal(page.json().code, "invalid_cursor");
+});
+
+test("what a gateway tells of those who came in is in the trail of the box's organization, once", async (t) => {
+  const plane = await controlPlane(t);
+  await plane.addTemplate();
+  const { client, subject } = plane.admin;
+  const { box } = await client.boxes.create({ template: "default", name: "web" });
+  const gateway = await gatewayPeer(plane);
+  const entry = {
+    ...{ entryId: "one", atMs: Date.UTC(2026, 10, 1), via: "ssh", door: "port 1", boxId: box.id },
+    ...{
+      userId: subject.userId,
+      credentialId: "key_1",
+      address: "192.0.2.9",
+      code: null,
+      count: 7,
+    },
+  };
+  const refused = { ...entry, entryId: "two", code: "revoked", count: 1 };
+  const elsewhere = { ...entry, entryId: "three", boxId: "box_gone" };
+  const batch = { entries: [entry, refused, elsewhere], dropped: 4 };
+  for (const _time of [1, 2]) assert.equal((await gateway.ask("entries", batch)).status, 200);
+  const [second, first, ...others] = await entriesOf(plane.admin, { verb: "enter." });
+  assert.deepEqual(others, []);
+  assert.deepEqual(
+    [first?.verb, first?.outcome, first?.actor?.name, first?.address, first?.at],
+    ["enter.ssh", "ok", "admin", "192.0.2.9", "2026-11-01T00:00:00.000Z"],
+  );
+  assert.deepEqual(first?.data, { door: "port 1", gateway: gateway.name, count: 7 });
+  assert.deepEqual([second?.outcome, second?.code], ["refused", "revoked"]);
+  assert.deepEqual(first?.touched, [box.id]);
+  const lost = await entriesOf(plane.admin, { scope: "installation", verb: "enter." });
+  assert.deepEqual(
+    lost.map(({ verb, data }) => [verb, data.dropped]),
+    [
+      ["enter.dropped", 4],
+      ["enter.ssh", undefined],
+    ],
+  );
+  assert.equal((await gateway.ask("entries", { entries: [{}], dropped: 0 })).status, 400);
+  const node = await nodePeer(plane);
+  assert.equal((await node.ask("entries", batch)).status, 403);
+});
+
+test("a box that is woken by somebody who comes, and gateways that join, leave entries", async (t) => {
+  const plane = await controlPlane(t);
+  await plane.addTemplate();
+  const { client, subject } = plane.admin;
+  const { box } = await client.boxes.create({ template: "default", name: "web" });
+  await client.boxes.stop("web");
+  const gateway = await gatewayPeer(plane);
+  const wake = { boxId: box.id, userId: subject.userId, credentialId: "tok_1", door: "ssh" };
+  assert.equal((await gateway.ask("wake", wake)).status, 200);
+  await gateway.ask("wake", wake);
+  const woken = await entriesOf(plane.admin, { verb: "boxes.wake" });
+  assert.equal(woken.length, 1, "only what changed something");
+  assert.deepEqual(woken[0]?.touched, [box.id]);
+  assert.equal(woken[0]?.actor?.name, "admin");
 });

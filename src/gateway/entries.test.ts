@@ -5,11 +5,14 @@ import assert from "node:assert/strict";
 import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { type TestContext, test } from "node:test";
 import type { GatewayEntriesRequest, GatewayEntry } from "#contract/gateway-entries.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { type EntriesOptions, openEntries, type SeenEntry } from "./entries.ts";
+import { GATEWAY_LIMITS } from "./limits.ts";
+import { type Access, Streams } from "./streams.ts";
 
 const GENEROUS_MS = 60_000;
 const TICK_MS = 5;
@@ -100,4 +103,38 @@ test("more than can be kept are counted, and the number is told once", async (t)
   await entries.close();
   assert.equal(plane.sent.length, 10);
   assert.equal(plane.dropped, 15);
+});
+
+test("every stream that is let in is noted, and every refusal for who came", async () => {
+  const noted: SeenEntry[] = [];
+  const opened = () => new PassThrough().on("error", () => {}); // It is ended with a reason.
+  const known = { onChange: () => () => {}, use: () => () => {}, box: () => null } as never;
+  const link = { nodeId: "node_1", isOpen: true, open: async () => opened() };
+  const find = (boxId: string) =>
+    boxId === "box_1" ? { kind: "here", epoch: 1, link } : { kind: "nowhere" };
+  const streams = new Streams({
+    ...{ routes: { find } as never, known, clock: systemClock, limits: GATEWAY_LIMITS },
+    noteEntry: (one) => void noted.push(one),
+  });
+  const access: Access = {
+    ...{ userId: "usr_1", boxId: "box_1", credentialId: "tok_1", epoch: null },
+    ...{ caller: { via: "ticket", address: "192.0.2.1" }, isStillGood: () => true },
+  };
+  const { signal } = new AbortController();
+  await streams.open(access, { port: 22 }, signal);
+  await streams.open(access, { session: "x", mode: "read" }, signal);
+  const over = { ...access, isStillGood: () => false };
+  await assert.rejects(streams.open(over, { console: true }, signal), { code: "revoked" });
+  // Where a box is says nothing of who came.
+  const away = { ...access, boxId: "box_2" };
+  await assert.rejects(streams.open(away, { port: 22 }, signal), { code: "box_not_here" });
+  streams.close();
+  assert.deepEqual(
+    noted.map(({ door, code, via, userId }) => [door, code, via, userId]),
+    [
+      ["port 22", null, "ticket", "usr_1"],
+      ["session x for read", null, "ticket", "usr_1"],
+      ["console", "revoked", "ticket", "usr_1"],
+    ],
+  );
 });

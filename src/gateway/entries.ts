@@ -106,21 +106,30 @@ class KeptEntries {
   }
 
   async run(): Promise<void> {
-    const { clock, log, tickMs = TICK_MS } = this.#options;
+    const { clock, tickMs = TICK_MS } = this.#options;
+    const { signal } = this.#stopped;
     let waitMs = tickMs;
-    while (!this.#stopped.signal.aborted) {
-      await clock.sleep(waitMs, this.#stopped.signal).catch(() => {});
-      this.#unfold(this.#stopped.signal.aborted ? Number.POSITIVE_INFINITY : clock.monotonicMs());
-      try {
-        await this.#save();
-        // Who stops does not wait for somebody that did not answer before.
-        if (this.#stopped.signal.aborted && waitMs > tickMs) return;
-        await this.#tell();
-        waitMs = tickMs;
-      } catch (err) {
-        log.warn({ err, waiting: this.#waiting.length }, "entries into boxes are not taken yet");
-        waitMs = Math.min(AGAIN_MAX_MS, waitMs * 2);
-      }
+    while (!signal.aborted) {
+      await clock.sleep(waitMs, signal).catch(() => {});
+      if (signal.aborted) break;
+      this.#unfold(clock.monotonicMs());
+      waitMs = (await this.#pass(true)) ? tickMs : Math.min(AGAIN_MAX_MS, waitMs * 2);
+    }
+    this.#unfold(Number.POSITIVE_INFINITY);
+    // Who stops does not wait for somebody that did not answer before.
+    await this.#pass(waitMs === tickMs);
+  }
+
+  /** False: they were not taken. */
+  async #pass(mayTell: boolean): Promise<boolean> {
+    try {
+      await this.#save();
+      if (mayTell) await this.#tell();
+      return true;
+    } catch (err) {
+      const waiting = this.#waiting.length;
+      this.#options.log.warn({ err, waiting }, "entries into boxes are not taken yet");
+      return false;
     }
   }
 

@@ -98,6 +98,28 @@ const HOT: [string, string][] = [
     "select limits from quota_limits where org_id = 'o' and scope = 'org' and scope_id = 'o'",
   ],
   [
+    "a page of the audit trail",
+    "select id from audit_entries where org_id = 'o' and id < 9 order by id desc limit 50",
+  ],
+  [
+    "a page of the installation's",
+    "select id from audit_entries where org_id is null and id < 9 order by id desc limit 50",
+  ],
+  [
+    "what a user did",
+    "select id from audit_entries where org_id = 'o' and actor_id = 'u' order by id desc limit 50",
+  ],
+  [
+    "what was done to a box",
+    "select id from audit_entries where org_id = 'o' and touched @> array['b']::text[]",
+  ],
+  ["what is to be sealed", "select id from audit_entries where id > 5 order by id limit 9"],
+  ["an entry's seal", "select seq from audit_seals where entry_id = 5"],
+  [
+    "a part of a chain",
+    "select hash from audit_seals where chain = 'c' and seq > 5 order by seq limit 9",
+  ],
+  [
     "labels that ended last",
     "select label from preview_labels where ended_at is not null order by ended_at desc limit 9",
   ],
