@@ -27,11 +27,17 @@ export async function findInDirectories(
     readonly email: string | null;
   },
 ): Promise<DirectoryMatch[]> {
+  const { orgId, externalId, email } = person;
+  const ways = [
+    ...(externalId === null ? [] : [sql`external_id = ${externalId}`]),
+    ...(email === null
+      ? []
+      : [sql`lower(user_name) = lower(${email})`, sql`lower(email) = lower(${email})`]),
+  ];
+  if (ways.length === 0) return [];
   const { rows } = await sql<DirectoryMatch>`
     select id, org_id as "orgId", user_id as "userId", is_active as "isActive" from scim_users
-    where (${person.orgId}::text is null or org_id = ${person.orgId})
-      and (external_id = ${person.externalId} or lower(user_name) = lower(${person.email})
-        or lower(email) = lower(${person.email}))
+    where ${orgId === null ? sql`true` : sql`org_id = ${orgId}`} and (${sql.join(ways, sql` or `)})
     order by org_id, id for update`.execute(tx.query);
   return rows;
 }

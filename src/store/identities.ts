@@ -254,8 +254,8 @@ async function chooseOrg(
       and (${provider.orgId}::text is null or o.id = ${provider.orgId})
       and (${wanted}::text is null or o.id = ${wanted} or o.name = ${wanted})
     order by (o.id = ${provider.defaultOrgId}) desc nulls last,
-      (select max(s.created_at) from web_sessions s where s.user_id = ${userId} and s.org_id = o.id)
-        desc nulls last, o.created_at, o.id limit 1`.execute(tx.query);
+      (select max(s.created_at) from web_sessions s where s.user_id = ${userId} and s.org_id = o.id
+        and s.revoked_at is null) desc nulls last, o.created_at, o.id limit 1`.execute(tx.query);
   if (rows[0]) return rows[0];
   throw denied(
     wanted

@@ -258,10 +258,13 @@ export async function endProviderSessions(
 ): Promise<number> {
   return endLogins(
     db,
-    sql`l.provider_id = ${providerId}
-      and (${about.sid}::text is null or l.sid = ${about.sid})
-      and (${about.sub}::text is null or l.identity_id in (
-        select id from identities where sub = ${about.sub}))`,
+    sql`l.provider_id = ${providerId} and ${about.sid === null ? sql`true` : sql`l.sid = ${about.sid}`}
+      and ${
+        about.sub === null
+          ? sql`true`
+          : sql`l.identity_id in (select id from identities
+              where provider_id = ${providerId} and sub = ${about.sub})`
+      }`,
     "its provider has logged it out",
   );
 }

@@ -183,7 +183,9 @@ export async function deleteProvider(
     const provider = await lockProvider(tx, subject, reference);
     await sql`update providers set deleted_at = now() where id = ${provider.id}`.execute(tx.query);
     await endLogins(tx, sql`l.provider_id = ${provider.id}`, "its identity provider was removed");
-    await sql`delete from grants where source = ${sourceOf(provider.id)}`.execute(tx.query);
+    await sql`delete from grants where source = ${sourceOf(provider.id)} and source <> 'direct'`.execute(
+      tx.query,
+    );
     await tell(tx, subject, provider, "deleted", `identity provider ${provider.name} was removed`);
     return provider;
   });

@@ -7,7 +7,7 @@ import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, isUniqueViolation, transact } from "./db.ts";
 import { ensureTeam, keepGrantsOf } from "./directory.ts";
 import { newId } from "./new-id.ts";
-import { auditDirectory, type DirectoryCaller, type ScimPage } from "./scim.ts";
+import { allOf, auditDirectory, type DirectoryCaller, type ScimPage } from "./scim.ts";
 
 export interface ScimGroupFields {
   readonly displayName: string;
@@ -44,11 +44,13 @@ export async function listScimGroups(
   filter: ScimGroupFilter,
   page: { readonly offset: number; readonly limit: number },
 ): Promise<ScimPage<ScimGroupView>> {
-  const condition = sql`g.org_id = ${orgId}
-    and (${filter.id ?? null}::text is null or g.id = ${filter.id ?? null})
-    and (${filter.displayName ?? null}::text is null
-      or lower(g.display_name) = lower(${filter.displayName ?? null}))
-    and (${filter.externalId ?? null}::text is null or g.external_id = ${filter.externalId ?? null})`;
+  const { id, displayName, externalId } = filter;
+  const condition = allOf([
+    sql`g.org_id = ${orgId}`,
+    id === undefined ? null : sql`g.id = ${id}`,
+    displayName === undefined ? null : sql`lower(g.display_name) = lower(${displayName})`,
+    externalId === undefined ? null : sql`g.external_id = ${externalId}`,
+  ]);
   const { rows: counted } = await sql<{ total: number }>`
     select count(*) as total from scim_groups g where ${condition}`.execute(db.query);
   const { rows } = await sql<ScimGroupView>`

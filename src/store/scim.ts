@@ -176,18 +176,29 @@ export async function listScimUsers(
   filter: ScimUserFilter,
   page: { readonly offset: number; readonly limit: number },
 ): Promise<ScimPage<ScimUserView>> {
-  const condition = sql`u.org_id = ${orgId}
-    and (${filter.id ?? null}::text is null or u.id = ${filter.id ?? null})
-    and (${filter.userName ?? null}::text is null or lower(u.user_name) = lower(${filter.userName ?? null}))
-    and (${filter.externalId ?? null}::text is null or u.external_id = ${filter.externalId ?? null})
-    and (${filter.email ?? null}::text is null or lower(u.email) = lower(${filter.email ?? null}))
-    and (${filter.isActive ?? null}::boolean is null or u.is_active = ${filter.isActive ?? null})`;
+  const { id, userName, externalId, email, isActive } = filter;
+  const condition = allOf([
+    sql`u.org_id = ${orgId}`,
+    id === undefined ? null : sql`u.id = ${id}`,
+    userName === undefined ? null : sql`lower(u.user_name) = lower(${userName})`,
+    externalId === undefined ? null : sql`u.external_id = ${externalId}`,
+    email === undefined ? null : sql`lower(u.email) = lower(${email})`,
+    isActive === undefined ? null : sql`u.is_active = ${isActive}`,
+  ]);
   const { rows: counted } = await sql<{ total: number }>`
     select count(*) as total from scim_users u where ${condition}`.execute(db.query);
   const { rows } = await sql<ScimUserView>`
     select ${USER_COLUMNS} from scim_users u where ${condition}
     order by u.id offset ${page.offset} limit ${page.limit}`.execute(db.query);
   return { items: rows, total: counted[0]?.total ?? 0 };
+}
+
+/** Only what is asked stands in the statement, so that each has a plan of its own. */
+export function allOf(conditions: readonly (RawBuilder<unknown> | null)[]): RawBuilder<unknown> {
+  return sql.join(
+    conditions.filter((one) => one !== null),
+    sql` and `,
+  );
 }
 
 export async function getScimUser(

@@ -59,6 +59,9 @@ create table identities (
 );
 create unique index identities_key on identities (issuer, sub);
 create index identities_user on identities (user_id, id);
+create index identities_sub on identities (provider_id, sub);
+create index identities_email on identities (provider_id, lower(email));
+create index grants_source on grants (source) where source <> 'direct';
 
 -- Logins that were answered: none is answered twice.
 create table used_logins (
@@ -133,8 +136,10 @@ create table scim_users (
   version bigint not null default 1
 );
 create unique index scim_users_name on scim_users (org_id, lower(user_name));
-create index scim_users_external on scim_users (org_id, external_id);
-create index scim_users_email on scim_users (org_id, lower(email));
+-- Not by organization: a login by a provider of the installation looks in all of them.
+create index scim_users_external on scim_users (external_id);
+create index scim_users_email on scim_users (lower(email));
+create index scim_users_address on scim_users (lower(user_name));
 create index scim_users_user on scim_users (user_id, org_id) where user_id is not null;
 create index scim_users_page on scim_users (org_id, id);
 
@@ -150,7 +155,7 @@ create table scim_groups (
   version bigint not null default 1
 );
 create unique index scim_groups_name on scim_groups (org_id, lower(display_name));
-create index scim_groups_external on scim_groups (org_id, external_id);
+create index scim_groups_external on scim_groups (org_id, external_id) where external_id is not null;
 create index scim_groups_page on scim_groups (org_id, id);
 
 create table scim_members (
