@@ -312,7 +312,15 @@ test("owners are not the directory's to remove, unless an owner has set it up; t
   await sql`delete from grants where user_id = ${plane.admin.subject.userId} and role = 'owner'`.execute(
     plane.db.query,
   );
-  assert.equal((await byOwner("PATCH", `/Users/${id}`, gone)).status, 403);
+  assert.equal((await byOwner("PATCH", `/Users/${id}`, gone)).status, 403, "no owner any more");
+  // Not even by her own directory: she is the last.
+  await sql`update scim_tokens set created_by = ${rows[0]?.id}`.execute(plane.db.query);
+  const last = await byOwner("PATCH", `/Users/${id}`, gone);
+  assert.deepEqual([last.status, last.body.scimType], [409, "mutability"]);
+  assert.equal((await byOwner("GET", `/Users/${id}`)).body.active, true);
+  await sql`update scim_tokens set created_by = ${plane.admin.subject.userId}`.execute(
+    plane.db.query,
+  );
   await sql`insert into grants (id, org_id, user_id, role, scope, scope_id) values ('gr_x',
     ${plane.admin.subject.orgId}, ${plane.admin.subject.userId}, 'owner', 'org',
     ${plane.admin.subject.orgId})`.execute(plane.db.query);

@@ -216,3 +216,18 @@ test("a notice of log-out is believed only as the provider signs it, now, for us
   assert.equal((await send()).statusCode, 200);
   assert.match((await send()).json().detail, /came before/);
 });
+
+test("a refresh is about the same person, and as well proven as a login", async (t) => {
+  const hostile = await hostileProvider(t);
+  const clients = new OidcClients(systemClock);
+  const refresh = (sub: string) => clients.refresh(settings(hostile), "token", sub);
+  assert.equal((await refresh("mallory")).sub, "mallory");
+  await assert.rejects(refresh("alice"), { reason: "invalid" });
+  hostile.lie = { isForged: true };
+  await assert.rejects(refresh("mallory"), { reason: "invalid" });
+  hostile.lie = { token: (one) => unsigned(one, { alg: "none" }) };
+  await assert.rejects(refresh("mallory"), { reason: "invalid" });
+  // Without an ID token it is whoever the refresh token was given for.
+  hostile.lie = { noIdToken: true };
+  assert.equal((await refresh("alice")).sub, "alice");
+});
