@@ -42,9 +42,11 @@ export class CodeEditor {
   }
 
   async newFile(): Promise<void> {
+    const command = "File: New Untitled Text File";
     await this.#page.keyboard.press("F1");
-    await this.#page.keyboard.type("Create: New Untitled Text File");
-    await this.#page.locator(".quick-input-list").getByText("New Untitled Text File").waitFor();
+    await this.#page.keyboard.type(command);
+    const chosen = this.#page.locator(".quick-input-list .monaco-list-row.focused");
+    await chosen.getByText(command, { exact: true }).waitFor();
     await this.#page.keyboard.press("Enter");
     await this.#tab("Untitled-1").waitFor();
   }
@@ -93,8 +95,10 @@ export class CodeEditor {
     return (await rows.allInnerTexts()).join("\n");
   }
 
+  /** Or shows the one that there is. */
   async openTerminal(): Promise<void> {
-    await this.#page.keyboard.press("Control+`");
+    const shown = this.#page.locator(".terminal-wrapper.active .xterm-screen");
+    if (!(await shown.isVisible())) await this.#page.keyboard.press("Control+`");
     await this.untilTerminalSays(/\$/);
   }
 
