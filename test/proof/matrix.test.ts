@@ -2,6 +2,7 @@
 // should come of it stands in matrix-rights.ts. Nothing is ever done: what is allowed is stopped at its commit.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { sql } from "kysely";
 import { z } from "zod";
@@ -10,6 +11,7 @@ import { ROUTES } from "#contract/routes.ts";
 import type { Failpoints } from "#lib/failpoint.ts";
 import type { Db } from "#store/db.ts";
 import { type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
+import { countCalls, functionsOfSubjects } from "./called.ts";
 import { type Entry, FOREIGN, MEMBERS, RIGHTS, SCOPED, type Thing } from "./matrix-rights.ts";
 import { type Ids, type MatrixWorld, matrixWorld } from "./matrix-world.ts";
 
@@ -205,6 +207,7 @@ for (const isWalled of [true, false])
     const matrix = await Matrix.make(t, isWalled);
     const before = await digestOf(matrix.plane.db);
     const wrong: string[] = [];
+    const calledOf = await countCalls();
     for (const route of inMatrix)
       for (const actor of ACTORS) {
         try {
@@ -215,7 +218,27 @@ for (const isWalled of [true, false])
       }
     assert.deepEqual(wrong, []);
     assert.deepEqual(await digestOf(matrix.plane.db), before, "something was changed");
+    const called = await calledOf();
+    const missed = functionsOfSubjects().filter((one) => !called.has(one) && !(one in ELSEWHERE));
+    assert.deepEqual(missed, [], "no operation calls these: say in ELSEWHERE who tries them");
+    for (const [one, file] of Object.entries(ELSEWHERE)) {
+      assert.ok(!called.has(one), `${one} is called here`);
+      assert.ok(existsSync(file), `${one}: there is no ${file}`);
+    }
   });
+
+/** Functions of the store that take a subject and are behind no operation of the matrix, with where they are tried. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  "access.ts addToken": "src/api/credentials.test.ts",
+  "boxes.ts createBox": "src/store/boxes.test.ts",
+  "events.ts listEvents": "src/api/watch.test.ts",
+  "idempotency.ts readAnswer": "src/store/boxes.test.ts",
+  "orgs.ts renameOrg": "src/store/orgs.test.ts",
+  "preview-visits.ts refuseVisit": "src/api/preview-authorize.test.ts",
+  "quota-refusal.ts quotaRefusal": "src/store/quotas.test.ts",
+  "tokens.ts createWebSession": "src/api/keys.test.ts",
+  "tokens.ts identifyAgain": "src/api/watch.test.ts",
+};
 
 async function judge(matrix: Matrix, route: Route, actor: string): Promise<void> {
   const { alpha, beta, nobody } = matrix.world;
