@@ -11,6 +11,7 @@ import {
 import { useHotkeys } from "@mantine/hooks";
 import {
   IconBox,
+  IconBuilding,
   IconCommand,
   IconKey,
   IconLogout,
@@ -27,20 +28,30 @@ import { CreateBoxDialog } from "./boxes/create-box.tsx";
 import { berth, isLoggedOut, onLoggedOut } from "./data/berth.ts";
 import { followWhileVisible, useLive } from "./data/live.ts";
 import { useSystem } from "./data/me.ts";
+import { mayCreate } from "./data/rights.ts";
+import type { Permission, Who } from "./data/types.ts";
 import css from "./frame.module.css";
 import { Logo } from "./logo.tsx";
+import { OrgSwitch } from "./org/org-switch.tsx";
+import { sectionsFor } from "./org/sections.ts";
 import { Palette } from "./palette.tsx";
 import { ConfirmDialog } from "./parts/confirm.tsx";
 import { Failed } from "./parts/empty.tsx";
 import { attempt } from "./parts/notify.ts";
 
 const PLACES = [
-  { to: "/boxes", label: "Boxes", icon: IconBox },
-  { to: "/templates", label: "Templates", icon: IconStack2 },
-  { to: "/nodes", label: "Nodes", icon: IconServer },
-  { to: "/keys", label: "SSH keys", icon: IconKey },
-  { to: "/tokens", label: "Tokens", icon: IconTicket },
-] as const;
+  { to: "/boxes", label: "Boxes", icon: IconBox, needs: "box.read" },
+  { to: "/templates", label: "Templates", icon: IconStack2, needs: "template.read" },
+  { to: "/nodes", label: "Nodes", icon: IconServer, needs: "node.read" },
+  { to: "/org", label: "Organization", icon: IconBuilding, needs: "org.read" },
+  { to: "/keys", label: "SSH keys", icon: IconKey, needs: "key.manage" },
+  { to: "/tokens", label: "Tokens", icon: IconTicket, needs: "token.manage" },
+] as const satisfies readonly { readonly needs: Permission; readonly [more: string]: unknown }[];
+
+/** Whom nothing of the organization was given may still be shown boxes: of a team, or shared. */
+function placesFor({ permissions }: Who) {
+  return PLACES.filter(({ to, needs }) => to === "/boxes" || permissions.includes(needs));
+}
 
 function toLogin(): void {
   const here = `${window.location.pathname}${window.location.search}`;
@@ -62,6 +73,12 @@ export function Frame() {
   if (system.error && !isLoggedOut(system.error))
     return <Failed error={system.error} retry={() => void system.refetch()} />;
   if (!isIn) return <div className={css.blank} />;
+  const { user } = system.data;
+  const places = placesFor(user);
+  const pages = [
+    ...places,
+    ...sectionsFor(user.permissions).map(({ id, label }) => ({ to: `/org/${id}`, label })),
+  ];
   return (
     <div className={css.frame}>
       <header className={css.top}>
@@ -74,11 +91,12 @@ export function Frame() {
           <Logo size={26} />
           <span className={css.word}>Berth</span>
         </Link>
+        <OrgSwitch />
         <button type="button" className={css.find} onClick={() => setPaletteOpen(true)}>
           <IconCommand size={14} /> Go to… <kbd>⌘K</kbd>
         </button>
         <nav className={css.places}>
-          {PLACES.map(({ to, label, icon: Icon }) => (
+          {places.map(({ to, label, icon: Icon }) => (
             <Link key={to} to={to} className={css.place} activeProps={{ "data-active": true }}>
               <Icon size={17} stroke={1.6} />
               {label}
@@ -99,9 +117,9 @@ export function Frame() {
         <Notices notices={system.data.notices} />
         <Outlet />
       </main>
-      <CreateBoxDialog />
+      {mayCreate(user) ? <CreateBoxDialog /> : null}
       <ConfirmDialog />
-      <Palette isOpen={isPaletteOpen} close={() => setPaletteOpen(false)} places={PLACES} />
+      <Palette isOpen={isPaletteOpen} close={() => setPaletteOpen(false)} places={pages} />
     </div>
   );
 }

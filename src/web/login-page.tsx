@@ -1,57 +1,26 @@
 // Logging in: by an identity provider when there is one, or with a token. The server answers with a cookie that no script
 // can read; the token is not kept.
 
-import { Button, Divider, Paper, PasswordInput, Stack, TextInput } from "@mantine/core";
+import { Button, Divider, Paper, PasswordInput, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { berth, wordsOf } from "./data/berth.ts";
 import css from "./login.module.css";
+import { listProviders, ProviderButtons } from "./login-providers.tsx";
 import { Logo } from "./logo.tsx";
 import { safeNext } from "./next.ts";
 import { useTitle } from "./parts/page.tsx";
 
-interface LoginProvider {
-  readonly id: string;
-  readonly label: string;
-}
-
-/** Of the installation, and of the organization that the address names. */
-async function listProviders(org: string | null): Promise<readonly LoginProvider[]> {
-  const query = org ? `?${new URLSearchParams({ org })}` : "";
-  const answer = await fetch(`/v1/login/providers${query}`);
-  // Whoever has a token gets in without them.
-  return answer.ok ? ((await answer.json()) as { items: LoginProvider[] }).items : [];
-}
-
 /** What the page was asked for goes on with the login. */
-function loginHref({ id }: LoginProvider): string {
+function onward(): Readonly<Record<string, string>> {
   const given = new URLSearchParams(window.location.search);
   const { pathname, search, hash } = new URL(safeNext(window.location));
-  const query = new URLSearchParams({ next: `${pathname}${search}${hash}` });
+  const query: Record<string, string> = { next: `${pathname}${search}${hash}` };
   for (const name of ["org", "invitation"]) {
     const value = given.get(name);
-    if (value) query.set(name, value);
+    if (value) query[name] = value;
   }
-  return `/v1/login/${encodeURIComponent(id)}?${query}`;
-}
-
-function Providers({ all }: { readonly all: readonly LoginProvider[] }) {
-  return (
-    <Stack gap="xs">
-      {all.map((provider) => (
-        <Button
-          key={provider.id}
-          component="a"
-          href={loginHref(provider)}
-          variant="default"
-          size="sm"
-          fullWidth
-        >
-          Log in with {provider.label}
-        </Button>
-      ))}
-    </Stack>
-  );
+  return query;
 }
 
 /** Organizations that have a provider of their own are asked for by name: nobody lists them. */
@@ -112,7 +81,7 @@ export function LoginPage() {
       </div>
       {all.length > 0 && (
         <Paper className={css.card}>
-          <Providers all={all} />
+          <ProviderButtons all={all} query={onward()} />
           <Divider label="or" my="sm" />
           <OtherOrganization />
         </Paper>

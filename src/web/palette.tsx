@@ -5,11 +5,13 @@ import { IconSearch } from "@tabler/icons-react";
 import { useNavigate } from "@tanstack/react-router";
 import { type ReactNode, useEffect, useMemo, useState } from "react";
 import type { Box } from "#sdk/client.ts";
-import { ACTION_WORDS, possibleActions } from "./boxes/actions.ts";
+import { ACTION_WORDS, allowedActions } from "./boxes/actions.ts";
 import { openCreateBox } from "./boxes/create-box.tsx";
 import { doAction } from "./boxes/do-action.ts";
 import { PhaseDot } from "./boxes/phase.tsx";
 import { useBoxes } from "./data/live.ts";
+import { mayOnListed, useWho } from "./data/me.ts";
+import { mayCreate } from "./data/rights.ts";
 import css from "./palette.module.css";
 
 interface Command {
@@ -111,17 +113,19 @@ function Finder({ close, places }: PaletteProps) {
 function useCommands(places: PaletteProps["places"]): readonly Command[] {
   const boxes = useBoxes();
   const navigate = useNavigate();
+  const who = useWho();
+  const isCreator = who !== null && mayCreate(who);
   return useMemo(() => {
     const go = (to: string) => void navigate({ to });
     const ofBox = (box: Box): Command[] =>
-      possibleActions(box).map((action) => ({
+      allowedActions(box, mayOnListed(box)).map((action) => ({
         id: `${action} ${box.id}`,
         label: `${ACTION_WORDS[action].label} ${box.name}`,
         hint: "Action",
         run: () => void doAction(action, [box]),
       }));
     return [
-      { id: "new", label: "New box", hint: "c", run: openCreateBox },
+      ...(isCreator ? [{ id: "new", label: "New box", hint: "c", run: openCreateBox }] : []),
       ...boxes.map((box) => ({
         id: box.id,
         label: box.name,
@@ -132,5 +136,5 @@ function useCommands(places: PaletteProps["places"]): readonly Command[] {
       ...places.map(({ to, label }) => ({ id: to, label, hint: "Page", run: () => go(to) })),
       ...boxes.flatMap(ofBox),
     ];
-  }, [boxes, places, navigate]);
+  }, [boxes, places, navigate, isCreator]);
 }

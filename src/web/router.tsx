@@ -15,6 +15,11 @@ import { Crashed, NotFound } from "./parts/lost.tsx";
 
 const root = createRootRoute({ component: Outlet, notFoundComponent: NotFound });
 const login = createRoute({ getParentRoute: () => root, path: "/login", component: LoginPage });
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: "/invitation",
+  component: lazyRouteComponent(() => import("./invitation-page.tsx"), "InvitationPage"),
+});
 const inside = createRoute({ getParentRoute: () => root, id: "inside", component: Frame });
 
 const home = createRoute({
@@ -61,10 +66,18 @@ const tokens = createRoute({
   path: "/tokens",
   component: lazyRouteComponent(() => import("./account/tokens-page.tsx"), "TokensPage"),
 });
+const orgPage = lazyRouteComponent(() => import("./org/org-page.tsx"), "OrgPage");
+const org = createRoute({ getParentRoute: () => inside, path: "/org", component: orgPage });
+const orgSection = createRoute({
+  getParentRoute: () => inside,
+  path: "/org/$section",
+  component: orgPage,
+});
 
 export const router = createRouter({
   routeTree: root.addChildren([
     login,
+    invitation,
     inside.addChildren([
       home,
       boxes,
@@ -75,6 +88,8 @@ export const router = createRouter({
       nodes,
       keys,
       tokens,
+      org,
+      orgSection,
       nowhere,
     ]),
   ]),

@@ -1,19 +1,21 @@
 // The SSH keys that open one's boxes from machines without our CLI.
 
-import { ActionIcon, Button, Group, Modal, Textarea, TextInput, Tooltip } from "@mantine/core";
-import { IconKey, IconPlus, IconTrash } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
+import { Textarea, TextInput } from "@mantine/core";
+import { IconKey, IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
 import { useNow } from "../data/live.ts";
 import { useSystem } from "../data/me.ts";
+import { usePages } from "../data/pages.ts";
 import type { SshKey } from "../data/types.ts";
 import { ago, fullTime } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
-import { Empty, Failed, Loading } from "../parts/empty.tsx";
+import { Empty } from "../parts/empty.tsx";
+import { FormDialog } from "../parts/form-dialog.tsx";
+import { ListPage } from "../parts/list-card.tsx";
 import { attempt } from "../parts/notify.ts";
-import { Card, Page } from "../parts/page.tsx";
 import css from "../parts/parts.module.css";
+import { RowActions } from "../parts/row-actions.tsx";
 import { nameOfKey } from "./key-name.ts";
 
 const refresh = () => queries.invalidateQueries({ queryKey: ["keys"] });
@@ -21,35 +23,27 @@ const refresh = () => queries.invalidateQueries({ queryKey: ["keys"] });
 export function KeysPage() {
   const [isAdding, setAdding] = useState(false);
   const { data: system } = useSystem();
-  const list = useQuery({ queryKey: ["keys"], queryFn: () => berth.keys.list({ limit: 200 }) });
-  const items = list.data?.items ?? [];
+  const list = usePages(["keys"], (page) => berth.keys.list(page));
   const address = system?.sshAddress ?? null;
   return (
-    <Page
+    <ListPage
       title="SSH keys"
       lead={
         address
           ? `A registered key enters your boxes by plain ssh, from any machine: ssh BOX@… at ${address}.`
           : "A registered key enters your boxes by plain ssh, from any machine."
       }
-      actions={
-        <Button leftSection={<IconPlus size={15} />} onClick={() => setAdding(true)}>
-          Add key
-        </Button>
+      add={{ label: "Add key", open: () => setAdding(true) }}
+      list={list}
+      empty={
+        <Empty icon={<IconKey size={34} stroke={1.4} />} title="No keys yet">
+          With our CLI none is needed: it gets certificates that last minutes.
+        </Empty>
       }
+      also={isAdding ? <AddKey close={() => setAdding(false)} /> : null}
     >
-      <Card>
-        {list.isPending ? <Loading rows={3} /> : null}
-        {list.error ? <Failed error={list.error} retry={() => void list.refetch()} /> : null}
-        {list.data && items.length === 0 ? (
-          <Empty icon={<IconKey size={34} stroke={1.4} />} title="No keys yet">
-            With our CLI none is needed: it gets certificates that last minutes.
-          </Empty>
-        ) : null}
-        {items.length > 0 ? <KeyTable keys={items} /> : null}
-      </Card>
-      <AddKey isOpen={isAdding} close={() => setAdding(false)} />
-    </Page>
+      {(keys) => <KeyTable keys={keys} />}
+    </ListPage>
   );
 }
 
@@ -85,11 +79,10 @@ function KeyTable({ keys }: { readonly keys: readonly SshKey[] }) {
               {ago(key.createdAt, now)}
             </td>
             <td>
-              <Tooltip label="Remove">
-                <ActionIcon aria-label={`Remove ${key.name}`} onClick={() => void remove(key)}>
-                  <IconTrash size={16} />
-                </ActionIcon>
-              </Tooltip>
+              <RowActions
+                of={key.name}
+                actions={[{ label: "Remove", icon: IconTrash, run: () => void remove(key) }]}
+              />
             </td>
           </tr>
         ))}
@@ -98,62 +91,45 @@ function KeyTable({ keys }: { readonly keys: readonly SshKey[] }) {
   );
 }
 
-function AddKey({ isOpen, close }: { readonly isOpen: boolean; readonly close: () => void }) {
+function AddKey({ close }: { readonly close: () => void }) {
   const [text, setText] = useState("");
   const [name, setName] = useState("");
+  const isPrivate = /PRIVATE KEY/.test(text);
   const add = async () => {
     const publicKey = text.trim();
-    const isDone = await attempt("The key was not added", () =>
-      berth.keys.create({ publicKey, name: name.trim() || nameOfKey(publicKey) }),
-    );
-    if (!isDone) return;
-    setText("");
-    setName("");
-    close();
+    await berth.keys.create({ publicKey, name: name.trim() || nameOfKey(publicKey) });
     await refresh();
+    close();
   };
   return (
-    <Modal opened={isOpen} onClose={close} title="Add an SSH key">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          void add();
-        }}
-      >
-        <Textarea
-          data-autofocus
-          label="Public key"
-          description="As in ~/.ssh/id_ed25519.pub. Never the private one."
-          placeholder="ssh-ed25519 AAAA… you@laptop"
-          autosize
-          minRows={3}
-          maxRows={8}
-          value={text}
-          onChange={(event) => setText(event.currentTarget.value)}
-          error={
-            /PRIVATE KEY/.test(text)
-              ? "This is a private key. Take the file that ends with .pub."
-              : null
-          }
-          styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)", fontSize: 12 } }}
-        />
-        <TextInput
-          mt="md"
-          label="Name"
-          placeholder={nameOfKey(text)}
-          value={name}
-          maxLength={80}
-          onChange={(event) => setName(event.currentTarget.value)}
-        />
-        <Group justify="flex-end" mt="lg" gap="xs">
-          <Button variant="default" onClick={close}>
-            Cancel
-          </Button>
-          <Button type="submit" disabled={!text.trim() || /PRIVATE KEY/.test(text)}>
-            Add key
-          </Button>
-        </Group>
-      </form>
-    </Modal>
+    <FormDialog
+      title="Add an SSH key"
+      yes="Add key"
+      isReady={text.trim() !== "" && !isPrivate}
+      close={close}
+      send={add}
+    >
+      <Textarea
+        data-autofocus
+        label="Public key"
+        description="As in ~/.ssh/id_ed25519.pub. Never the private one."
+        placeholder="ssh-ed25519 AAAA… you@laptop"
+        autosize
+        minRows={3}
+        maxRows={8}
+        value={text}
+        onChange={(event) => setText(event.currentTarget.value)}
+        error={isPrivate ? "This is a private key. Take the file that ends with .pub." : null}
+        styles={{ input: { fontFamily: "var(--mantine-font-family-monospace)", fontSize: 12 } }}
+      />
+      <TextInput
+        mt="md"
+        label="Name"
+        placeholder={nameOfKey(text)}
+        value={name}
+        maxLength={80}
+        onChange={(event) => setName(event.currentTarget.value)}
+      />
+    </FormDialog>
   );
 }

@@ -6,12 +6,13 @@ import { Link, Navigate, useParams } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import type { Box } from "#sdk/client.ts";
 import { ActionMenu, actionIcon } from "../boxes/action-menu.tsx";
-import { ACTION_WORDS, mainAction, noteOf } from "../boxes/actions.ts";
+import { ACTION_WORDS, allowedActions, mainAction, noteOf } from "../boxes/actions.ts";
 import { doAction } from "../boxes/do-action.ts";
 import { PhaseLabel } from "../boxes/phase.tsx";
 import { useBoxes, useLive, useNow } from "../data/live.ts";
+import { useMayOnBox, useShares } from "../data/me.ts";
 import { ago, memory } from "../format.ts";
-import { Loading } from "../parts/empty.tsx";
+import { Empty, Loading } from "../parts/empty.tsx";
 import { NotFound } from "../parts/lost.tsx";
 import { useTitle } from "../parts/page.tsx";
 import css from "./box.module.css";
@@ -19,6 +20,7 @@ import { EventsTab } from "./events-tab.tsx";
 import { InfoTab } from "./info-tab.tsx";
 import { LogsTab } from "./logs-tab.tsx";
 import { PortsTab } from "./ports-tab.tsx";
+import { ShareTab } from "./share-tab.tsx";
 import { SnapshotsTab } from "./snapshots-tab.tsx";
 
 const TerminalTab = lazy(() =>
@@ -31,6 +33,7 @@ const TABS = [
   { id: "events", label: "Events" },
   { id: "logs", label: "Console" },
   { id: "snapshots", label: "Snapshots" },
+  { id: "share", label: "Share" },
   { id: "info", label: "Info" },
 ] as const;
 type TabId = (typeof TABS)[number]["id"];
@@ -59,6 +62,7 @@ function BoxView({ box, shown }: { readonly box: Box; readonly shown: TabId }) {
   // Once it was looked at it stays: its sessions are attached, and what they showed is kept.
   const [hasTerminal, setHasTerminal] = useState(false);
   if (shown === "terminal" && !hasTerminal) setHasTerminal(true);
+  const mayEnter = useMayOnBox(box)("box.enter");
   return (
     <div className={css.page}>
       <Head box={box} />
@@ -78,7 +82,8 @@ function BoxView({ box, shown }: { readonly box: Box; readonly shown: TabId }) {
         ))}
       </nav>
       <div className={css.terminal} hidden={shown !== "terminal"}>
-        {hasTerminal ? (
+        {hasTerminal && !mayEnter ? <MayNotEnter box={box} /> : null}
+        {hasTerminal && mayEnter ? (
           <Suspense fallback={<div className={css.blank} />}>
             <TerminalTab box={box} isShown={shown === "terminal"} />
           </Suspense>
@@ -86,6 +91,16 @@ function BoxView({ box, shown }: { readonly box: Box; readonly shown: TabId }) {
       </div>
       {shown === "terminal" ? null : <div className={css.body}>{bodyOf(shown, box)}</div>}
     </div>
+  );
+}
+
+function MayNotEnter({ box }: { readonly box: Box }) {
+  const { isPending } = useShares(box);
+  if (isPending) return <div className={css.blank} />;
+  return (
+    <Empty title="You may see this box, not enter it">
+      Whoever runs it can share it with you so that you can use it.
+    </Empty>
   );
 }
 
@@ -97,6 +112,8 @@ function bodyOf(shown: TabId, box: Box): ReactNode {
       return <EventsTab box={box} />;
     case "logs":
       return <LogsTab box={box} />;
+    case "share":
+      return <ShareTab box={box} />;
     case "snapshots":
       return <SnapshotsTab box={box} />;
     default:
@@ -107,7 +124,8 @@ function bodyOf(shown: TabId, box: Box): ReactNode {
 function Head({ box }: { readonly box: Box }) {
   const now = useNow();
   const note = noteOf(box);
-  const action = mainAction(box);
+  const possible = allowedActions(box, useMayOnBox(box));
+  const action = mainAction(possible);
   const Icon = action && actionIcon(action);
   return (
     <header className={css.head}>
@@ -137,7 +155,7 @@ function Head({ box }: { readonly box: Box }) {
             {ACTION_WORDS[action].label}
           </Button>
         ) : null}
-        <ActionMenu box={box} />
+        <ActionMenu box={box} possible={possible} />
       </div>
     </header>
   );

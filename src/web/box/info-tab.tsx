@@ -8,7 +8,8 @@ import { possibleActions } from "../boxes/actions.ts";
 import { doAction } from "../boxes/do-action.ts";
 import { berth } from "../data/berth.ts";
 import { useNow } from "../data/live.ts";
-import { useSystem } from "../data/me.ts";
+import { useMayOnBox, useSystem } from "../data/me.ts";
+import { useNameOf } from "../data/people.ts";
 import { ago, fullTime, memory, milliseconds } from "../format.ts";
 import { Card, Copyable, type Fact, Facts } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
@@ -16,31 +17,38 @@ import css from "./box.module.css";
 import { jetBrainsLink, sshCommands, vsCodeLink } from "./ways-in.ts";
 
 export function InfoTab({ box }: { readonly box: Box }) {
+  const may = useMayOnBox(box);
   return (
     <div className={parts.stack}>
-      <WaysIn box={box} />
+      {may("box.enter") ? <WaysIn box={box} /> : null}
       <Card title="Box">
         <Facts facts={useBoxFacts(box)} />
       </Card>
       <HowItCameUp box={box} />
       <Environment box={box} />
-      <Card title="Danger zone">
-        <div className={css.danger}>
-          <div>
-            <strong>Delete this box</strong>
-            <div className={parts.dim}>The box and everything in it is gone for good.</div>
-          </div>
-          <Button
-            color="red"
-            variant="light"
-            disabled={!possibleActions(box).includes("delete")}
-            onClick={() => void doAction("delete", [box])}
-          >
-            Delete {box.name}
-          </Button>
-        </div>
-      </Card>
+      {may("box.delete") ? <DangerZone box={box} /> : null}
     </div>
+  );
+}
+
+function DangerZone({ box }: { readonly box: Box }) {
+  return (
+    <Card title="Danger zone">
+      <div className={css.danger}>
+        <div>
+          <strong>Delete this box</strong>
+          <div className={parts.dim}>The box and everything in it is gone for good.</div>
+        </div>
+        <Button
+          color="red"
+          variant="light"
+          disabled={!possibleActions(box).includes("delete")}
+          onClick={() => void doAction("delete", [box])}
+        >
+          Delete {box.name}
+        </Button>
+      </div>
+    </Card>
   );
 }
 
@@ -78,6 +86,7 @@ function WaysIn({ box }: { readonly box: Box }) {
 
 function useBoxFacts(box: Box): readonly Fact[] {
   const now = useNow();
+  const nameOf = useNameOf();
   const at = (iso: string) => <span title={fullTime(iso)}>{ago(iso, now)}</span>;
   return [
     ["Id", <Copyable key="id" text={box.id} />],
@@ -112,7 +121,8 @@ function useBoxFacts(box: Box): readonly Fact[] {
       ) : null,
     ],
     ["Created", at(box.createdAt)],
-    ["Owner", box.owner],
+    ["Owner", nameOf(box.owner)],
+    ["Team", box.team ? nameOf(box.team) : null],
     ["Generation", `${box.generation}, made true: ${box.observedGeneration}; epoch ${box.epoch}`],
   ];
 }

@@ -6,7 +6,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Box } from "#sdk/client.ts";
 import { berth, queries } from "../data/berth.ts";
-import { useSystem } from "../data/me.ts";
+import { useMayOnBox, useSystem } from "../data/me.ts";
 import type { Preview } from "../data/types.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty, Failed, Loading } from "../parts/empty.tsx";
@@ -32,6 +32,7 @@ export function PortsTab({ box }: { readonly box: Box }) {
     queryFn: () => berth.previews.list({ box: box.id, limit: 200 }),
   });
   const { data: system } = useSystem();
+  const mayShare = useMayOnBox(box)("preview.share");
   const rows = portRows(box.ports, previews.data?.items ?? []);
   const [sharedId, setSharedId] = useState<string | null>(null);
   const shared = previews.data?.items.find((preview) => preview.id === sharedId) ?? null;
@@ -41,7 +42,7 @@ export function PortsTab({ box }: { readonly box: Box }) {
   if (previews.isPending) return <Loading rows={4} />;
   return (
     <>
-      <Card title="Ports" actions={<OpenOther box={box} />}>
+      <Card title="Ports" actions={mayShare ? <OpenOther box={box} /> : null}>
         {rows.length === 0 ? (
           <Empty icon={<IconWorld size={34} stroke={1.4} />} title="Nothing listens">
             {box.phase === "running"
@@ -61,7 +62,12 @@ export function PortsTab({ box }: { readonly box: Box }) {
             </thead>
             <tbody>
               {rows.map((row) => (
-                <PortLine key={row.port} box={box} row={row} share={setSharedId} />
+                <PortLine
+                  key={row.port}
+                  box={box}
+                  row={row}
+                  share={mayShare ? setSharedId : null}
+                />
               ))}
             </tbody>
           </table>
@@ -81,7 +87,8 @@ export function PortsTab({ box }: { readonly box: Box }) {
 interface LineProps {
   readonly box: Box;
   readonly row: PortRow;
-  readonly share: (previewId: string) => void;
+  /** Null: one may not open or close previews of the box. */
+  readonly share: ((previewId: string) => void) | null;
 }
 
 function PortLine({ box, row, share }: LineProps) {
@@ -96,11 +103,16 @@ function PortLine({ box, row, share }: LineProps) {
       <td className={boxCss.address}>
         {preview ? (
           <Copyable text={preview.url} label="Copy the address" />
-        ) : (
+        ) : share ? (
           <OpenOne box={box} port={row.port} />
+        ) : (
+          <span className={css.dim}>none</span>
         )}
       </td>
-      <td>{preview ? <VisibilityChoice preview={preview} /> : null}</td>
+      <td>
+        {preview && share ? <VisibilityChoice preview={preview} /> : null}
+        {preview && !share ? VISIBILITY_WORDS[preview.visibility] : null}
+      </td>
       <td className={css.nowrap}>
         {preview ? <PreviewActions preview={preview} share={share} /> : null}
       </td>
@@ -206,7 +218,7 @@ function PreviewActions({
   share,
 }: {
   readonly preview: Preview;
-  readonly share: (previewId: string) => void;
+  readonly share: ((previewId: string) => void) | null;
 }) {
   const close = async () => {
     const text = "Its address stops working and is never used again. What listens goes on.";
@@ -234,16 +246,23 @@ function PreviewActions({
           <IconExternalLink size={16} />
         </ActionIcon>
       </Tooltip>
-      <Tooltip label="Links that expire">
-        <ActionIcon aria-label={`Links to port ${preview.port}`} onClick={() => share(preview.id)}>
-          <IconLink size={16} />
-        </ActionIcon>
-      </Tooltip>
-      <Tooltip label="Close the preview">
-        <ActionIcon aria-label={`Close port ${preview.port}`} onClick={() => void close()}>
-          <IconX size={16} />
-        </ActionIcon>
-      </Tooltip>
+      {share ? (
+        <Tooltip label="Links that expire">
+          <ActionIcon
+            aria-label={`Links to port ${preview.port}`}
+            onClick={() => share(preview.id)}
+          >
+            <IconLink size={16} />
+          </ActionIcon>
+        </Tooltip>
+      ) : null}
+      {share ? (
+        <Tooltip label="Close the preview">
+          <ActionIcon aria-label={`Close port ${preview.port}`} onClick={() => void close()}>
+            <IconX size={16} />
+          </ActionIcon>
+        </Tooltip>
+      ) : null}
     </Group>
   );
 }

@@ -5,9 +5,10 @@ import { IconBookmark, IconGitFork, IconHistory, IconTrash } from "@tabler/icons
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Box, Snapshot } from "#sdk/client.ts";
-import { possibleActions } from "../boxes/actions.ts";
+import { allowedActions } from "../boxes/actions.ts";
 import { berth, queries } from "../data/berth.ts";
 import { live, useNow } from "../data/live.ts";
+import { useMayOnBox } from "../data/me.ts";
 import { ago, bytes, count, fullTime } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty, Failed, Loading } from "../parts/empty.tsx";
@@ -17,7 +18,8 @@ import css from "../parts/parts.module.css";
 
 export function SnapshotsTab({ box }: { readonly box: Box }) {
   const [dialog, setDialog] = useState<"checkpoint" | "fork" | null>(null);
-  const possible = possibleActions(box);
+  const may = useMayOnBox(box);
+  const possible = allowedActions(box, may);
   const list = useQuery({
     queryKey: ["snapshots", box.id],
     queryFn: () => berth.snapshots.list({ box: box.id, limit: 200 }),
@@ -29,21 +31,25 @@ export function SnapshotsTab({ box }: { readonly box: Box }) {
         title="Snapshots"
         actions={
           <Group gap={6}>
-            <Button
-              variant="default"
-              leftSection={<IconGitFork size={14} />}
-              disabled={!possible.includes("fork")}
-              onClick={() => setDialog("fork")}
-            >
-              Fork
-            </Button>
-            <Button
-              leftSection={<IconBookmark size={14} />}
-              disabled={!possible.includes("checkpoint")}
-              onClick={() => setDialog("checkpoint")}
-            >
-              Checkpoint
-            </Button>
+            {may("box.enter") && may("box.create") ? (
+              <Button
+                variant="default"
+                leftSection={<IconGitFork size={14} />}
+                disabled={!possible.includes("fork")}
+                onClick={() => setDialog("fork")}
+              >
+                Fork
+              </Button>
+            ) : null}
+            {may("box.control") ? (
+              <Button
+                leftSection={<IconBookmark size={14} />}
+                disabled={!possible.includes("checkpoint")}
+                onClick={() => setDialog("checkpoint")}
+              >
+                Checkpoint
+              </Button>
+            ) : null}
           </Group>
         }
       >
@@ -138,22 +144,31 @@ function SnapshotActions({ box, snapshot }: { readonly box: Box; readonly snapsh
     await queries.invalidateQueries({ queryKey: ["snapshots"] });
   };
   const isReady = snapshot.state === "local" || snapshot.state === "durable";
+  const may = useMayOnBox(box);
   return (
     <>
-      <Tooltip label="Go back to it">
-        <ActionIcon
-          aria-label={`Restore ${name}`}
-          disabled={!isReady}
-          onClick={() => void restore()}
-        >
-          <IconHistory size={16} />
-        </ActionIcon>
-      </Tooltip>
-      <Tooltip label="Delete">
-        <ActionIcon aria-label={`Delete ${name}`} disabled={!isReady} onClick={() => void remove()}>
-          <IconTrash size={16} />
-        </ActionIcon>
-      </Tooltip>
+      {may("box.control") ? (
+        <Tooltip label="Go back to it">
+          <ActionIcon
+            aria-label={`Restore ${name}`}
+            disabled={!isReady}
+            onClick={() => void restore()}
+          >
+            <IconHistory size={16} />
+          </ActionIcon>
+        </Tooltip>
+      ) : null}
+      {may("snapshot.delete") ? (
+        <Tooltip label="Delete">
+          <ActionIcon
+            aria-label={`Delete ${name}`}
+            disabled={!isReady}
+            onClick={() => void remove()}
+          >
+            <IconTrash size={16} />
+          </ActionIcon>
+        </Tooltip>
+      ) : null}
     </>
   );
 }

@@ -13,7 +13,7 @@ import {
   IconTrash,
 } from "@tabler/icons-react";
 import type { Box } from "#sdk/client.ts";
-import { ACTION_WORDS, type Action, possibleActions } from "./actions.ts";
+import { ACTION_WORDS, type Action } from "./actions.ts";
 import { doAction } from "./do-action.ts";
 
 const ICONS = {
@@ -31,12 +31,13 @@ export function actionIcon(action: Action) {
   return ICONS[action];
 }
 
-export function ActionMenu({ box }: { readonly box: Box }) {
-  const possible = possibleActions(box);
+export function ActionMenu(props: { readonly box: Box; readonly possible: readonly Action[] }) {
+  const { box, possible } = props;
+  if (possible.length === 0) return null;
   return (
     <Menu position="bottom-end" width={190} shadow="md" withinPortal>
       <Menu.Target>
-        <ActionIcon aria-label={`Actions for ${box.name}`} disabled={possible.length === 0}>
+        <ActionIcon aria-label={`Actions for ${box.name}`}>
           <IconDots size={16} />
         </ActionIcon>
       </Menu.Target>

@@ -3,7 +3,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Box, Phase } from "#sdk/client.ts";
-import { isInView, mainAction, matches, noteOf, possibleActions } from "./actions.ts";
+import {
+  allowedActions,
+  isInView,
+  mainAction,
+  matches,
+  noteOf,
+  possibleActions,
+} from "./actions.ts";
 
 const box = (change: Partial<Box>): Box =>
   ({
@@ -18,7 +25,16 @@ test("the button follows the phase", () => {
     ...{ pausing: "resume", deleting: null },
   };
   for (const [phase, action] of Object.entries(expected))
-    assert.equal(mainAction({ phase: phase as Phase }), action, phase);
+    assert.equal(mainAction(possibleActions({ phase: phase as Phase })), action, phase);
+});
+
+test("who may enter a box and not run it is offered a fork, if they may make boxes", () => {
+  const may = (given: readonly string[]) => (permission: string) => given.includes(permission);
+  assert.deepEqual(allowedActions({ phase: "running" }, may(["box.enter"])), []);
+  assert.deepEqual(allowedActions({ phase: "running" }, may(["box.enter", "box.create"])), [
+    "fork",
+  ]);
+  assert.deepEqual(allowedActions({ phase: "paused" }, may(["box.control"])), ["resume"]);
 });
 
 test("delete is possible until it is asked for", () => {

@@ -1,6 +1,7 @@
 // What can be asked of a box in each phase, and in which words.
 
 import type { Box, Phase } from "#sdk/client.ts";
+import type { Permission } from "../data/types.ts";
 
 export const ACTIONS = [
   "resume",
@@ -45,9 +46,27 @@ export function possibleActions(box: Pick<Box, "phase">): readonly Action[] {
   return POSSIBLE[box.phase];
 }
 
+const NEEDS: Readonly<Record<Action, readonly Permission[]>> = {
+  resume: ["box.control"],
+  start: ["box.control"],
+  pause: ["box.control"],
+  stop: ["box.control"],
+  restart: ["box.control"],
+  fork: ["box.enter", "box.create"],
+  checkpoint: ["box.control"],
+  delete: ["box.delete"],
+};
+
+/** Of those that are possible, what one may do to just this box. */
+export function allowedActions(
+  box: Pick<Box, "phase">,
+  may: (permission: Permission) => boolean,
+): readonly Action[] {
+  return possibleActions(box).filter((action) => NEEDS[action].every(may));
+}
+
 /** The one that people most likely want next. */
-export function mainAction(box: Pick<Box, "phase">): Action | null {
-  const possible = possibleActions(box);
+export function mainAction(possible: readonly Action[]): Action | null {
   return (["resume", "start", "pause"] as const).find((one) => possible.includes(one)) ?? null;
 }
 

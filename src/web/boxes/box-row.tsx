@@ -4,9 +4,10 @@ import { ActionIcon, Checkbox, Tooltip } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import type { Box } from "#sdk/client.ts";
 import { useNow } from "../data/live.ts";
+import { mayOnListed } from "../data/me.ts";
 import { ago, fullTime, memory } from "../format.ts";
 import { ActionMenu, actionIcon } from "./action-menu.tsx";
-import { ACTION_WORDS, mainAction, noteOf } from "./actions.ts";
+import { ACTION_WORDS, type Action, allowedActions, mainAction, noteOf } from "./actions.ts";
 import css from "./boxes.module.css";
 import { doAction } from "./do-action.ts";
 import { PhaseLabel } from "./phase.tsx";
@@ -19,6 +20,7 @@ export function BoxRow(props: {
 }) {
   const { box } = props;
   const note = noteOf(box);
+  const possible = allowedActions(box, mayOnListed(box));
   return (
     <tr
       id={`row-${box.id}`}
@@ -61,8 +63,8 @@ export function BoxRow(props: {
       <td className={css.node}>{box.node?.name ?? "–"}</td>
       <Since iso={box.since} />
       <td className={css.actions}>
-        <MainAction box={box} />
-        <ActionMenu box={box} />
+        <MainAction box={box} action={mainAction(possible)} />
+        <ActionMenu box={box} possible={possible} />
       </td>
     </tr>
   );
@@ -76,8 +78,7 @@ function Since({ iso }: { readonly iso: string }) {
   );
 }
 
-function MainAction({ box }: { readonly box: Box }) {
-  const action = mainAction(box);
+function MainAction({ box, action }: { readonly box: Box; readonly action: Action | null }) {
   if (!action) return null;
   const Icon = actionIcon(action);
   return (

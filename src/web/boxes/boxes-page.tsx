@@ -7,12 +7,15 @@ import { useNavigate } from "@tanstack/react-router";
 import { type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import type { Box } from "#sdk/client.ts";
 import { useBoxes, useLive } from "../data/live.ts";
+import { mayOnListed, useSharesOf, useWho } from "../data/me.ts";
+import { mayCreate } from "../data/rights.ts";
 import { count } from "../format.ts";
 import { Empty, Loading } from "../parts/empty.tsx";
 import { useTitle } from "../parts/page.tsx";
 import {
   ACTION_WORDS,
   type ACTIONS,
+  allowedActions,
   isInView,
   mainAction,
   matches,
@@ -35,6 +38,9 @@ export function BoxesPage() {
   useTitle("Boxes");
   const all = useBoxes();
   const { isLoaded } = useLive();
+  const who = useWho();
+  const isCreator = who !== null && mayCreate(who);
+  useSharesOf(all);
   const [search, setSearch] = useState("");
   const [view, setView] = useState<View>("all");
   const found = useMemo(
@@ -67,9 +73,11 @@ export function BoxesPage() {
             if (event.key === "Escape" || event.key === "Enter") event.currentTarget.blur();
           }}
         />
-        <Button leftSection={<IconPlus size={15} />} onClick={openCreateBox}>
-          New box
-        </Button>
+        {isCreator ? (
+          <Button leftSection={<IconPlus size={15} />} onClick={openCreateBox}>
+            New box
+          </Button>
+        ) : null}
       </div>
       <div className={css.frame}>
         <table className={css.table} aria-label="Boxes" aria-busy={!isLoaded}>
@@ -104,7 +112,9 @@ export function BoxesPage() {
           </tbody>
         </table>
         {isLoaded ? null : <Loading rows={6} />}
-        {isLoaded && found.length === 0 ? <Nothing hasBoxes={all.length > 0} /> : null}
+        {isLoaded && found.length === 0 ? (
+          <Nothing hasBoxes={all.length > 0} isCreator={isCreator} />
+        ) : null}
       </div>
       <Keys />
     </div>
@@ -162,6 +172,9 @@ function Views(props: {
   );
 }
 
+const BULK = ["resume", "pause", "start", "stop", "fork", "delete"] as const;
+
+/** What at least one of them can be asked for. */
 function BulkActions({
   picked,
   clear,
@@ -172,7 +185,9 @@ function BulkActions({
   return (
     <th className={css.bulk}>
       <span>{count(picked.length, "box", "boxes")} selected</span>
-      {(["resume", "pause", "start", "stop", "fork", "delete"] as const).map((action) => (
+      {BULK.filter((action) =>
+        picked.some((box) => allowedActions(box, mayOnListed(box)).includes(action)),
+      ).map((action) => (
         <Button
           key={action}
           size="compact-xs"
@@ -190,17 +205,22 @@ function BulkActions({
   );
 }
 
-function Nothing({ hasBoxes }: { readonly hasBoxes: boolean }) {
+function Nothing(props: { readonly hasBoxes: boolean; readonly isCreator: boolean }) {
+  const { hasBoxes, isCreator } = props;
   if (hasBoxes) return <Empty title="No box matches">Change the search or the view above.</Empty>;
   return (
     <Empty icon={<IconBox size={34} stroke={1.4} />} title="No boxes yet">
       A box is a machine of your own: ready in a second, paused with every process alive, forked
       when you want to try something.
-      <div style={{ marginTop: 14 }}>
-        <Button leftSection={<IconPlus size={15} />} onClick={openCreateBox}>
-          Create the first one
-        </Button>
-      </div>
+      {isCreator ? (
+        <div style={{ marginTop: 14 }}>
+          <Button leftSection={<IconPlus size={15} />} onClick={openCreateBox}>
+            Create the first one
+          </Button>
+        </div>
+      ) : (
+        " Those that are shared with you appear here; to make your own, ask an administrator for a role."
+      )}
     </Empty>
   );
 }
@@ -256,7 +276,7 @@ function useRowKeys(found: readonly Box[], { toggle, picked, searchField }: RowK
     ["ArrowDown", () => move(1)],
     ["ArrowUp", () => move(-1)],
     ["x", () => box && toggle(box.id)],
-    ["p", () => act(first ? mainAction(first) : null)],
+    ["p", () => act(first ? mainAction(allowedActions(first, mayOnListed(first))) : null)],
     ["f", () => act("fork")],
     ["Delete", () => act("delete")],
     ["Escape", () => setAtId(null)],

@@ -1,13 +1,17 @@
 // The dialog that makes a box: a template, perhaps a name. The template fixes the size.
 
-import { Alert, Button, Group, Modal, Skeleton, Textarea, TextInput } from "@mantine/core";
+import { Alert, Button, Group, Modal, Select, Skeleton, Textarea, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState, useSyncExternalStore } from "react";
 import type { Template } from "#sdk/client.ts";
 import { berth, wordsOf } from "../data/berth.ts";
 import { live } from "../data/live.ts";
+import { useWho } from "../data/me.ts";
+import { useTeams } from "../data/people.ts";
+import { creatingTeams } from "../data/rights.ts";
 import { memory } from "../format.ts";
+import { money } from "../org/money.ts";
 import css from "./create-box.module.css";
 import { parseEnv, problemOfName } from "./new-box.ts";
 
@@ -52,6 +56,10 @@ function CreateBoxForm({ close }: { readonly close: () => void }) {
   const [isSending, setSending] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const navigate = useNavigate();
+  const teams = useMyTeams();
+  const [askedTeam, setTeam] = useState<string | null>(null);
+  // Whoever makes boxes by a team's role alone makes them in it.
+  const team = askedTeam ?? (teams.isNeeded ? (teams.all[0]?.id ?? null) : null);
   const nameProblem = problemOfName(name);
   const parsed = parseEnv(env);
   const create = async () => {
@@ -59,7 +67,11 @@ function CreateBoxForm({ close }: { readonly close: () => void }) {
     setSending(true);
     setError(null);
     try {
-      const body = { template: chosen, env: parsed.env, ...(name ? { name } : {}) };
+      const body = {
+        ...{ template: chosen, env: parsed.env },
+        ...(name ? { name } : {}),
+        ...(team ? { team } : {}),
+      };
       const { box } = await berth.boxes.create(body);
       live.put(box);
       close();
@@ -96,6 +108,19 @@ function CreateBoxForm({ close }: { readonly close: () => void }) {
         autoComplete="off"
         spellCheck={false}
       />
+      {teams.all.length > 0 ? (
+        <Select
+          mt="md"
+          label="Team"
+          description="Its members see the box and can enter it."
+          placeholder="None: only you"
+          clearable={!teams.isNeeded}
+          allowDeselect={!teams.isNeeded}
+          data={teams.all.map((one) => ({ value: one.id, label: one.name }))}
+          value={team}
+          onChange={setTeam}
+        />
+      ) : null}
       <details className={css.more}>
         <summary>Environment variables</summary>
         <Textarea
@@ -115,6 +140,7 @@ function CreateBoxForm({ close }: { readonly close: () => void }) {
         </Alert>
       ) : null}
       <Group justify="flex-end" mt="lg" gap="xs">
+        {chosen ? <Price template={chosen} /> : null}
         <Button variant="default" onClick={close}>
           Cancel
         </Button>
@@ -123,6 +149,34 @@ function CreateBoxForm({ close }: { readonly close: () => void }) {
         </Button>
       </Group>
     </form>
+  );
+}
+
+function useMyTeams() {
+  const who = useWho();
+  const teams = useTeams();
+  const mine = who ? creatingTeams(who) : [];
+  return {
+    all: teams.filter(({ id }) => mine.includes(id)),
+    isNeeded: !who?.permissions.includes("box.create"),
+  };
+}
+
+/** Nothing when nothing has a price. */
+function Price({ template }: { readonly template: string }) {
+  const { data } = useQuery({
+    queryKey: ["prices", "estimate", template],
+    queryFn: () => berth.prices.estimate({ template }),
+  });
+  if (!data?.currency) return null;
+  const { currency } = data;
+  return (
+    <span
+      className={css.price}
+      title={`Paused ${money(data.paused, currency)}, stopped ${money(data.stopped, currency)}; snapshots and bytes out come on top.`}
+    >
+      <b>{money(data.running, currency)}</b> an hour
+    </span>
   );
 }
 

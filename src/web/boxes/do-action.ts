@@ -4,14 +4,15 @@
 import type { Box } from "#sdk/client.ts";
 import { berth } from "../data/berth.ts";
 import { live } from "../data/live.ts";
+import { mayOnListed } from "../data/me.ts";
 import { count } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { notifyDone, notifyError } from "../parts/notify.ts";
-import { ACTION_WORDS, type Action, needsConfirmation, possibleActions } from "./actions.ts";
+import { ACTION_WORDS, type Action, allowedActions, needsConfirmation } from "./actions.ts";
 
 /** True when everything was accepted. */
 export async function doAction(action: Action, asked: readonly Box[]): Promise<boolean> {
-  const boxes = asked.filter((box) => possibleActions(box).includes(action));
+  const boxes = asked.filter((box) => allowedActions(box, mayOnListed(box)).includes(action));
   if (boxes.length === 0) return false;
   const names = boxes.length === 1 ? (boxes[0]?.name ?? "") : count(boxes.length, "box", "boxes");
   const words = ACTION_WORDS[action];

@@ -6,8 +6,9 @@ import { IconClipboardText, IconX } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import type { Box } from "#sdk/client.ts";
 import type { SessionStatus } from "#sdk/exec-session.ts";
-import { mainAction } from "../boxes/actions.ts";
+import { allowedActions, mainAction } from "../boxes/actions.ts";
 import { doAction } from "../boxes/do-action.ts";
+import { useMayOnBox } from "../data/me.ts";
 import { attempt, notifyDone } from "../parts/notify.ts";
 import type { Pane } from "./panes.ts";
 import { type StatusLine, statusLine } from "./status-line.ts";
@@ -98,7 +99,7 @@ function PaneFoot(
   },
 ) {
   const { box, pane, status, line } = props;
-  const wake = mainAction(box);
+  const wake = mainAction(allowedActions(box, useMayOnBox(box)));
   const isOver = status.kind === "exited" || status.kind === "failed";
   const mayWake = !isOver && (box.phase === "paused" || box.phase === "stopped");
   return (

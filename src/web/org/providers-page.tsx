@@ -1,0 +1,203 @@
+// Who says who people are: identity providers of the organization or the installation, and directories.
+
+import { Badge } from "@mantine/core";
+import {
+  IconAddressBook,
+  IconLogin2,
+  IconPencil,
+  IconTrash,
+  IconUsersGroup,
+} from "@tabler/icons-react";
+import { useState } from "react";
+import { berth, queries } from "../data/berth.ts";
+import { useNow } from "../data/live.ts";
+import { useWho } from "../data/me.ts";
+import { usePages } from "../data/pages.ts";
+import type { Provider, ScimToken } from "../data/types.ts";
+import { ago } from "../format.ts";
+import { confirm } from "../parts/confirm.tsx";
+import { Empty } from "../parts/empty.tsx";
+import { AddButton, ListCard } from "../parts/list-card.tsx";
+import { attempt } from "../parts/notify.ts";
+import { Page } from "../parts/page.tsx";
+import parts from "../parts/parts.module.css";
+import { RowActions } from "../parts/row-actions.tsx";
+import { EditProvider, Registered } from "./edit-provider.tsx";
+import css from "./org.module.css";
+import { ProviderGroups } from "./provider-groups.tsx";
+import { MakeScimToken } from "./scim-token.tsx";
+
+type Dialog =
+  | { readonly kind: "make" | "scim" }
+  | { readonly kind: "edit" | "groups" | "made"; readonly provider: Provider };
+
+export function ProvidersPage() {
+  const [dialog, setDialog] = useState<Dialog | null>(null);
+  const close = () => setDialog(null);
+  const list = usePages(["providers"], (page) => berth.providers.list(page));
+  const scim = usePages(["scim-tokens"], (page) => berth.scimTokens.list(page));
+  return (
+    <Page
+      title="Sign-in providers"
+      lead="With an OpenID Connect provider people sign in with the account that they have. A directory (SCIM) says who is there and who has left."
+      actions={<AddButton label="New provider" open={() => setDialog({ kind: "make" })} />}
+    >
+      <ListCard
+        title="OpenID Connect"
+        list={list}
+        empty={
+          <Empty icon={<IconLogin2 size={34} stroke={1.4} />} title="No provider yet">
+            People log in with tokens and invitations. Keycloak, Okta, Entra ID, Google, Authentik,
+            Dex: each will do.
+          </Empty>
+        }
+      >
+        {(providers) => <ProviderTable providers={providers} setDialog={setDialog} />}
+      </ListCard>
+      <div className={css.gap}>
+        <ListCard
+          title="Directories"
+          actions={<AddButton label="New SCIM token" open={() => setDialog({ kind: "scim" })} />}
+          list={scim}
+          empty={
+            <Empty icon={<IconAddressBook size={34} stroke={1.4} />} title="No directory">
+              A token lets your directory add people, and take out who has left: their sessions end
+              within seconds.
+            </Empty>
+          }
+        >
+          {(tokens) => <ScimTable tokens={tokens} />}
+        </ListCard>
+      </div>
+      {dialog?.kind === "make" ? (
+        <EditProvider
+          provider={null}
+          close={close}
+          made={(provider) => setDialog({ kind: "made", provider })}
+        />
+      ) : null}
+      {dialog?.kind === "edit" ? (
+        <EditProvider provider={dialog.provider} close={close} made={close} />
+      ) : null}
+      {dialog?.kind === "made" ? <Registered provider={dialog.provider} close={close} /> : null}
+      {dialog?.kind === "groups" ? (
+        <ProviderGroups provider={dialog.provider} close={close} />
+      ) : null}
+      {dialog?.kind === "scim" ? <MakeScimToken close={close} /> : null}
+    </Page>
+  );
+}
+
+function ProviderTable(props: {
+  readonly providers: readonly Provider[];
+  readonly setDialog: (dialog: Dialog) => void;
+}) {
+  const who = useWho();
+  return (
+    <table className={parts.table}>
+      <thead>
+        <tr>
+          <th>Name</th>
+          <th className={parts.wideOnly}>Issuer</th>
+          <th>Of</th>
+          <th aria-label="Actions" />
+        </tr>
+      </thead>
+      <tbody>
+        {props.providers.map((provider) => {
+          const isMine = !provider.isOfInstallation || (who?.isOperator ?? false);
+          return (
+            <tr key={provider.id} aria-label={provider.name}>
+              <td>
+                <span className={parts.who}>
+                  <span>{provider.label}</span>
+                  <span>{provider.name}</span>
+                </span>
+              </td>
+              <td className={parts.wideOnly} style={{ overflowWrap: "anywhere" }}>
+                {provider.issuer}
+              </td>
+              <td>
+                <Badge size="sm" variant="light" color="gray" tt="none">
+                  {provider.isOfInstallation ? "installation" : "organization"}
+                </Badge>
+              </td>
+              <td>
+                <RowActions
+                  of={provider.name}
+                  actions={[
+                    {
+                      label: "Groups of",
+                      icon: IconUsersGroup,
+                      run: () => props.setDialog({ kind: "groups", provider }),
+                    },
+                    isMine
+                      ? {
+                          label: "Change",
+                          icon: IconPencil,
+                          run: () => props.setDialog({ kind: "edit", provider }),
+                        }
+                      : null,
+                    isMine
+                      ? { label: "Delete", icon: IconTrash, run: () => void remove(provider) }
+                      : null,
+                  ]}
+                />
+              </td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+async function remove(provider: Provider): Promise<void> {
+  const isSure = await confirm({
+    title: `Delete ${provider.label}?`,
+    text: "Every session that it stands behind ends, and every role that it gave is taken.",
+    yes: "Delete",
+    isDangerous: true,
+  });
+  if (!isSure) return;
+  await attempt("The provider was not deleted", () => berth.providers.delete(provider.id));
+  await queries.invalidateQueries({ queryKey: ["providers"] });
+}
+
+function ScimTable({ tokens }: { readonly tokens: readonly ScimToken[] }) {
+  const now = useNow();
+  const revoke = async (token: ScimToken) => {
+    const text = "The directory is not heard any more. Whoever it has let in stays.";
+    const question = { title: `Revoke ${token.name}?`, text, yes: "Revoke", isDangerous: true };
+    if (!(await confirm(question))) return;
+    await attempt("The token was not revoked", () => berth.scimTokens.delete(token.id));
+    await queries.invalidateQueries({ queryKey: ["scim-tokens"] });
+  };
+  return (
+    <table className={parts.table}>
+      <thead>
+        <tr>
+          <th>Name</th>
+          <th>Last used</th>
+          <th className={parts.wideOnly}>Made</th>
+          <th aria-label="Actions" />
+        </tr>
+      </thead>
+      <tbody>
+        {tokens.map((token) => (
+          <tr key={token.id}>
+            <td>{token.name}</td>
+            <td className={parts.dim}>{token.lastUsedAt ? ago(token.lastUsedAt, now) : "never"}</td>
+            <td className={`${parts.dim} ${parts.wideOnly}`}>{ago(token.createdAt, now)}</td>
+            <td>
+              <RowActions
+                of={token.name}
+                actions={[{ label: "Revoke", icon: IconTrash, run: () => void revoke(token) }]}
+              />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}

@@ -1,0 +1,93 @@
+// A dialog that is one form: what is wrong is said in it, and it stays until it was done or left.
+
+import { Alert, Button, Group, Modal } from "@mantine/core";
+import { type ReactNode, useState } from "react";
+import { noteError, wordsOf } from "../data/berth.ts";
+import { Copyable } from "./page.tsx";
+
+interface FormProps {
+  readonly yes: string;
+  readonly isReady?: boolean;
+  readonly isDangerous?: boolean;
+  readonly send: () => Promise<unknown>;
+  readonly close: () => void;
+  readonly children: ReactNode;
+}
+
+export function FormDialog(props: FormProps & { readonly title: string; readonly size?: string }) {
+  return (
+    <Modal opened onClose={props.close} title={props.title} size={props.size ?? "md"}>
+      <DialogForm {...props} />
+    </Modal>
+  );
+}
+
+function DialogForm(props: FormProps) {
+  const [isSending, setSending] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const send = async () => {
+    setSending(true);
+    setError(null);
+    try {
+      await props.send();
+    } catch (failure) {
+      noteError(failure);
+      setError(failure);
+    } finally {
+      setSending(false);
+    }
+  };
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        void send();
+      }}
+    >
+      {props.children}
+      {error ? (
+        <Alert color="red" mt="md" role="alert" style={{ whiteSpace: "pre-line" }}>
+          {wordsOf(error)}
+        </Alert>
+      ) : null}
+      <Group justify="flex-end" mt="lg" gap="xs">
+        <Button variant="default" onClick={props.close}>
+          Cancel
+        </Button>
+        <Button
+          type="submit"
+          loading={isSending}
+          disabled={props.isReady === false}
+          color={props.isDangerous ? "red" : undefined}
+        >
+          {props.yes}
+        </Button>
+      </Group>
+    </form>
+  );
+}
+
+/** What is shown once, when it was made. */
+export function MadeDialog(props: {
+  readonly title: string;
+  readonly words: string;
+  readonly secrets: readonly { readonly label: string; readonly text: string }[];
+  readonly close: () => void;
+  readonly children?: ReactNode;
+}) {
+  return (
+    <Modal opened onClose={props.close} title={props.title} closeOnClickOutside={false}>
+      <Alert color="tide" title={props.words} styles={{ body: { minWidth: 0 } }}>
+        {props.secrets.map(({ label, text }) => (
+          <div key={label}>
+            <Copyable text={text} label={label} />
+          </div>
+        ))}
+      </Alert>
+      {props.children}
+      <Group justify="flex-end" mt="lg">
+        <Button onClick={props.close}>Done</Button>
+      </Group>
+    </Modal>
+  );
+}
