@@ -1,7 +1,7 @@
 // The audit trail for those who may read it: pages, the stream, the export of the chain, and its signed head.
 
 import type { AuditEntryShape } from "#contract/audit.ts";
-import { markLine, type SignedAuditMark, sealLine } from "#domain/audit.ts";
+import { markLine, sealLine } from "#domain/audit.ts";
 import type { Clock } from "#lib/clock.ts";
 import { readChainHead } from "#store/audit-heads.ts";
 import {
@@ -20,13 +20,6 @@ import type { ApiContext } from "./context.ts";
 import { encodeCursor, numberPosition, pageFrom } from "./cursor.ts";
 import type { Handlers } from "./route.ts";
 import type { SseMessage } from "./sse.ts";
-
-/** What the API has of the trail besides the database. */
-export interface AuditAccess {
-  readonly key: AuditKey;
-  /** The newest head of a chain in the object store; null: none yet. */
-  readonly exportedHead: (chain: string) => Promise<SignedAuditMark | null>;
-}
 
 const PAGE = 500;
 const LOOK_EVERY_MS = 1000;

@@ -28,12 +28,12 @@ export interface BoxWayOptions {
   readonly address?: string | null;
 }
 
-/** As `enterBox`, for somebody at an address. */
+/** As `enterBox`, for somebody who is at the other end of a socket. */
 export type EnterBox = (
   right: Right,
   signal: AbortSignal,
   mayWake: boolean,
-  address: string | null,
+  from: { readonly remoteAddress?: string | undefined },
 ) => Promise<BoxStream>;
 
 /** So long a request waits for its box. */

@@ -232,8 +232,7 @@ export class PreviewConnection {
     this.#dropApp();
     this.#phase = "deciding";
     const { right, request } = exchange;
-    const address = this.#socket.remoteAddress ?? null;
-    this.#context.enterBox(right, this.#gone.signal, !request.isWebSocket, address).then(
+    this.#context.enterBox(right, this.#gone.signal, !request.isWebSocket, this.#socket).then(
       (stream) => {
         if (this.#phase === "closed") return breakOff(stream.box);
         const app = { ...stream, key: right.key, idleSinceMs: null };

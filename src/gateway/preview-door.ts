@@ -11,7 +11,7 @@ import { PreviewConnection, type PreviewContext, type Seat } from "./preview-con
 import { PREVIEW_DEFENCES, type PreviewDefences } from "./preview-defences.ts";
 import { Entry } from "./preview-entry.ts";
 import { type PlaceOf, placesByHost, placesByPath } from "./preview-name.ts";
-import { type Right, Rights } from "./preview-rights.ts";
+import { Rights } from "./preview-rights.ts";
 import type { WakeAndWait } from "./wake.ts";
 
 export interface PreviewDoorOptions {
@@ -72,7 +72,7 @@ export function previewDoor(options: PreviewDoorOptions): PreviewDoor {
       return tickMs;
     },
     mentionsPreview: (head: Buffer | null) => mentions(known, head),
-    enterBox: (right: Right, signal: AbortSignal, mayWake: boolean, address: string | null) =>
+    enterBox: (right, signal, mayWake, { remoteAddress: address = null }) =>
       enterBox(right, signal, mayWake, { ...way, address }),
     closed: (connection: PreviewConnection) => connections.delete(connection),
   };
