@@ -65,6 +65,8 @@ test("a feed begins with all there is, and tells each change of it", async (t) =
     name: "web",
     orgId: subject.orgId,
     ownerId: subject.userId,
+    teamId: null,
+    shares: [],
     phase: "creating",
     reason: known.box(box.id)?.reason ?? null,
     epoch: 0,
