@@ -25,7 +25,7 @@ async function fits(words: string[], list = known as () => Promise<unknown>): Pr
 test("commands, subcommands, options and their values are completed", async () => {
   assert.deepEqual(await fits(["pa"]), ["pause"]);
   assert.deepEqual(await fits(["checkpoint", ""]), ["create", "delete", "list", "restore"]);
-  assert.deepEqual(await fits(["create", "--t"]), ["--template", "--timeout"]);
+  assert.deepEqual(await fits(["create", "--t"]), ["--team", "--template", "--timeout"]);
   assert.deepEqual(await fits(["wait", "web", "--for", "p"]), ["paused"]);
   assert.deepEqual(await fits(["list", "-o", ""]), ["json", "text"]);
   assert.deepEqual(await fits(["completion", "f"]), ["fish"]);
