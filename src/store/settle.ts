@@ -249,6 +249,7 @@ export async function finishDeletion(tx: Db, row: BoxRow, told: Told): Promise<v
   await sql`update volumes set deleted_at = now() where box_id = ${row.id} and deleted_at is null`.execute(
     tx.query,
   );
+  await sql`delete from grants where scope = 'box' and scope_id = ${row.id}`.execute(tx.query);
   // A snapshot that was asked for may have been taken unseen, so it is removed and not just forgotten.
   await sql`
     update snapshots s set error = 'the box was deleted first',
