@@ -69,8 +69,9 @@ test("each SDK method calls its own operation", async () => {
     >;
     const names = Object.keys(route.params?.shape ?? {});
     const values = names.map((name) => (name === "version" ? 1 : `${name}-x`));
-    const result = methods[verb]?.(...values, ...(route.stream ? [] : [{}]));
-    await (route.stream ? result?.next() : result)?.catch(() => {});
+    const isFollowed = route.stream || route.lines;
+    const result = methods[verb]?.(...values, ...(isFollowed ? [] : [{}]));
+    await (isFollowed ? result?.next() : result)?.catch(() => {});
     const path = names.reduce(
       (p, name, i) => p.replace(`{${name}}`, String(values[i])),
       route.path,
