@@ -35,6 +35,8 @@ const server = createServer(async (request, response) => {
   handle(request as never, response as never);
 });
 
+process.stdin.on("close", () => process.exit()).resume();
+
 server.listen(config.port ?? 0, "127.0.0.1", () => {
   const { port } = server.address() as AddressInfo;
   const key =

@@ -83,7 +83,8 @@ async function startProcess(config: object): Promise<{ child: ChildProcess; port
   const child = spawn(
     process.execPath,
     ["--disable-warning=ExperimentalWarning", file, JSON.stringify(config)],
-    { stdio: ["ignore", "pipe", "pipe"] },
+    // It ends with us: when nobody holds its input any more.
+    { stdio: ["pipe", "pipe", "pipe"] },
   );
   let said = "";
   const port = await new Promise<number>((done, fail) => {
