@@ -55,6 +55,7 @@ export interface NodeLinkOptions {
 export class NodeLink {
   readonly nodeId: string;
   readonly #session: ClientHttp2Session;
+  readonly #socket: TLSSocket;
   readonly #options: NodeLinkOptions;
   readonly #closed = new AbortController();
   readonly #window = new LinkWindow();
@@ -62,6 +63,7 @@ export class NodeLink {
   constructor(socket: TLSSocket, options: NodeLinkOptions) {
     this.nodeId = options.nodeId;
     this.#options = options;
+    this.#socket = socket;
     this.#session = connect("https://node", {
       createConnection: () => socket,
       maxSessionMemory: SESSION_MEMORY_MB,
@@ -70,9 +72,9 @@ export class NodeLink {
     this.#session.on("error", () => {}); // A close follows.
     this.#session.on("connect", () => {
       this.#session.setLocalWindowSize(this.#window.bytes);
-      this.#keepWindow(socket);
+      this.#keepWindow();
     });
-    this.#session.on("close", () => this.#closed.abort());
+    for (const side of [this.#session, socket]) side.on("close", () => this.close());
   }
 
   get isOpen(): boolean {
@@ -108,6 +110,9 @@ export class NodeLink {
   }
 
   close(): void {
+    this.#closed.abort();
+    // Of what it has not written yet a session waits for the end, which may never come; without a socket it does not.
+    this.#socket.destroy();
     this.#session.destroy();
   }
 
@@ -165,9 +170,10 @@ export class NodeLink {
   }
 
   /** Looks at what came, often while it is much. */
-  async #keepWindow(socket: TLSSocket): Promise<void> {
+  async #keepWindow(): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#closed;
+    const socket = this.#socket;
     const measure = () => this.#ping().catch(() => {}); // Whether it answers at all is #keepAlive's to see.
     await measure();
     let [atMs, atBytes, looks] = [clock.monotonicMs(), socket.bytesRead, 0];

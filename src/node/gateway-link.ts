@@ -165,7 +165,6 @@ class GatewayLink {
   readonly #announcement: () => string | null;
   readonly #closed = new AbortController();
   readonly #running: Promise<void>;
-  #session: ServerHttp2Session | null = null;
   #announcements: ServerHttp2Stream | null = null;
 
   constructor(
@@ -197,7 +196,6 @@ class GatewayLink {
 
   async close(): Promise<void> {
     this.#closed.abort();
-    this.#session?.destroy();
     await this.#running;
   }
 
@@ -218,7 +216,6 @@ class GatewayLink {
       // Not every accepted socket is a welcome: with TLS 1.3 a refused certificate shows up later.
       const wasWelcome = this.isWelcome;
       this.#announcements = null;
-      this.#session = null;
       failures = wasWelcome ? 1 : failures + 1;
       const waitMs = spreadMs(backoffMs(failures, { firstMs, longestMs }));
       log.warn({ gateway, reason, againInMs: waitMs }, "gateway not connected");
@@ -276,12 +273,20 @@ class GatewayLink {
       streamResetRate: STREAM_RESETS,
       settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
     });
-    this.#session = session;
+    const { promise, resolve } = Promise.withResolvers<string>();
     const ended = new AbortController();
-    let reason = "the gateway closed the connection";
-    session.on("error", (error) => {
-      reason = error.message;
-    });
+    const end = (reason: string) => {
+      if (ended.signal.aborted) return;
+      ended.abort();
+      // Of what it has not written yet a session waits for the end, which may never come; without a socket it does not.
+      socket.destroy();
+      session.destroy();
+      resolve(reason);
+    };
+    const onClose = () => end("the gateway closed the connection");
+    session.on("error", (error) => end(error.message));
+    session.on("close", onClose);
+    socket.on("close", onClose);
     session.on("stream", (stream, headers) => {
       stream.on("error", () => {}); // A close follows.
       this.#answer(stream, headers).catch((error: unknown) => {
@@ -289,17 +294,14 @@ class GatewayLink {
         breakOff(stream);
       });
     });
-    keepAlive(session, clock, this.#times, ended.signal).catch((error: Error) => {
-      reason = error.message;
-      session.destroy();
-    });
-    if (this.#closed.signal.aborted) session.destroy();
-    return new Promise((resolve) => {
-      session.on("close", () => {
-        ended.abort();
-        resolve(reason);
-      });
-    });
+    keepAlive(session, clock, this.#times, ended.signal).catch((error: Error) =>
+      end(error.message),
+    );
+    const { signal } = this.#closed;
+    const stop = () => end("the agent is stopping");
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+    return promise.finally(() => signal.removeEventListener("abort", stop));
   }
 
   async #answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
