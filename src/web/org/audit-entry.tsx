@@ -14,9 +14,12 @@ export const OUTCOME_COLORS: Readonly<Record<AuditEntry["outcome"], string>> = {
 };
 
 /** What it was about: as the request named it, and else what came of it. */
-export function targetOf({ resource, touched }: AuditEntry): string {
-  const named = Object.entries(resource).map(([kind, value]) => `${kind} ${value}`);
-  return (named.length > 0 ? named : touched.slice(0, 2)).join(", ") || "–";
+export function targetOf(
+  { resource, touched }: AuditEntry,
+  nameOf: (id: string) => string,
+): string {
+  const named = Object.entries(resource).map(([kind, value]) => `${kind} ${nameOf(value)}`);
+  return (named.length > 0 ? named : touched.slice(0, 2).map(nameOf)).join(", ") || "–";
 }
 
 const copyable = (text: string | null) => (text === null ? null : <Copyable text={text} />);

@@ -5,8 +5,9 @@ import { useDebouncedValue } from "@mantine/hooks";
 import { IconDownload, IconHistory, IconSearch } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import { berth, noteError } from "../data/berth.ts";
-import { useNow } from "../data/live.ts";
+import { useLive, useNow } from "../data/live.ts";
 import { usePages } from "../data/pages.ts";
+import { useNameOf } from "../data/people.ts";
 import type { AuditEntry } from "../data/types.ts";
 import { ago, clockTime, fullTime } from "../format.ts";
 import { Empty } from "../parts/empty.tsx";
@@ -202,11 +203,19 @@ function Filters(props: { readonly filter: Filter; readonly setFilter: (filter: 
   );
 }
 
+/** Of members, teams and boxes that are there; of others the id is all there is. */
+function useNames(): (id: string) => string {
+  const nameOf = useNameOf();
+  const { boxes } = useLive();
+  return (id) => boxes.get(id)?.name ?? nameOf(id);
+}
+
 function Entries(props: {
   readonly entries: readonly AuditEntry[];
   readonly open: (entry: AuditEntry) => void;
 }) {
   const now = useNow();
+  const nameOf = useNames();
   return (
     <table className={`${parts.table} ${css.entries}`} aria-label="Audit entries">
       <thead>
@@ -224,7 +233,9 @@ function Entries(props: {
             <td className={`${parts.dim} ${parts.nowrap}`} title={fullTime(entry.at)}>
               {now - Date.parse(entry.at) < 24 * HOUR_MS ? clockTime(entry.at) : ago(entry.at, now)}
             </td>
-            <td>{entry.actor?.name ?? entry.actor?.id ?? <span className={parts.dim}>–</span>}</td>
+            <td className={css.actor}>
+              {entry.actor?.name ?? entry.actor?.id ?? <span className={parts.dim}>–</span>}
+            </td>
             <td>
               <button
                 type="button"
@@ -237,11 +248,23 @@ function Entries(props: {
                 {entry.verb}
               </button>
             </td>
-            <td className={`${parts.dim} ${parts.wideOnly} ${css.target}`}>{targetOf(entry)}</td>
+            <td className={`${parts.dim} ${parts.wideOnly} ${css.target}`}>
+              {targetOf(entry, nameOf)}
+            </td>
             <td>
-              <Badge size="sm" variant="light" tt="none" color={OUTCOME_COLORS[entry.outcome]}>
-                {entry.code ?? entry.outcome}
-              </Badge>
+              {entry.outcome === "ok" ? (
+                <span className={parts.dim}>ok</span>
+              ) : (
+                <Badge
+                  size="sm"
+                  variant="light"
+                  tt="none"
+                  color={OUTCOME_COLORS[entry.outcome]}
+                  style={{ flex: "none" }}
+                >
+                  {entry.code ?? entry.outcome}
+                </Badge>
+              )}
             </td>
           </tr>
         ))}

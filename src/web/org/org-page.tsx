@@ -28,6 +28,11 @@ const PAGES: Readonly<Record<SectionId, ComponentType>> = {
   rules: lazy(() => import("./rules-page.tsx").then((one) => ({ default: one.RulesPage }))),
 };
 
+/** On a small screen they stand in a row that is longer than it is wide. */
+function showWhole(link: HTMLAnchorElement | null): void {
+  link?.scrollIntoView({ inline: "center", block: "nearest" });
+}
+
 export function OrgPage() {
   const { section } = useParams({ strict: false });
   const who = useWho();
@@ -50,6 +55,7 @@ export function OrgPage() {
             className={css.section}
             data-active={id === section}
             aria-current={id === section ? "page" : undefined}
+            ref={id === section ? showWhole : undefined}
           >
             <Icon size={16} stroke={1.6} />
             {label}

@@ -51,7 +51,7 @@ export function PricesCard() {
             {book.data.prices.map(({ resource, title, unit, price, isOwn }) => (
               <tr key={resource}>
                 <td>
-                  {title}
+                  <span className={css.sentence}>{title}</span>
                   {isOwn ? <span className={parts.dim}> · of this organization</span> : null}
                 </td>
                 <td>
@@ -96,7 +96,7 @@ function SetPrices({ book, close }: { readonly book: Book; readonly close: () =>
         {book.prices.map(({ resource, title, unit, price }) => (
           <TextInput
             key={resource}
-            label={title}
+            label={<span className={css.sentence}>{title}</span>}
             description={`For each ${unit}`}
             inputMode="decimal"
             placeholder="0"
