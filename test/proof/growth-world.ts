@@ -216,10 +216,11 @@ export const ACTS = {
     world.accounts.push(made.id);
     world.users.push(made.id);
   },
-  accountToken: async ({ world, subject, pick, draw }: Turn) => {
+  accountToken: async ({ world, who, pick, draw }: Turn) => {
     const hash = world.fresh("hash");
     const token = { hash, name: "t", expiresInMs: null };
-    await createAccountToken(world.db, subject, pick(world.accounts, draw.one), token);
+    const maker = { ...who.subject, ...who };
+    await createAccountToken(world.db, maker, pick(world.accounts, draw.one), token);
     world.credentials.push(hash);
   },
   deleteAccount: async ({ world, subject, pick, draw }: Turn) =>

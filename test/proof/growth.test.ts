@@ -138,11 +138,17 @@ test("whatever owners and administrators do, an owner stays, and administrators 
       async (draws, withOwner) => {
         run += 1;
         const players: Record<string, OrgRole[]> = {
-          ...{ first: ["admin"], second: ["admin", "billing"], third: ["member"] },
-          ...(withOwner ? { fourth: ["owner"] } : {}),
+          ...{ first: ["admin"] },
+          ...(withOwner
+            ? { second: ["owner"] }
+            : { second: ["admin", "billing"], third: ["member"] }),
         };
         const world = await GrowthWorld.make(db, players, String(run));
-        if (withOwner) await world.addCredential(world.alpha);
+        if (withOwner) {
+          await world.addCredential(world.alpha);
+          // Few enough that two owners meet each other.
+          world.users.splice(1, 3);
+        }
         const owners = async () => {
           const { rows } = await sql<{ id: string }>`
             select g.user_id as id from grants g join users u on u.id = g.user_id and u.disabled_at is null
