@@ -80,9 +80,9 @@ export function memberHandlers(): Pick<
         shapeMember(await deleteServiceAccount(tx, subject, params.account)),
       ),
     // No answer is remembered: it would hold the token.
-    "serviceAccounts.createToken": async ({ db, subject, credential, params, body }) => {
+    "serviceAccounts.createToken": async ({ db, credential, params, body }) => {
       const token = makeToken();
-      const made = await createAccountToken(db, subject, params.account, {
+      const made = await createAccountToken(db, credential, params.account, {
         hash: hashToken(token),
         name: body.name,
         expiresInMs: body.expiresInMs ?? null,

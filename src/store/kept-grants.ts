@@ -91,21 +91,22 @@ async function tellChanges(
       ...{ resource: { [scope]: scopeId }, touched: [userId], data: { role, source } },
     })),
   );
+  // Of the member in any case: gateways and watches hear by it that somebody is something else.
   await insertEvents(
     tx,
-    changes.map(({ orgId, scope, scopeId, role, what }): NewEvent => {
+    changes.flatMap(({ orgId, scope, scopeId, role, what }): NewEvent[] => {
       const verb = what === "created" ? "gives" : "takes";
-      const subject =
-        scope === "org"
-          ? ({ kind: "member.updated", subjectKind: "member", subjectId: userId } as const)
-          : ({ kind: "team.updated", subjectKind: "team", subjectId: scopeId } as const);
-      return {
-        ...subject,
-        orgId,
-        actor: null,
-        message: `${source} ${verb} the role ${role}`,
+      const message = `${source} ${verb} the role ${role}`;
+      const told = {
+        ...{ orgId, actor: null, message },
         data: { userId, scope, scopeId, role, source },
       };
+      return [
+        ...(scope === "team"
+          ? [{ ...told, kind: "team.updated", subjectKind: "team" as const, subjectId: scopeId }]
+          : []),
+        { ...told, kind: "member.updated", subjectKind: "member", subjectId: userId },
+      ];
     }),
   );
 }

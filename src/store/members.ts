@@ -2,7 +2,7 @@
 // here end, and gateways end what was opened with them.
 
 import { type RawBuilder, sql } from "kysely";
-import type { OrgId, UserId } from "#domain/ids.ts";
+import type { BoxId, OrgId, UserId } from "#domain/ids.ts";
 import { mayGrant, ORG_ROLES, type OrgRole, type Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, transact } from "./db.ts";
@@ -111,6 +111,7 @@ export async function setRoles(
     const added = roles.filter((role) => !before.roles.includes(role));
     const removed = direct.filter((role) => !roles.includes(role));
     for (const role of [...added, ...removed]) refuseGrant(subject, role);
+    if (before.kind === "service") refuseServiceOwner(added);
     if (added.length === 0 && removed.length === 0) return before;
     for (const role of added)
       await addGrant(tx, {
@@ -141,6 +142,14 @@ export function refuseGrant(subject: Subject, role: OrgRole): void {
     );
 }
 
+export function refuseServiceOwner(roles: readonly OrgRole[]): void {
+  if (roles.includes("owner"))
+    throw new StoreRefusal(
+      "forbidden",
+      "An owner is a person: give a service account another role.",
+    );
+}
+
 /** Whoever may manage members, or the member itself. Boxes stay, with their owner's name on them. */
 export async function removeMember(
   db: Db,
@@ -164,7 +173,18 @@ export async function removeMember(
 
 /** Takes everything that a user has in an organization, and ends everything that they have open there. */
 export async function endMembership(tx: Db, orgId: OrgId, userId: UserId): Promise<void> {
-  await sql`delete from grants where user_id = ${userId} and org_id = ${orgId}`.execute(tx.query);
+  const { rows: shares } = await sql<{ id: string; boxId: BoxId }>`
+    with gone as (
+      delete from grants where user_id = ${userId} and org_id = ${orgId} returning id, scope, scope_id)
+    select id, scope_id as "boxId" from gone where scope = 'box'`.execute(tx.query);
+  // Gateways know shares by their boxes: who comes back later must not find them there.
+  await insertEvents(
+    tx,
+    shares.map(({ id, boxId }) => ({
+      ...{ orgId, kind: "grant.deleted", subjectKind: "grant" as const, subjectId: id, boxId },
+      message: "a share ended with its holder's membership",
+    })),
+  );
   await endCredentials(tx, orgId, userId);
 }
 

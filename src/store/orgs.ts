@@ -9,6 +9,7 @@ import { type Db, isUniqueViolation, transact } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { addGrant } from "./grants.ts";
 import { createInvitation, type InvitationView } from "./invitations.ts";
+import { memberEvent } from "./members.ts";
 import { newId } from "./new-id.ts";
 import { narrowPreviews } from "./preview-changes.ts";
 import { endLinks } from "./preview-links.ts";
@@ -121,6 +122,8 @@ export async function createOrg(
     if (hash === null) {
       const holder = { userId: subject.userId };
       await addGrant(tx, { scope: "org", scopeId: id, orgId: id, role: "owner", holder });
+      const owner = { orgId: id, userId: subject.userId };
+      await insertEvents(tx, [memberEvent(owner, owner.userId, "created", "its first owner")]);
       return { org: { id, name, roles: ["owner"] }, invitation: null };
     }
     const asOwner: Subject = { ...subject, orgId: id, roles: ["owner"], scopes: null };

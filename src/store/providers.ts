@@ -2,11 +2,13 @@
 // means in an organization, that organization's administrators say, whosever the provider is.
 
 import { type RawBuilder, sql } from "kysely";
-import type { OrgId, ProviderId } from "#domain/ids.ts";
+import type { OrgId, ProviderId, UserId } from "#domain/ids.ts";
 import { can, mayGrant, type OrgRole, type Subject, type TeamRole } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, isUniqueViolation, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
+import { lockOrg, refuseOwnerless } from "./grants.ts";
+import { keepGrants } from "./kept-grants.ts";
 import { endLogins } from "./logins.ts";
 import { newId } from "./new-id.ts";
 import { permit } from "./rights.ts";
@@ -183,12 +185,27 @@ export async function deleteProvider(
     const provider = await lockProvider(tx, subject, reference);
     await sql`update providers set deleted_at = now() where id = ${provider.id}`.execute(tx.query);
     await endLogins(tx, sql`l.provider_id = ${provider.id}`, "its identity provider was removed");
-    await sql`delete from grants where source = ${sourceOf(provider.id)} and source <> 'direct'`.execute(
-      tx.query,
-    );
+    await endGiven(tx, provider.id);
     await tell(tx, subject, provider, "deleted", `identity provider ${provider.name} was removed`);
     return provider;
   });
+}
+
+/** Who was in an organization by it alone is out, as if they had been removed; no organization loses its last owner so. */
+async function endGiven(tx: Db, id: ProviderId): Promise<void> {
+  const source = sourceOf(id);
+  const isGiven = sql`g.source = ${source} and g.source <> 'direct'`;
+  const { rows: owned } = await sql<{ orgId: OrgId }>`
+    select distinct g.org_id as "orgId" from grants g
+    where ${isGiven} and g.scope = 'org' and g.role = 'owner' order by 1`.execute(tx.query);
+  for (const { orgId } of owned) await lockOrg(tx, orgId);
+  const { rows: held } = await sql<{ userId: UserId }>`
+    select u.id as "userId" from users u where u.id in (
+      select g.user_id from grants g where ${isGiven}) order by u.id for no key update of u`.execute(
+    tx.query,
+  );
+  for (const { userId } of held) await keepGrants(tx, userId, source, []);
+  for (const { orgId } of owned) await refuseOwnerless(tx, orgId);
 }
 
 export async function listGroupRoles(
@@ -211,14 +228,12 @@ export async function setGroupRoles(
   reference: string,
   roles: readonly GroupRole[],
 ): Promise<GroupRole[]> {
-  for (const { teamId, role } of roles)
-    if (teamId === null) refuseRole(subject, role as OrgRole);
-    else permit(subject, "team.manage");
   return transact(db, "store.provider.groups", async (tx) => {
     const provider = await getProvider(tx, subject, reference);
     await sql`select 1 from providers where id = ${provider.id} for no key update`.execute(
       tx.query,
     );
+    refuseChanges(subject, await listGroupRoles(tx, subject, provider.id), roles);
     await refuseUnknownTeams(tx, subject, roles);
     await sql`delete from provider_groups
       where provider_id = ${provider.id} and org_id = ${subject.orgId}`.execute(tx.query);
@@ -233,6 +248,25 @@ export async function setGroupRoles(
     await tell(tx, subject, { id: provider.id, orgId: subject.orgId }, "updated", message);
     return listGroupRoles(tx, subject, provider.id);
   });
+}
+
+/** Nobody gives a role by a group, or takes it away, that they could not by hand. */
+function refuseChanges(
+  subject: Subject,
+  before: readonly GroupRole[],
+  after: readonly GroupRole[],
+): void {
+  const isIn = (those: readonly GroupRole[], { group, teamId, role }: GroupRole) =>
+    those.some((one) => one.group === group && one.teamId === teamId && one.role === role);
+  const given = after.filter((one) => !isIn(before, one));
+  const taken = before.filter((one) => !isIn(after, one));
+  refuseGroupRoles(subject, [...given, ...taken]);
+}
+
+function refuseGroupRoles(subject: Subject, roles: readonly GroupRole[]): void {
+  for (const { teamId, role } of roles)
+    if (teamId === null) refuseRole(subject, role as OrgRole);
+    else permit(subject, "team.manage");
 }
 
 /** Of the grants that a provider keeps up to date. */
@@ -263,6 +297,11 @@ async function lockProvider(tx: Db, subject: Subject, reference: string): Promis
       "forbidden",
       `${provider.name} is of the whole installation: its operators look after it.`,
     );
+  // Whoever changes an organization's provider decides who gets the roles that it gives.
+  if (provider.orgId !== null) {
+    if (provider.defaultRole !== null) refuseRole(subject, provider.defaultRole);
+    refuseGroupRoles(subject, await listGroupRoles(tx, subject, provider.id));
+  }
   return provider;
 }
 

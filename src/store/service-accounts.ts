@@ -7,11 +7,25 @@ import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { addGrant } from "./grants.ts";
-import { endMembership, type MemberView, refuseGrant, selectMembers } from "./members.ts";
+import {
+  endMembership,
+  type MemberView,
+  memberEvent,
+  refuseGrant,
+  refuseServiceOwner,
+  selectMembers,
+} from "./members.ts";
 import { newId } from "./new-id.ts";
 import { permit } from "./rights.ts";
 import { loadSubject } from "./subjects.ts";
-import { createToken, deleteToken, listTokens, type NewToken, type TokenView } from "./tokens.ts";
+import {
+  createToken,
+  deleteToken,
+  type Identified,
+  listTokens,
+  type NewToken,
+  type TokenView,
+} from "./tokens.ts";
 
 export async function createServiceAccount(
   db: Db,
@@ -20,11 +34,7 @@ export async function createServiceAccount(
 ): Promise<MemberView> {
   permit(subject, "service.manage");
   for (const role of account.roles) refuseGrant(subject, role);
-  if (account.roles.includes("owner"))
-    throw new StoreRefusal(
-      "forbidden",
-      "An owner is a person: give a service account another role.",
-    );
+  refuseServiceOwner(account.roles);
   return transact(db, "store.service_account.create", async (tx) => {
     const id = newId<UserId>("user");
     const { rows } = await sql`
@@ -40,7 +50,10 @@ export async function createServiceAccount(
         ...{ holder: { userId: id }, createdBy: subject.userId },
       });
     const message = `the service account ${account.name} was made (${account.roles.join(", ")})`;
-    await insertEvents(tx, [accountEvent(subject, id, "created", message)]);
+    await insertEvents(tx, [
+      accountEvent(subject, id, "created", message),
+      memberEvent(subject, id, "created", message),
+    ]);
     return getServiceAccount(tx, subject, id);
   });
 }
@@ -87,15 +100,18 @@ export async function deleteServiceAccount(
     await endMembership(tx, subject.orgId, account.id);
     await sql`update users set disabled_at = now() where id = ${account.id}`.execute(tx.query);
     const message = `the service account ${account.name} was deleted`;
-    await insertEvents(tx, [accountEvent(subject, account.id, "deleted", message)]);
+    await insertEvents(tx, [
+      accountEvent(subject, account.id, "deleted", message),
+      memberEvent(subject, account.id, "deleted", message),
+    ]);
     return account;
   });
 }
 
-/** Nobody gets by a token what they could not give the account. */
+/** Nobody gets by a token what they could not give the account, or for longer than what they came by holds. */
 export async function createAccountToken(
   db: Db,
-  subject: Subject,
+  { subject, tokenId }: Pick<Identified, "subject" | "tokenId">,
   reference: string,
   token: NewToken,
 ): Promise<TokenView> {
@@ -104,7 +120,7 @@ export async function createAccountToken(
     permit(subject, "service.manage");
     for (const role of account.roles) refuseGrant(subject, role);
     const as = await accountSubject(tx, subject, account);
-    return createToken(tx, { subject: as, tokenId: null }, token);
+    return createToken(tx, { subject: as, tokenId }, token);
   });
 }
 
