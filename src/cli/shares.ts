@@ -1,0 +1,81 @@
+// Boxes that are shared, and boxes that are handed over.
+
+import { type Command, Option } from "commander";
+import { ask, list } from "./command.ts";
+import { CliError, EXIT } from "./exit.ts";
+import type { Session } from "./session.ts";
+
+const BOX = "name or id of the box";
+
+interface ShareOptions {
+  readonly user?: string;
+  readonly team?: string;
+  readonly as: "view" | "use" | "admin";
+}
+
+interface HandOverOptions {
+  readonly owner?: string;
+  readonly team?: string;
+}
+
+export function addShareCommands(program: Command, session: Session): void {
+  const group = program.command("share").summary("share a box with a member or a team");
+  ask(group, session, "add", {
+    summary: "share a box",
+    examples: ["berth share add web --user ada", "berth share add web --team frontend --as view"],
+    args: { "<box>": BOX },
+    options: (command) =>
+      command
+        .option("--user <member>", "with whom: name, e-mail address or id")
+        .option("--team <team>", "with which team")
+        .addOption(
+          new Option(
+            "--as <role>",
+            "view: see it; use: also enter it; admin: also run and delete it",
+          )
+            .choices(["view", "use", "admin"])
+            .default("use"),
+        ),
+    before: ({ user, team }: ShareOptions) => {
+      if ((user === undefined) === (team === undefined))
+        throw new CliError("say with whom: --user or --team.", { exitCode: EXIT.usage });
+    },
+    run: (client, [box]: [string], { user, team, as: role }: ShareOptions) =>
+      client.shares.create(box, { ...(user ? { user } : {}), ...(team ? { team } : {}), role }),
+    text: ({ id }) => `${id}\n`,
+  });
+  list(group, session, {
+    summary: "list with whom a box is shared",
+    examples: ["berth share list web"],
+    args: { "<box>": BOX },
+    load: (client, [box]: [string]) => client.shares.list(box),
+    headings: ["WITH", "AS", "ID"],
+    row: (one) => [one.user?.name ?? `the team ${one.team?.name}`, one.role, one.id],
+  });
+  ask(group, session, "remove", {
+    summary: "take a share back; what was opened by it ends within seconds",
+    examples: ["berth share remove web gr_01h…"],
+    args: { "<box>": BOX, "<share>": "id" },
+    run: (client, [box, id]: [string, string]) => client.shares.delete(box, id),
+    text: ({ id }) => `${id}\n`,
+  });
+  ask(program, session, "hand-over", {
+    summary: "give a box to another owner or team",
+    examples: ["berth hand-over web --owner ada"],
+    args: { "<box>": BOX },
+    options: (command) =>
+      command
+        .option("--owner <member>", "name, e-mail address or id")
+        .option("--team <team>", "name or id; 'none': of no team"),
+    before: ({ owner, team }: HandOverOptions) => {
+      if (owner === undefined && team === undefined)
+        throw new CliError("say to whom: --owner or --team.", { exitCode: EXIT.usage });
+    },
+    run: (client, [box]: [string], { owner, team }: HandOverOptions) =>
+      client.boxes.update(box, {
+        ...(owner ? { owner } : {}),
+        ...(team ? { team: team === "none" ? null : team } : {}),
+      }),
+    text: ({ name }) => `${name}\n`,
+  });
+}
