@@ -917,6 +917,7 @@ CREATE INDEX strays_node ON public.strays USING btree (node_id) WHERE (ended_at 
 CREATE INDEX strays_snapshot ON public.strays USING btree (snapshot_id) WHERE (ended_at IS NULL);
 CREATE UNIQUE INDEX teams_name ON public.teams USING btree (org_id, name) WHERE (deleted_at IS NULL);
 CREATE INDEX template_versions_building ON public.template_versions USING btree (id) WHERE (state = 'building'::text);
+CREATE INDEX templates_ever ON public.templates USING btree (org_id, id);
 CREATE UNIQUE INDEX templates_name ON public.templates USING btree (org_id, name) WHERE (deleted_at IS NULL);
 CREATE INDEX tokens_user ON public.tokens USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX usage_counts_org ON public.usage_counts USING btree (org_id, hour);

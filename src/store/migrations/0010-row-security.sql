@@ -114,3 +114,5 @@ create function oldest_event() returns bigint language sql stable security defin
 
 -- What members see of snapshots and events asks for their boxes, deleted ones too.
 create index boxes_ever on boxes (org_id, id);
+-- Boxes name their templates, deleted ones too.
+create index templates_ever on templates (org_id, id);
