@@ -34,7 +34,7 @@ import {
 } from "./tokens.ts";
 import { listVolumes } from "./volumes.ts";
 
-const CROWD = { orgs: 300, users: 3000, boxes: 20_000 };
+const CROWD = { orgs: 3000, users: 30_000, boxes: 20_000 };
 /** Below this a table is read whole because that is the best way. */
 const SMALL_ROWS = 1000;
 const PAGE = { after: null, limit: 50 };
