@@ -203,7 +203,7 @@ test("the trail tells the story, is searched, and grows while it is followed", a
   await keepScreenshot(page, "audit-entry");
   await page.keyboard.press("Escape");
   await open(page, "audit", "Audit");
-  await page.getByText("Follow", { exact: true }).click();
+  await page.getByRole("switch", { name: "Follow" }).check();
   await berth.ok(["team", "create", "late"]);
   await table.getByText("late", { exact: true }).first().waitFor();
 });

@@ -198,7 +198,7 @@ function RoleSelect(props: { readonly role: BoxRole; readonly setRole: (role: Bo
   return (
     <Select
       w={130}
-      label="Who"
+      label="As"
       allowDeselect={false}
       data={BOX_ROLES.map((role) => ({ value: role, label: ROLES[role][0] }))}
       value={props.role}

@@ -260,7 +260,7 @@ function Entries(props: {
                   variant="light"
                   tt="none"
                   color={OUTCOME_COLORS[entry.outcome]}
-                  style={{ flex: "none" }}
+                  styles={{ root: { maxWidth: "none" }, label: { overflow: "visible" } }}
                 >
                   {entry.code ?? entry.outcome}
                 </Badge>

@@ -39,7 +39,7 @@ export function RoleBadges(props: {
           size="sm"
           tt="none"
           variant="light"
-          style={{ flex: "none", maxWidth: "none", overflow: "visible" }}
+          styles={{ root: { maxWidth: "none" }, label: { overflow: "visible" } }}
           color={role === "owner" || role === "admin" ? "tide" : "gray"}
           title={
             props.managed?.includes(role)
