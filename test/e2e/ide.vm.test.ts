@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { keepScreenshot, launchBrowser, visit } from "#test/harness/browser.ts";
 import { CodeEditor } from "#test/harness/code-editor.ts";
 import { createCodeServerBox } from "#test/harness/code-server-box.ts";
-import { TestInstallation } from "#test/harness/installation.ts";
+import { TestInstallation, until } from "#test/harness/installation.ts";
 
 test("VS Code in a browser", async (t) => {
   const berth = await TestInstallation.make("qemu");
@@ -48,8 +48,8 @@ test("VS Code in a browser", async (t) => {
 
   await step("its terminal runs programs in the box", async () => {
     await editor.openTerminal();
-    await editor.runInTerminal("it=$((6*7)); echo first-$it; seq 1 300");
-    await editor.untilTerminalSays(/^300\s*$/m);
+    await editor.runInTerminal("it=$((6*7)); echo first-$it");
+    await editor.untilTerminalSays(/^first-42/m);
   });
 
   await step("TypeScript knows the project", async () => {
@@ -71,21 +71,24 @@ test("VS Code in a browser", async (t) => {
     await editor.showTab("package.json");
     await editor.type("oops");
     await editor.untilUnderlined();
+    await until("it is saved", async () => {
+      const saved = await berth.ok(["exec", "ide", "--", "cat", "/home/dev/project/package.json"]);
+      return saved.includes("oops");
+    });
   });
 
   await step("loaded again it wakes the box, and everything is where it was", async () => {
     await berth.ok(["pause", "ide"]);
     assert.equal(await phase(), "paused");
     await editor.reload();
-    await editor.untilText("oops");
+    await editor.showTab("Untitled-1");
+    await editor.untilText("saved nowhere");
     await editor.untilTerminalSays(/^second-42/m);
-    await editor.scrollTerminalUp();
     await editor.untilTerminalSays(/^first-42/m);
     await editor.runInTerminal("echo third-$it");
     await editor.untilTerminalSays(/^third-42/m);
-    await editor.showTab("Untitled-1");
-    await editor.untilText("saved nowhere");
     await editor.showTab("package.json");
+    await editor.untilText("oops");
     await editor.untilUnderlined();
     await editor.erase("oops");
     await editor.untilNotUnderlined();

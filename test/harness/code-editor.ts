@@ -42,12 +42,8 @@ export class CodeEditor {
   }
 
   async newFile(): Promise<void> {
-    const command = "File: New Untitled Text File";
-    await this.#page.keyboard.press("F1");
-    await this.#page.keyboard.type(command);
-    const chosen = this.#page.locator(".quick-input-list .monaco-list-row.focused");
-    await chosen.getByText(command, { exact: true }).waitFor();
-    await this.#page.keyboard.press("Enter");
+    await this.#focusEnd();
+    await this.#page.keyboard.press("Control+Alt+N");
     await this.#tab("Untitled-1").waitFor();
   }
 
@@ -57,8 +53,7 @@ export class CodeEditor {
 
   /** At the end of the file that is shown. */
   async type(text: string): Promise<void> {
-    await this.#page.locator(".editor-instance .view-lines").first().click();
-    await this.#page.keyboard.press("Control+End");
+    await this.#focusEnd();
     await this.#page.keyboard.type(text);
   }
 
@@ -67,8 +62,7 @@ export class CodeEditor {
     const isGone = async () => (await this.#lines().getByText(text).count()) === 0;
     await until(`${text} is erased`, async () => {
       if (await isGone()) return true;
-      await this.#page.locator(".editor-instance .view-lines").first().click();
-      await this.#page.keyboard.press("Control+End");
+      await this.#focusEnd();
       for (const _ of text) await this.#page.keyboard.press("Backspace");
       await this.#page.waitForTimeout(2_000);
       return await isGone();
@@ -97,13 +91,13 @@ export class CodeEditor {
 
   /** Or shows the one that there is. */
   async openTerminal(): Promise<void> {
-    const shown = this.#page.locator(".terminal-wrapper.active .xterm-screen");
+    const shown = this.#page.locator(".terminal-wrapper.active .xterm-screen").first();
     if (!(await shown.isVisible())) await this.#page.keyboard.press("Control+`");
-    await this.untilTerminalSays(/\$/);
+    await this.untilTerminalSays(/[$#]/);
   }
 
   async runInTerminal(command: string): Promise<void> {
-    await this.#page.locator(".terminal-wrapper.active .xterm-helper-textarea").focus();
+    await this.#page.locator(".terminal-wrapper.active .xterm-helper-textarea").first().focus();
     await this.#page.keyboard.type(`${command}\n`);
   }
 
@@ -115,16 +109,16 @@ export class CodeEditor {
     );
   }
 
-  /** To the oldest line that it has. */
-  async scrollTerminalUp(): Promise<void> {
-    await this.#page.locator(".terminal-wrapper.active .xterm-screen").hover();
-    await this.#page.mouse.wheel(0, -100_000);
-  }
-
   /** The lines that are seen. */
   async #terminalText(): Promise<string> {
     const rows = this.#page.locator(".terminal-wrapper.active .xterm-rows > div");
     return (await rows.allInnerTexts()).join("\n");
+  }
+
+  /** Not by a click: over an empty file lies a hint. */
+  async #focusEnd(): Promise<void> {
+    await this.#page.locator(".editor-instance .native-edit-context").first().focus();
+    await this.#page.keyboard.press("Control+End");
   }
 
   #entry(name: string): Locator {
