@@ -33,7 +33,10 @@ export function listenInBox(
         if (frame.kind === "listening")
           resolve({ address: frame.address, close: () => breakOff(control) });
         if (frame.kind === "accepted") take(frame.connection, frame.peer).catch(() => {}); // It sees a close.
-        if (frame.kind === "error") reject(new Error(frame.message));
+        if (frame.kind === "error") {
+          breakOff(control);
+          reject(new Error(frame.message));
+        }
       }
     });
     control.on("error", () => {}); // A close follows.

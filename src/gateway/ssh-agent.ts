@@ -5,11 +5,13 @@ import type { Duplex } from "node:stream";
 import type { Connection } from "ssh2";
 import { breakOff } from "#lib/splice.ts";
 import { listenInBox } from "./exec-listen.ts";
+import { paced } from "./ssh-guard.ts";
 import { openAgentChannel } from "./ssh2-internals.ts";
 
-/** The path for SSH_AUTH_SOCK; it lasts as long as the connection. */
+/** The path for SSH_AUTH_SOCK; it lasts until `ended`. */
 export async function forwardAgent(
   connection: Connection,
+  ended: AbortSignal,
   open: () => Promise<Duplex>,
 ): Promise<string> {
   const unix = `/tmp/ssh-agent-${randomBytes(12).toString("hex")}`;
@@ -17,7 +19,7 @@ export async function forwardAgent(
     openAgentChannel(connection).then(
       (channel) => {
         stream.on("error", () => channel.end());
-        channel.on("error", () => {});
+        paced(channel);
         channel.on("close", () => breakOff(stream));
         stream.on("close", () => channel.end());
         stream.pipe(channel).pipe(stream);
@@ -25,6 +27,7 @@ export async function forwardAgent(
       () => breakOff(stream),
     );
   });
-  connection.on("close", () => listener.close());
+  if (ended.aborted) listener.close();
+  ended.addEventListener("abort", () => listener.close(), { once: true });
   return unix;
 }

@@ -9,6 +9,7 @@ import type { Log } from "#lib/log.ts";
 import { listen } from "./listen.ts";
 import type { SshBoxes } from "./ssh-boxes.ts";
 import { serveForwards } from "./ssh-forward.ts";
+import { Guard } from "./ssh-guard.ts";
 import { attempt, type Login } from "./ssh-login.ts";
 import { type ProgramContext, serveSession } from "./ssh-program.ts";
 import { hostKeysWithCertificate } from "./ssh2-internals.ts";
@@ -85,7 +86,6 @@ export async function openSshDoor(options: SshDoorOptions): Promise<SshDoor> {
       keepaliveCountMax: KEEPALIVES_MISSED,
     } as ssh2.ServerConfig,
     (connection, { ip, port }) => {
-      connection.on("error", () => connection.end()); // A close follows; strangers are not worth a log line.
       keys.bind(connection);
       connection.on("ready", () => callers.welcome(ip, port));
       const guest = new Guest(connection, `${ip} ${port}`, { ...options, limits });
@@ -175,11 +175,10 @@ function keyOf(address: string | undefined, port: number | undefined): string {
 /** One connection: a stranger until its login. */
 class Guest {
   #login: Login | null = null;
-  readonly #connection: Connection;
   readonly #options: SshDoorOptions & { readonly limits: SshLimits };
+  readonly #guard: Guard;
   readonly #ended = new AbortController();
   #attempts = 0;
-  #channels = 0;
   #stopUsing = () => {};
 
   constructor(
@@ -187,9 +186,9 @@ class Guest {
     clientAddress: string,
     options: SshDoorOptions & { readonly limits: SshLimits },
   ) {
-    this.#connection = connection;
     this.#options = options;
     const { clock, limits, log, boxes } = options;
+    this.#guard = new Guard(connection, { clock, channels: limits.channels });
     connection.on("authentication", (context) => {
       const result = attempt(context, boxes.known, clock.nowMs());
       if (result.kind === "asked") return context.accept();
@@ -209,14 +208,14 @@ class Guest {
       }
       this.#attempts += 1;
       if (context.method !== "none") log.info({ why: result.why }, "ssh login refused");
-      if (this.#attempts >= limits.attempts) return connection.end();
+      if (this.#attempts >= limits.attempts) return this.#guard.leave();
       context.reject(["publickey"]);
     });
   }
 
   /** Something changed at the control plane: who may no longer be here is sent away. */
   recheck(): void {
-    if (this.#login && !this.#login.isStillGood(this.#options.boxes.known)) this.#connection.end();
+    if (this.#login && !this.#login.isStillGood(this.#options.boxes.known)) this.#guard.leave();
   }
 
   end(): void {
@@ -226,15 +225,7 @@ class Guest {
 
   #serve(context: ProgramContext): void {
     const { connection } = context;
-    connection.on("session", (accept, reject) => {
-      if (this.#channels >= this.#options.limits.channels) return reject();
-      const session = accept();
-      this.#channels += 1;
-      session.on("close", () => {
-        this.#channels -= 1;
-      });
-      serveSession(session, context);
-    });
+    connection.on("session", (accept) => serveSession(accept(), context));
     serveForwards(connection, context);
   }
 }

@@ -2,12 +2,13 @@
 
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
-import type { Connection, TcpipBindInfo, TcpipRequestInfo } from "ssh2";
+import type { Connection, ServerChannel, TcpipBindInfo, TcpipRequestInfo } from "ssh2";
 import { Problem } from "#contract/errors.ts";
 import type { FeedBox } from "#contract/gateway-feed.ts";
 import { breakOff } from "#lib/splice.ts";
 import { type BoxListener, dialInBox, listenInBox } from "./exec-listen.ts";
 import { boxOf } from "./ssh-boxes.ts";
+import { paced } from "./ssh-guard.ts";
 import type { ProgramContext } from "./ssh-program.ts";
 
 const EXEC_PORT = 1;
@@ -45,23 +46,33 @@ function isLoopback(host: string): boolean {
 
 export function serveForwards(connection: Connection, context: ProgramContext): void {
   const listeners = new Map<string, BoxListener>();
+  let beginning = 0;
   connection.on("tcpip", (accept, reject, info) => {
     openTarget(info, context).then(
       (stream) => {
-        const channel = accept();
-        if (channel) join(channel, stream);
+        const channel = context.ended.aborted ? null : accept();
+        if (channel) join(channel, stream, context.ended);
         else breakOff(stream);
       },
-      () => reject(),
+      () => {
+        if (!context.ended.aborted) reject();
+      },
     );
   });
   connection.on("request", (accept, reject, name, info) => {
-    if (name === "tcpip-forward")
-      listen(connection, info as TcpipBindInfo, context, listeners).then(
-        (port) => accept?.(port),
-        () => reject?.(),
-      );
-    else if (name === "cancel-tcpip-forward") {
+    if (name === "tcpip-forward") {
+      const isFull = listeners.size + beginning >= MAX_LISTENERS;
+      if (isFull) return reject?.();
+      beginning += 1;
+      listen(connection, info as TcpipBindInfo, context, listeners)
+        .finally(() => {
+          beginning -= 1;
+        })
+        .then(
+          (port) => accept?.(port),
+          () => reject?.(),
+        );
+    } else if (name === "cancel-tcpip-forward") {
       const key = keyOf(info as TcpipBindInfo);
       listeners.get(key)?.close();
       listeners.delete(key);
@@ -88,7 +99,6 @@ async function listen(
   { login, boxes, userName, ended }: ProgramContext,
   listeners: Map<string, BoxListener>,
 ): Promise<number> {
-  if (listeners.size >= MAX_LISTENERS) throw new Problem("too_many_streams", "too many listeners");
   const box = boxOf(login, boxes.known, userName.split("+")[0] ?? "");
   const open = () => boxes.open(login, box, { port: EXEC_PORT }, { signal: ended });
   // As sshd without GatewayPorts: only the box itself reaches it.
@@ -98,11 +108,14 @@ async function listen(
     const [address = "", from = "0"] = splitPeer(peer);
     connection.forwardOut(info.bindAddr, port, address, Number(from), (error, channel) => {
       if (error) breakOff(stream);
-      else join(channel, stream);
+      else join(channel, stream, ended);
     });
   });
+  if (ended.aborted) listener.close();
   port = Number(splitPeer(listener.address)[1] ?? info.bindPort);
-  listeners.set(keyOf({ ...info, bindPort: port }), listener);
+  const key = keyOf({ ...info, bindPort: port });
+  listeners.get(key)?.close();
+  listeners.set(key, listener);
   return port;
 }
 
@@ -116,14 +129,20 @@ function keyOf({ bindAddr, bindPort }: TcpipBindInfo): string {
 }
 
 /** A channel of ssh2 and a stream into a box: each end of one ends that direction of the other. */
-export function join(channel: Duplex, stream: Duplex): void {
-  channel.on("error", () => {});
+export function join(channel: ServerChannel, stream: Duplex, ended: AbortSignal): void {
+  paced(channel);
   stream.on("error", () => {});
-  channel.on("close", () => {
-    // A client that only said that it will not write any more still reads.
-    if (!stream.writableEnded) breakOff(stream);
+  // What the client said to the end still arrives.
+  const leave = () => {
+    if (stream.writableEnded) stream.unpipe(channel).resume();
+    else breakOff(stream);
+  };
+  channel.on("close", leave);
+  ended.addEventListener("abort", leave, { once: true });
+  stream.on("close", () => {
+    ended.removeEventListener("abort", leave);
+    channel.end();
   });
-  stream.on("close", () => channel.end());
   channel.pipe(stream);
   stream.pipe(channel);
 }

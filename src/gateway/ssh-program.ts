@@ -15,6 +15,7 @@ import {
 } from "#wire/exec-frames.ts";
 import { forwardAgent } from "./ssh-agent.ts";
 import { boxOf, type SshBoxes } from "./ssh-boxes.ts";
+import { paced } from "./ssh-guard.ts";
 import type { Login } from "./ssh-login.ts";
 
 export interface ProgramContext {
@@ -46,7 +47,8 @@ interface Wishes {
 export function serveSession(session: Session, context: ProgramContext): void {
   const wishes: Wishes = { env: {}, pty: null, agent: false };
   let program: Program | null = null;
-  const run = (channel: ServerChannel, command: readonly string[]) => {
+  const run = (channel: ServerChannel | undefined, command: readonly string[]) => {
+    if (!channel) return; // A session runs one program.
     program = new Program(channel, wishes, context);
     program.run(command);
   };
@@ -78,7 +80,7 @@ export function serveSession(session: Session, context: ProgramContext): void {
   session.on("exec", (accept, _reject, { command }) => run(accept(), shellCommand(command)));
   session.on("subsystem", (accept, reject, { name }) => {
     if (name === "sftp") run(accept(), [SFTP]);
-    else reject();
+    else reject?.();
   });
 }
 
@@ -95,11 +97,10 @@ class Program {
   #stream: Duplex | null = null;
 
   constructor(channel: ServerChannel, wishes: Wishes, context: ProgramContext) {
-    this.#channel = channel;
+    this.#channel = paced(channel);
     this.#wishes = wishes;
     this.#context = context;
     channel.pause();
-    channel.on("error", () => {}); // A close follows.
     channel.on("close", () => this.#over.abort());
   }
 
@@ -160,7 +161,7 @@ class Program {
       SSH_CONNECTION: `${clientAddress} 10.0.2.15 22`,
     };
     if (agent)
-      added.SSH_AUTH_SOCK = await forwardAgent(connection, () =>
+      added.SSH_AUTH_SOCK = await forwardAgent(connection, signal, () =>
         boxes.open(login, box, { port: EXEC_PORT }, { signal }),
       );
     return {

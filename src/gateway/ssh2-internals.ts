@@ -1,6 +1,7 @@
 // What the SSH door needs of ssh2 that it has no public name for. ssh2 is pinned to an exact version, and
 // ssh-door.test.ts runs each of these against OpenSSH.
 
+import type { Socket } from "node:net";
 import type { Connection, ServerChannel } from "ssh2";
 import ssh2 from "ssh2";
 
@@ -14,6 +15,38 @@ interface HostKey {
   readonly type: string;
   getPublicSSH(): Buffer;
   sign(data: Buffer, algorithm?: string): Buffer | Error;
+}
+
+interface OpenInfo {
+  readonly sender: number;
+  readonly packetSize: number;
+}
+
+interface Protocol {
+  channelOpenFail(channel: number, reason: number, description: string): void;
+}
+
+type OnOpen = (protocol: Protocol, info: OpenInfo) => void;
+
+interface Guarded {
+  readonly _sock: Socket;
+  readonly _protocol: {
+    readonly _handlers: { CHANNEL_OPEN: OnOpen; CHANNEL_OPEN_CONFIRMATION: OnOpen };
+    /** Ours, while a key exchange goes on. */
+    readonly _kexinit: Buffer | undefined;
+    /** Packets that wait for its end. */
+    readonly _queue: readonly Buffer[] | undefined;
+  };
+  readonly _chanMgr: { readonly _count: number };
+}
+
+export interface GuardedChannel {
+  readonly _client: Connection;
+}
+
+/** For ssh-guard.ts. */
+export function guarded(connection: Connection): Guarded {
+  return connection as unknown as Guarded;
 }
 
 interface Internals {

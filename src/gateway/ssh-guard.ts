@@ -1,0 +1,101 @@
+// Bounds that ssh2 does not have: on what it keeps for a client that does not read, on channels, and on how long an
+// ended connection stays. ssh-fuzz.test.ts goes red without each of them.
+
+import type { Socket } from "node:net";
+import type { Connection, ServerChannel } from "ssh2";
+import type { Clock } from "#lib/clock.ts";
+import { type GuardedChannel, guarded } from "./ssh2-internals.ts";
+
+/** No client has smaller packets: with 1 byte each, every byte costs a packet; with 0, ssh2 makes packets for ever. */
+const MIN_PACKET_BYTES = 256;
+/** So much output waits for the client; then the channels wait, and what is behind them. */
+const MAX_UNREAD_BYTES = 1024 * 1024;
+/** And when so much does, which only answers can come to, nothing more is read. */
+const MAX_UNREAD_ANSWERS_BYTES = 2 * 1024 * 1024;
+/** Packets that wait for the end of a key exchange. */
+const MAX_QUEUED = 4096;
+const LEAVE_MS = 5000;
+const RESOURCE_SHORTAGE = 4;
+
+const guards = new WeakMap<object, Guard>();
+
+export class Guard {
+  readonly #connection: Connection;
+  readonly #socket: Socket;
+  readonly #clock: Clock;
+  readonly #waiting = new Set<() => void>();
+  #isLeaving = false;
+
+  constructor(connection: Connection, { clock, channels }: { clock: Clock; channels: number }) {
+    this.#connection = connection;
+    this.#clock = clock;
+    const { _sock: socket, _protocol: protocol, _chanMgr: open } = guarded(connection);
+    this.#socket = socket;
+    guards.set(connection, this);
+    const { CHANNEL_OPEN: onOpen, CHANNEL_OPEN_CONFIRMATION: onOpened } = protocol._handlers;
+    protocol._handlers.CHANNEL_OPEN = (one, info) => {
+      refuseSmallPackets(info);
+      if (open._count < channels) onOpen(one, info);
+      else one.channelOpenFail(info.sender, RESOURCE_SHORTAGE, "");
+    };
+    protocol._handlers.CHANNEL_OPEN_CONFIRMATION = (one, info) => {
+      refuseSmallPackets(info);
+      onOpened(one, info);
+    };
+    // After ssh2's own listener: what came has been answered.
+    socket.on("data", () => {
+      if ((protocol._queue?.length ?? 0) > MAX_QUEUED) this.leave();
+      else if (socket.writableLength > MAX_UNREAD_ANSWERS_BYTES) socket.pause();
+    });
+    socket.on("drain", () => {
+      socket.resume();
+      this.#goOn();
+    });
+    connection.on("rekey", () => this.#goOn());
+    connection.on("error", () => this.leave()); // Strangers are not worth a log line.
+    connection.on("end", () => this.leave());
+  }
+
+  /** Says good-bye, and does not wait for long until the client has read it. */
+  leave(): void {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
+    this.#socket.removeAllListeners("data").resume();
+    this.#connection.end();
+    const closed = new AbortController();
+    this.#socket.once("close", () => closed.abort());
+    this.#clock.sleep(LEAVE_MS, closed.signal).then(
+      () => this.#socket.destroy(),
+      () => {},
+    );
+  }
+
+  whenTaken(go: () => void): void {
+    const isExchangingKeys = guarded(this.#connection)._protocol._kexinit !== undefined;
+    if (isExchangingKeys || this.#socket.writableLength > MAX_UNREAD_BYTES) this.#waiting.add(go);
+    else go();
+  }
+
+  #goOn(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const go of waiting) this.whenTaken(go);
+  }
+}
+
+function refuseSmallPackets({ packetSize }: { readonly packetSize: number }): void {
+  if (packetSize < MIN_PACKET_BYTES) throw new Error("the client's packets are too small");
+}
+
+/** What is written to the channel counts as taken only when the client's socket has room. ssh2 asks the window alone. */
+export function paced(channel: ServerChannel): ServerChannel {
+  const { _client: connection } = channel as unknown as GuardedChannel;
+  const guard = guards.get(connection);
+  for (const side of [channel, channel.stderr]) {
+    side.on("error", () => {}); // Written to after its end; a close follows.
+    const write = side._write;
+    side._write = (data, encoding, done) =>
+      write.call(side, data, encoding, (error) => guard?.whenTaken(() => done(error)));
+  }
+  return channel;
+}
