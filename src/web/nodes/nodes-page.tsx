@@ -8,6 +8,7 @@ import { useNow } from "../data/live.ts";
 import { useSystem } from "../data/me.ts";
 import { ago, count, memory } from "../format.ts";
 import { Empty, Failed, Loading } from "../parts/empty.tsx";
+import { Meter } from "../parts/meter.tsx";
 import { attempt } from "../parts/notify.ts";
 import { Card, Page } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
@@ -63,13 +64,17 @@ function NodeCard({ node }: { readonly node: Node }) {
           {state.text}
           {node.lastReportAt ? ` · reported ${ago(node.lastReportAt, now)}` : ""}
         </div>
-        <Bar label="CPU" used={node.used.cpus} of={node.capacity?.cpus ?? null} show={String} />
-        <Bar
-          label="Memory"
-          used={node.used.memoryMib}
-          of={node.capacity?.memoryMib ?? null}
-          show={memory}
-        />
+        {node.capacity ? (
+          <>
+            <Meter label="CPU" used={node.used.cpus} of={node.capacity.cpus} />
+            <Meter
+              label="Memory"
+              used={node.used.memoryMib}
+              of={node.capacity.memoryMib}
+              show={memory}
+            />
+          </>
+        ) : null}
         <div className={css.line}>
           <span>
             {count(node.used.boxes, "box", "boxes")}
@@ -124,39 +129,6 @@ function Cordon({ node }: { readonly node: Node }) {
       <Button size="compact-xs" variant="default" onClick={() => void change()}>
         {node.schedulable ? "Keep new boxes away" : "Let new boxes come"}
       </Button>
-    </div>
-  );
-}
-
-const HIGH = 0.85;
-
-function Bar(props: {
-  readonly label: string;
-  readonly used: number;
-  readonly of: number | null;
-  readonly show: (value: number) => string;
-}) {
-  const share = props.of ? props.used / props.of : 0;
-  return (
-    <div>
-      <div className={css.line}>
-        <span>{props.label}</span>
-        <span className={parts.dim}>
-          {props.show(props.used)} of {props.of === null ? "?" : props.show(props.of)}
-        </span>
-      </div>
-      {/* biome-ignore lint/a11y/useSemanticElements: a meter cannot be drawn alike everywhere */}
-      <div
-        className={css.bar}
-        data-high={share > HIGH}
-        role="meter"
-        aria-label={`${props.label} in use`}
-        aria-valuenow={Math.round(share * 100)}
-        aria-valuemin={0}
-        aria-valuemax={100}
-      >
-        <div style={{ width: `${Math.min(100, share * 100)}%` }} />
-      </div>
     </div>
   );
 }
