@@ -163,19 +163,6 @@ test("output of programs that is not read waits in the box, however wide the win
   await stands();
 });
 
-test("nor is it kept for a client that began another key exchange and does not end it", async () => {
-  const attacker = new Attacker(world.port);
-  await attacker.reach("ready", world.privateKey);
-  attacker.send(openSession());
-  attacker.send(exec(0, FLOOD));
-  await until(async () => (await world.streams()) === 1, "the program");
-  attacker.rekey();
-  await new Promise((done) => setTimeout(done, PATIENCE_MS));
-  await stillSmall(attacker);
-  await attacker.close();
-  await stands();
-});
-
 for (const packetBytes of [0, 1])
   test(`packets of at most ${packetBytes} bytes are not made`, async () => {
     const attacker = new Attacker(world.port);

@@ -1,5 +1,5 @@
 // Bounds that ssh2 does not have: on what it keeps for a client that does not read, on channels, and on how long an
-// ended connection stays. ssh-fuzz.test.ts goes red without each of them.
+// ended connection stays. ssh-fuzz.test.ts goes red without those on packets, unread output and unread answers.
 
 import type { Socket } from "node:net";
 import type { Connection, ServerChannel } from "ssh2";

@@ -163,7 +163,6 @@ interface Internals {
       };
     };
     readonly _cipher: { encrypt(packet: Buffer): void };
-    rekey(): void;
   };
 }
 
@@ -210,12 +209,6 @@ export class Attacker {
     } catch {
       this.socket.destroy(); // Its own end of the connection is over.
     }
-  }
-
-  /** Begins another key exchange, whose end the gateway then waits for: nothing of its answer is read. */
-  rekey(): void {
-    this.socket.pause();
-    (this.#client as unknown as Internals)._protocol.rekey();
   }
 
   /** Waits while more is on its way than the gateway takes; false when it has taken nothing for so long. */
