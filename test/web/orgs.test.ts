@@ -245,6 +245,17 @@ test("a service account's token is shown once, and works", async () => {
   assert.equal(await page.getByText(token).count(), 0);
 });
 
+test("another organization is offered, and a login by token is told how to get there", async () => {
+  await berth.ok(["org", "create", "second"]);
+  await page.goto(`${url}/boxes`);
+  await page.getByRole("button", { name: "Organization" }).click();
+  await page.getByRole("menuitem", { name: "second" }).click();
+  await dialogOf(page)
+    .getByText(/log in with a token of that organization/)
+    .waitFor();
+  await page.keyboard.press("Escape");
+});
+
 test("every page of the organization is shown whole, in both themes and on a small screen", async () => {
   const sections = [
     ...["members", "teams", "invitations", "service-accounts", "quotas", "usage", "budgets"],
