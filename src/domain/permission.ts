@@ -203,8 +203,13 @@ export function permissionsOf(subject: Subject): Permission[] {
 /** Nobody gives what they have not: owners are made and unmade by owners only. */
 export function mayGrant(subject: Subject, role: OrgRole): boolean {
   if (!can(subject, "member.manage")) return false;
-  if (role === "owner") return subject.roles.includes("owner");
+  if (role === "owner" && !subject.roles.includes("owner")) return false;
   return [...ORG_RIGHTS[role].own].every((permission) =>
     can(subject, permission, { orgId: subject.orgId, ownerId: subject.userId }),
   );
+}
+
+/** Nobody shares by a narrowed credential what it may not itself. */
+export function isWithinScopes({ scopes }: Subject, permissions: Iterable<Permission>): boolean {
+  return scopes === null || [...permissions].every((permission) => scopes.includes(permission));
 }

@@ -2,7 +2,7 @@
 
 import { sql } from "kysely";
 import type { BoxId, GrantId, TeamId, UserId } from "#domain/ids.ts";
-import { BOX_ROLES, type BoxRole, type Subject } from "#domain/permission.ts";
+import { BOX_RIGHTS, BOX_ROLES, type BoxRole, type Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { bumpRevisions, concludeBoxes, nothingTold } from "./box-changes.ts";
 import { refuseDeleted } from "./box-intent.ts";
@@ -12,7 +12,7 @@ import { type Db, transact } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { addGrant } from "./grants.ts";
 import { getMember } from "./members.ts";
-import { permit } from "./rights.ts";
+import { permit, refuseWiderThanScopes } from "./rights.ts";
 import { getTeam } from "./teams.ts";
 
 export interface ShareView {
@@ -59,6 +59,7 @@ export async function shareBox(
   return transact(db, "store.box.share", async (tx) => {
     const box = await lockBoxRow(tx, subject, reference, "box.share");
     refuseDeleted(box);
+    refuseWiderThanScopes(subject, BOX_RIGHTS[input.role]);
     const { holder, name } = await holderOf(tx, subject, input);
     if ("userId" in holder && holder.userId === box.owner_id)
       throw new StoreRefusal("in_use", `${name} owns ${box.name} already.`);
@@ -127,6 +128,7 @@ export async function handOver(
         ...{ boxId: row.id, actor: subject.userId, message },
       });
     if (to.owner !== undefined) {
+      refuseWiderThanScopes(subject, BOX_RIGHTS.admin);
       const owner = await getMember(tx, subject, to.owner);
       await sql`update boxes set owner_id = ${owner.id} where id = ${row.id}`.execute(tx.query);
       await sql`delete from grants where scope = 'box' and scope_id = ${row.id} and user_id = ${owner.id}`.execute(

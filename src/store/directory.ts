@@ -98,7 +98,10 @@ export async function keepDirectoryGrants(tx: Db, orgId: OrgId, userId: UserId):
   await keepGrants(tx, userId, directorySource(orgId), wanted, [orgId]);
 }
 
-/** A group is what one of the organization's providers says that it means, else its team. */
+/**
+ * A group is what one of the organization's providers says that it means, else its team. Nobody becomes an owner by it:
+ * an administrator who is none may set a directory up, and would say who is in the group.
+ */
 async function readGroupGrants(tx: Db, orgId: OrgId, userId: UserId): Promise<KeptGrant[]> {
   const { rows } = await sql<KeptGrant>`
     with mine as (
@@ -108,7 +111,8 @@ async function readGroupGrants(tx: Db, orgId: OrgId, userId: UserId): Promise<Ke
     mapped as (
       select mine.id, r.scope, r.scope_id, r.role from mine
       join provider_groups r on r.org_id = ${orgId} and r.group_name = mine.display_name
-      join providers p on p.id = r.provider_id and p.org_id = ${orgId} and p.deleted_at is null)
+      join providers p on p.id = r.provider_id and p.org_id = ${orgId} and p.deleted_at is null
+      where r.role <> 'owner' or r.scope <> 'org')
     select distinct ${orgId}::text as "orgId", scope, scope_id as "scopeId", role from mapped
     union
     select ${orgId}::text, 'team', mine.team_id, 'member' from mine

@@ -194,7 +194,8 @@ export async function keepSeen(
   events: readonly EventView[],
 ): Promise<EventView[]> {
   const ofOrg = events.filter(
-    (event) => event.orgId === subject.orgId || (event.orgId === null && subject.isOperator),
+    (event) =>
+      event.orgId === subject.orgId || (event.orgId === null && can(subject, "node.manage")),
   );
   if (ofOrg.length === 0 || can(subject, "event.read")) return ofOrg;
   const { rows } = await sql<{ id: number }>`

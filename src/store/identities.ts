@@ -70,11 +70,23 @@ export async function admitPerson(
     await bindDirectory(tx, known.userId, await matchesOf(tx, provider, vouched));
     await keepProviderGrants(tx, provider, known.userId, vouched.groups);
     const invited = wanted.invitation
-      ? (await acceptInvitation(tx, known.userId, wanted.invitation)).orgId
+      ? await takeInvitation(tx, known.userId, wanted.invitation)
       : wanted.org;
     const org = await chooseOrg(tx, provider, known, invited);
     return { userId: known.userId, identityId: known.identityId, name: known.name, ...org };
   });
+}
+
+/** There is no request of theirs yet that would leave the entry in the audit trail. */
+async function takeInvitation(tx: Db, userId: UserId, hash: string): Promise<OrgId> {
+  const { id, orgId, roles } = await acceptInvitation(tx, userId, hash);
+  await insertAuditEntries(tx, [
+    {
+      ...{ orgId, verb: "invitations.accept", outcome: "ok", actorId: userId },
+      ...{ touched: [id, userId], data: { roles: roles.join(",") } },
+    },
+  ]);
+  return orgId;
 }
 
 /** When a session is asked after: the provider's word of today about somebody who is known. Throws as `admitPerson`. */

@@ -2,7 +2,7 @@
 
 import { sql } from "kysely";
 import type { InvitationId, OrgId, TeamId, UserId } from "#domain/ids.ts";
-import type { OrgRole, Subject } from "#domain/permission.ts";
+import { mayGrant, type OrgRole, type Subject, TEAM_RIGHTS } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { addUser } from "./access.ts";
 import { type Db, transact } from "./db.ts";
@@ -11,7 +11,7 @@ import { addGrant } from "./grants.ts";
 import { memberEvent, refuseGrant } from "./members.ts";
 import { newId } from "./new-id.ts";
 import { noteJoined } from "./request.ts";
-import { permit } from "./rights.ts";
+import { permit, refuseWiderThanScopes } from "./rights.ts";
 import { loadSubject } from "./subjects.ts";
 import { resolveTeam } from "./teams.ts";
 
@@ -48,6 +48,10 @@ export async function createInvitation(
   for (const role of input.roles) refuseGrant(subject, role);
   return transact(db, "store.invitation.create", async (tx) => {
     const teamId = await resolveTeam(tx, subject, input.team);
+    if (teamId !== null) {
+      permit(subject, "team.manage", teamId);
+      refuseWiderThanScopes(subject, TEAM_RIGHTS.member);
+    }
     const id = newId<InvitationId>("invitation");
     await sql`insert into invitations (id, org_id, hash, email, roles, team_id, created_by, expires_at)
       values (${id}, ${subject.orgId}, ${input.hash}, ${input.email}, ${[...input.roles]}::text[],
@@ -159,10 +163,27 @@ async function takeInvitation(tx: Db, hash: string): Promise<InvitationView> {
       "invitation_invalid",
       "This invitation was used, taken back, or has expired.",
     );
+  await refuseOverreach(tx, invitation);
   await sql`update invitations set accepted_at = now() where id = ${invitation.id}`.execute(
     tx.query,
   );
   return invitation;
+}
+
+/** Whoever has invited must still be one who could: nobody comes back in by what they made before they were let go. */
+async function refuseOverreach(tx: Db, { id, orgId, roles }: InvitationView): Promise<void> {
+  const { rows } = await sql<{ userId: string; isOperator: boolean; isFirst: boolean }>`
+    select u.id as "userId", u.is_operator and u.disabled_at is null as "isOperator",
+      not exists (select 1 from grants g where g.scope = 'org' and g.scope_id = i.org_id) as "isFirst"
+    from invitations i join users u on u.id = i.created_by where i.id = ${id}`.execute(tx.query);
+  const inviter = rows[0] && (await loadSubject(tx, rows[0].userId, orgId));
+  if (inviter && roles.every((role) => mayGrant(inviter, role))) return;
+  // An operator invites the first owner of an organization that is nobody's yet.
+  if (rows[0]?.isOperator && rows[0].isFirst) return;
+  throw new StoreRefusal(
+    "invitation_invalid",
+    "Whoever made this invitation may not give these roles any more: ask for another.",
+  );
 }
 
 async function join(

@@ -8,6 +8,7 @@ import {
   BOX_ROLES,
   type BoxRole,
   can,
+  isWithinScopes,
   ORG_RIGHTS,
   type Permission,
   type Subject,
@@ -87,4 +88,13 @@ export function permit(
 ): void {
   if (!can(subject, permission, { orgId: subject.orgId, teamId }))
     throw new StoreRefusal("forbidden", `This needs the permission ${permission}.`);
+}
+
+/** Refuses to give by a token what the token itself has not. */
+export function refuseWiderThanScopes(subject: Subject, permissions: Iterable<Permission>): void {
+  if (!isWithinScopes(subject, permissions))
+    throw new StoreRefusal(
+      "forbidden",
+      "This token has not all of that itself: it can give no more than it has.",
+    );
 }

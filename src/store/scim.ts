@@ -9,6 +9,7 @@ import { type Db, isUniqueViolation, transact } from "./db.ts";
 import { findUserFor, keepDirectoryGrants, removeFromOrg } from "./directory.ts";
 import { insertEvents } from "./events.ts";
 import type { Caller } from "./logins.ts";
+import { refuseGrant } from "./members.ts";
 import { newId } from "./new-id.ts";
 import { permit } from "./rights.ts";
 
@@ -73,6 +74,8 @@ export async function createScimToken(
   permit(subject, "provider.manage");
   // A directory makes and removes members, so whoever sets one up must be able to.
   permit(subject, "member.manage");
+  // And its groups give the roles that a provider says they mean: any but an owner's (directory.ts).
+  refuseGrant(subject, "admin");
   return transact(db, "store.scim_token.create", async (tx) => {
     const { rows } = await sql<ScimTokenView>`
       insert into scim_tokens (id, org_id, hash, name, created_by)

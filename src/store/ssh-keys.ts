@@ -2,7 +2,7 @@
 
 import { sql } from "kysely";
 import type { NodeId, SshKeyId } from "#domain/ids.ts";
-import type { Subject } from "#domain/permission.ts";
+import { mayEver, type Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { bumpRevisions, nothingTold } from "./box-changes.ts";
 import { type Db, transact } from "./db.ts";
@@ -25,6 +25,9 @@ export async function createSshKey(
   subject: Subject,
   key: Pick<SshKeyView, "name" | "publicKey" | "fingerprint">,
 ): Promise<SshKeyView> {
+  // A key lets into boxes, whatever the token may do that registers it.
+  if (!mayEver(subject, "box.enter"))
+    throw new StoreRefusal("forbidden", "A key enters boxes: this needs the permission box.enter.");
   return transact(db, "store.key.create", async (tx) => {
     await refuseMany(tx, subject);
     await refuseOthersKey(tx, subject, key.fingerprint);

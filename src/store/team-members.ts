@@ -2,13 +2,13 @@
 
 import { type RawBuilder, sql } from "kysely";
 import type { TeamId, UserId } from "#domain/ids.ts";
-import { type Subject, TEAM_ROLES, type TeamRole } from "#domain/permission.ts";
+import { type Subject, TEAM_RIGHTS, TEAM_ROLES, type TeamRole } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
 import { addGrant, DIRECT } from "./grants.ts";
 import { getMember, memberEvent } from "./members.ts";
-import { permit } from "./rights.ts";
+import { permit, refuseWiderThanScopes } from "./rights.ts";
 import { getTeam, lockTeam, tellTeam } from "./teams.ts";
 
 export interface TeamMemberView {
@@ -56,6 +56,7 @@ export async function setTeamMember(
 ): Promise<TeamMemberView> {
   return transact(db, "store.team_member.set", async (tx) => {
     const team = await lockTeam(tx, subject, reference);
+    refuseWiderThanScopes(subject, TEAM_RIGHTS[member.role]);
     const user = await getMember(tx, subject, member.user);
     await dropDirect(tx, team.id, user.id);
     await addGrant(tx, {

@@ -109,6 +109,7 @@ export async function createToken(
   const scopes = token.scopes ?? subject.scopes;
   refuseWiderScopes(subject, scopes);
   return transact(db, "store.token.create", async (tx) => {
+    await refuseMany(tx, subject);
     const { rows } = await sql<TokenView>`
       insert into tokens (id, hash, org_id, user_id, name, scopes, expires_at)
       values (${newId("token")}, ${token.hash}, ${subject.orgId}, ${subject.userId}, ${token.name},
@@ -121,6 +122,18 @@ export async function createToken(
     await insertEvents(tx, [credentialEvent(subject, "token", made.id, "created", message)]);
     return made;
   });
+}
+
+const MAX_TOKENS = 1000;
+
+async function refuseMany(tx: Db, { userId, orgId }: Subject): Promise<void> {
+  const { rows } = await sql`
+    select 1 from tokens where user_id = ${userId} and org_id = ${orgId} and revoked_at is null
+      and (expires_at is null or expires_at > now()) offset ${MAX_TOKENS - 1} limit 1`.execute(
+    tx.query,
+  );
+  if (rows.length > 0)
+    throw new StoreRefusal("in_use", `There are ${MAX_TOKENS} tokens already: delete some first.`);
 }
 
 function refuseWiderScopes(subject: Subject, scopes: readonly Permission[] | null): void {
