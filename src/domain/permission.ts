@@ -169,6 +169,17 @@ export function can(
   );
 }
 
+/** A team's boxes are made by its own people, or by who manages teams: they count to its limits and its budget. */
+export function mayCreateIn(subject: Subject, teamId: TeamId | null): boolean {
+  const place = { orgId: subject.orgId, teamId };
+  if (!can(subject, "box.create", place)) return false;
+  return (
+    teamId === null ||
+    can(subject, "team.manage", place) ||
+    subject.teams.some((one) => one.teamId === teamId && TEAM_RIGHTS[one.role].has("box.create"))
+  );
+}
+
 /**
  * Whether the subject may have the permission over something: over what, the store finds out. Asked of every request
  * before anything is read.

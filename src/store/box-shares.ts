@@ -12,7 +12,7 @@ import { type Db, transact } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { addGrant } from "./grants.ts";
 import { getMember } from "./members.ts";
-import { permit, refuseWiderThanScopes } from "./rights.ts";
+import { permitCreate, refuseWiderThanScopes } from "./rights.ts";
 import { getTeam } from "./teams.ts";
 
 export interface ShareView {
@@ -140,7 +140,7 @@ export async function handOver(
     }
     if (to.team !== undefined) {
       const team = to.team === null ? null : await getTeam(tx, subject, to.team);
-      if (team) permit(subject, "box.create", team.id);
+      if (team) permitCreate(subject, team.id);
       await sql`update boxes set team_id = ${team?.id ?? null} where id = ${row.id}`.execute(
         tx.query,
       );

@@ -14,7 +14,7 @@ import { newId, newMachineId } from "./new-id.ts";
 import type { OperationView } from "./operations.ts";
 import { asRefusal } from "./raised.ts";
 import { touch } from "./request.ts";
-import { mayOnBox, permit, permitOnBox } from "./rights.ts";
+import { mayOnBox, permitCreate, permitOnBox } from "./rights.ts";
 import { resolveTeam } from "./teams.ts";
 import { resolveVersion, type VersionRow } from "./templates.ts";
 import { CHANNEL, TOPICS } from "./wake.ts";
@@ -56,7 +56,7 @@ export async function createBoxOnce<Answer>(
   try {
     const version = await resolveVersion(db, subject, input.template, input.version);
     const teamId = await resolveTeam(db, subject, input.team ?? null);
-    permit(subject, "box.create", teamId);
+    permitCreate(subject, teamId);
     for (let attempt = 0; attempt < NAME_TRIES; attempt += 1) {
       const accepted = draftBox(subject, wantedBox(version, input, teamId));
       const answer = shape(accepted);
@@ -89,7 +89,7 @@ export async function createBox(
   return transact(db, "store.box.create", async (tx) => {
     const version = await resolveVersion(tx, subject, input.template, input.version);
     const teamId = await resolveTeam(tx, subject, input.team ?? null);
-    permit(subject, "box.create", teamId);
+    permitCreate(subject, teamId);
     return insertBox(tx, subject, wantedBox(version, input, teamId));
   });
 }

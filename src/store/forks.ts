@@ -1,14 +1,14 @@
 // Forks: one snapshot of the parent, and new boxes that start from it.
 
 import { sql } from "kysely";
-import { can, type Subject } from "#domain/permission.ts";
+import { mayCreateIn, type Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { bumpRevisions, nothingTold } from "./box-changes.ts";
 import { refuseDeleted } from "./box-intent.ts";
 import { type BoxRow, viewOf } from "./box-view.ts";
 import { type AcceptedBox, insertBox, lockBoxRow, type NewBox } from "./boxes.ts";
 import { type Db, transact } from "./db.ts";
-import { permit } from "./rights.ts";
+import { permitCreate } from "./rights.ts";
 import { requestSnapshot } from "./snapshot-requests.ts";
 import { selectVersions, type VersionRow } from "./templates.ts";
 import { wake } from "./wake.ts";
@@ -29,10 +29,8 @@ export async function forkBox(
   return transact(db, "store.box.fork", async (tx) => {
     // A fork has all that is in its parent: who may not enter the one may not have the other.
     const parent = await lockBoxRow(tx, subject, reference, "box.enter");
-    const teamId = can(subject, "box.create", { orgId: parent.org_id, teamId: parent.team_id })
-      ? parent.team_id
-      : null;
-    permit(subject, "box.create", teamId);
+    const teamId = mayCreateIn(subject, parent.team_id) ? parent.team_id : null;
+    permitCreate(subject, teamId);
     refuseFork(parent);
     const told = nothingTold();
     const source = await chooseSource(tx, parent);

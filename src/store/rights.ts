@@ -9,6 +9,7 @@ import {
   type BoxRole,
   can,
   isWithinScopes,
+  mayCreateIn,
   ORG_RIGHTS,
   type Permission,
   type Subject,
@@ -78,6 +79,16 @@ async function readShares(db: Db, subject: Subject, boxId: BoxId): Promise<BoxRo
       and g.org_id = ${subject.orgId} and g.role = any(${[...BOX_ROLES]}::text[])
       and ${isHeldBy(subject)}`.execute(db.query);
   return rows.map(({ role }) => role);
+}
+
+/** Refuses a new box, or one that is handed over, in a team that is not the subject's. */
+export function permitCreate(subject: Subject, teamId: TeamId | null): void {
+  permit(subject, "box.create", teamId);
+  if (!mayCreateIn(subject, teamId))
+    throw new StoreRefusal(
+      "forbidden",
+      "Boxes of a team are made by its members: this needs the permission box.create in the team.",
+    );
 }
 
 /** Refuses what the subject may not do to its organization as a whole, or to a team of it. */

@@ -309,3 +309,27 @@ test("an Idempotency-Key means something to one user of one organization only", 
   const { rows } = await sql`select 1 from teams`.execute(plane.db.query);
   assert.equal(rows.length, 3);
 });
+
+test("boxes of a team are made, forked and handed into it by its own people, or by who manages teams", async (t) => {
+  const plane = await controlPlane(t);
+  await plane.addTemplate();
+  const outsider = await plane.addMember("outsider");
+  const insider = await plane.addMember("insider");
+  const { client: admin } = plane.admin;
+  const team = await admin.teams.create({ name: "web" });
+  await admin.teams.setMember("web", { user: "insider", role: "member" });
+  const wanted = (name: string) => ({ template: "default", name, team: "web" });
+  await assert.rejects(outsider.client.boxes.create(wanted("a")), { code: "forbidden" });
+  const { box: own } = await outsider.client.boxes.create({ template: "default", name: "own" });
+  const into = (by: Caller) => by.client.boxes.update(own.id, { team: "web" });
+  await assert.rejects(into(outsider), { code: "forbidden" });
+  assert.equal((await insider.client.boxes.create(wanted("b"))).box.team, team.id);
+  const { box } = await admin.boxes.create(wanted("c"));
+  assert.equal((await into(plane.admin)).team, team.id);
+  // Who may enter a team's box without being in the team forks it for themselves.
+  await admin.shares.create(box.id, { user: "outsider", role: "use" });
+  const { forks } = await outsider.client.boxes.fork(box.id);
+  assert.deepEqual([forks[0]?.box.team, forks[0]?.box.owner], [null, outsider.subject.userId]);
+  const { forks: inside } = await insider.client.boxes.fork(box.id);
+  assert.equal(inside[0]?.box.team, team.id);
+});

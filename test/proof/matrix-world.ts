@@ -120,8 +120,9 @@ async function makeOrg(plane: ControlPlane, owner: Caller) {
   );
   const team = await client.teams.create({ name: "crew" });
   const { box, operation } = await member.client.boxes.create({
-    ...{ name: "one", template: "base", team: team.id },
+    ...{ name: "one", template: "base" },
   });
+  await client.boxes.update(box.id, { team: team.id });
   const snapshot = `snap_${box.id.slice(4)}`;
   await sql`
     insert into snapshots (id, org_id, owner_id, box_id, epoch, kind, with_memory, kept, state, spec, image_digest)
