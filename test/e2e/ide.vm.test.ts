@@ -25,7 +25,11 @@ test("VS Code in a browser", async (t) => {
       });
     });
   };
-  const phase = async () => (await berth.json<{ phase: string }>(["show", "ide"])).phase;
+  /** The open page may ask for something just then, and so wake its box: a pause and a resume all the same. */
+  const pause = async () => {
+    const said = await berth.berth(["pause", "ide"]);
+    if (said.code !== 0) assert.match(said.stderr, /cannot become paused any more/);
+  };
 
   await step("a link to its port opens the project", async () => {
     await berth.ok(["up", "--detach"]);
@@ -61,9 +65,8 @@ test("VS Code in a browser", async (t) => {
   await step("the same tab goes on after pause and resume", async () => {
     await editor.newFile();
     await editor.type("saved nowhere");
-    await berth.ok(["pause", "ide"]);
-    assert.equal(await phase(), "paused");
-    await berth.ok(["resume", "ide"]);
+    await pause();
+    await berth.ok(["start", "ide"]);
     await editor.untilText("saved nowhere");
     await editor.openTerminal();
     await editor.runInTerminal("echo second-$it");
@@ -78,8 +81,7 @@ test("VS Code in a browser", async (t) => {
   });
 
   await step("loaded again it wakes the box, and everything is where it was", async () => {
-    await berth.ok(["pause", "ide"]);
-    assert.equal(await phase(), "paused");
+    await pause();
     await editor.reload();
     await editor.showTab("Untitled-1");
     await editor.untilText("saved nowhere");
