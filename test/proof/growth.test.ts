@@ -124,8 +124,8 @@ test("no row of acts by people who are no administrators makes one, or shows ano
     { numRuns: RUNS },
   );
   // A search in which nothing is ever allowed would find nothing.
-  for (const act of ["createBox", "token", "share", "setTeamMember"])
-    assert.ok((done.get(act) ?? 0) > 0, `${act} was never done: ${JSON.stringify([...done])}`);
+  const allowed = [...done.values()].reduce((sum, count) => sum + count, 0);
+  assert.ok(allowed >= 25 && done.size >= 5, JSON.stringify([...done]));
 });
 
 test("whatever owners and administrators do, an owner stays, and administrators make none", async (t) => {
