@@ -45,3 +45,11 @@ test("before the first answer it is what it began as", () => {
   assert.equal(window.received(100 * MIB, 100), false);
   assert.equal(window.bytes, MIN_WINDOW_BYTES);
 });
+
+test("it is a whole number of bytes, also while it shrinks", () => {
+  const window = new LinkWindow();
+  window.answered(50, 0);
+  window.received(100_001, 7);
+  assert.ok(window.bytes > 2 * MIN_WINDOW_BYTES, `${window.bytes}`);
+  while (window.received(0, 100)) assert.ok(Number.isSafeInteger(window.bytes), `${window.bytes}`);
+});

@@ -32,7 +32,7 @@ export class LinkWindow {
     const heldBytes = (bytes / elapsedMs) * this.#rttMs;
     // It grows at once and shrinks by halves: a pause is not the end.
     const least = Math.max(MIN_WINDOW_BYTES, this.#bytes / 2);
-    const wanted = Math.min(MAX_WINDOW_BYTES, Math.max(least, Math.ceil(2 * heldBytes)));
+    const wanted = Math.ceil(Math.min(MAX_WINDOW_BYTES, Math.max(least, 2 * heldBytes)));
     if (wanted < this.#bytes * STEP && wanted > this.#bytes / STEP) return false;
     this.#bytes = wanted;
     return true;
