@@ -157,6 +157,8 @@ create table budgets (
   exhausted_month date,
   created_at timestamp with time zone not null default now(),
   deleted_at timestamp with time zone,
+  judged_at timestamp with time zone,
+  per_hour numeric not null default 0,
   constraint budgets_amount_check CHECK ((amount > (0)::numeric)),
   constraint budgets_policy_check CHECK ((policy = ANY (ARRAY['warn'::text, 'refuse'::text, 'pause'::text]))),
   constraint budgets_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
@@ -240,6 +242,7 @@ create table identities (
   email_verified boolean not null default false,
   created_at timestamp with time zone not null default now(),
   last_login_at timestamp with time zone not null default now(),
+  refused_at timestamp with time zone,
   constraint identities_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES providers(id),
   constraint identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint identities_pkey PRIMARY KEY (id)
@@ -467,6 +470,14 @@ create table providers (
   constraint providers_pkey PRIMARY KEY (id)
 );
 
+create table quota_defaults (
+  scope text not null,
+  limits jsonb not null,
+  updated_at timestamp with time zone not null default now(),
+  constraint quota_defaults_scope_check CHECK ((scope = ANY (ARRAY['org'::text, 'team'::text, 'user'::text]))),
+  constraint quota_defaults_pkey PRIMARY KEY (scope)
+);
+
 create table quota_deltas (
   id bigint not null generated always as identity,
   org_id text not null,
@@ -510,6 +521,12 @@ create table quota_usage (
   constraint quota_usage_scope_check CHECK ((scope = ANY (ARRAY['org'::text, 'team'::text, 'user'::text]))),
   constraint quota_usage_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
   constraint quota_usage_pkey PRIMARY KEY (org_id, scope, scope_id)
+);
+
+create table replicas (
+  id text not null,
+  seen_at timestamp with time zone not null default now(),
+  constraint replicas_pkey PRIMARY KEY (id)
 );
 
 create table revocations (
@@ -627,7 +644,9 @@ create table ssh_keys (
   fingerprint text not null,
   created_at timestamp with time zone not null default now(),
   revoked_at timestamp with time zone,
+  parent_id text,
   constraint ssh_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint ssh_keys_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES tokens(id),
   constraint ssh_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint ssh_keys_pkey PRIMARY KEY (id)
 );
@@ -708,7 +727,9 @@ create table tokens (
   revoked_at timestamp with time zone,
   last_used_at timestamp with time zone,
   scopes text[],
+  parent_id text,
   constraint tokens_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint tokens_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES tokens(id),
   constraint tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint tokens_pkey PRIMARY KEY (id),
   constraint tokens_hash_key UNIQUE (hash)
@@ -912,6 +933,7 @@ CREATE INDEX snapshots_box ON public.snapshots USING btree (box_id);
 CREATE INDEX snapshots_org ON public.snapshots USING btree (org_id, id) WHERE (state <> 'deleted'::text);
 CREATE INDEX snapshots_parent ON public.snapshots USING btree (parent_id) WHERE (state = ANY (ARRAY['requested'::text, 'local'::text]));
 CREATE UNIQUE INDEX ssh_keys_fingerprint ON public.ssh_keys USING btree (fingerprint, org_id) WHERE (revoked_at IS NULL);
+CREATE INDEX ssh_keys_parent ON public.ssh_keys USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX ssh_keys_user ON public.ssh_keys USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX strays_node ON public.strays USING btree (node_id) WHERE (ended_at IS NULL);
 CREATE INDEX strays_snapshot ON public.strays USING btree (snapshot_id) WHERE (ended_at IS NULL);
@@ -919,6 +941,7 @@ CREATE UNIQUE INDEX teams_name ON public.teams USING btree (org_id, name) WHERE 
 CREATE INDEX template_versions_building ON public.template_versions USING btree (id) WHERE (state = 'building'::text);
 CREATE INDEX templates_ever ON public.templates USING btree (org_id, id);
 CREATE UNIQUE INDEX templates_name ON public.templates USING btree (org_id, name) WHERE (deleted_at IS NULL);
+CREATE INDEX tokens_parent ON public.tokens USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX tokens_user ON public.tokens USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX usage_counts_org ON public.usage_counts USING btree (org_id, hour);
 CREATE INDEX usage_intervals_age ON public.usage_intervals USING btree (ended_at);
@@ -930,6 +953,7 @@ CREATE INDEX usage_rollups_org ON public.usage_rollups USING btree (org_id, id);
 CREATE INDEX used_logins_until ON public.used_logins USING btree (until);
 CREATE UNIQUE INDEX users_email ON public.users USING btree (lower(email)) WHERE ((email IS NOT NULL) AND (kind = 'person'::text));
 CREATE INDEX users_home ON public.users USING btree (home_org_id, id) WHERE (home_org_id IS NOT NULL);
+CREATE UNIQUE INDEX users_service_name ON public.users USING btree (home_org_id, lower(name)) WHERE ((kind = 'service'::text) AND (disabled_at IS NULL));
 CREATE INDEX volumes_box ON public.volumes USING btree (box_id);
 CREATE INDEX volumes_org ON public.volumes USING btree (org_id, id) WHERE (deleted_at IS NULL);
 CREATE INDEX web_sessions_age ON public.web_sessions USING btree (expires_at);
@@ -1090,6 +1114,31 @@ begin
 end $function$
 ;
 CREATE TRIGGER quota_box_counted AFTER INSERT OR DELETE ON public.boxes FOR EACH ROW EXECUTE FUNCTION quota_count_box();
+CREATE OR REPLACE FUNCTION public.quota_gate_box_given()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+declare
+  is_box constant integer := (new.kind = 'user')::integer;
+  runs constant integer := box_runs(new)::integer;
+  taken constant jsonb := jsonb_build_object('boxes', is_box, 'running', is_box * runs, 'cpus', new.cpus * runs,
+    'memoryMib', new.memory_mib * runs, 'gpus', new.gpus * runs, 'diskGib', new.disk_gib);
+begin
+  -- In the order of the locks.
+  if new.team_id is distinct from old.team_id and new.team_id is not null then
+    perform quota_admit(new, array['team']);
+    perform quota_demand(new.org_id, new.team_id, null, taken || quota_brought(new.id, null), array['team']);
+  end if;
+  if new.owner_id <> old.owner_id then
+    perform quota_admit(new, array['user']);
+    perform quota_demand(new.org_id, null, new.owner_id, taken || quota_brought(new.id, old.owner_id), array['user']);
+  end if;
+  return new;
+end $function$
+;
+CREATE TRIGGER quota_box_given BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN ((box_lives(new.*) AND ((new.team_id IS DISTINCT FROM old.team_id) OR (new.owner_id <> old.owner_id)))) EXECUTE FUNCTION quota_gate_box_given();
 CREATE OR REPLACE FUNCTION public.quota_gate_box()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1290,18 +1339,50 @@ CREATE OR REPLACE FUNCTION public.usage_budget_gate()
  SET search_path TO '$user', 'public'
 AS $function$
 declare
-  spent budgets;
+  this_month constant date := date_trunc('month', usage_wall() at time zone 'utc')::date;
+  is_given constant boolean := tg_op = 'UPDATE' and new.desired = old.desired;
+  found_budget budgets;
 begin
-  select * into spent from budgets
-    where org_id = new.org_id and (team_id is null or team_id = new.team_id) and deleted_at is null
-      and policy <> 'warn' and exhausted_month = date_trunc('month', usage_wall() at time zone 'utc')::date
-    order by team_id nulls first limit 1;
+  select b.* into found_budget from budgets b
+    where b.org_id = new.org_id and (b.team_id = new.team_id or (b.team_id is null and not is_given))
+      and b.deleted_at is null and b.policy <> 'warn'
+      and (b.exhausted_month = this_month or budget_spent(b) >= b.amount)
+    order by b.team_id nulls first limit 1;
   if found then
     raise exception 'a budget is spent' using errcode = 'BE001', detail = jsonb_build_object(
-      'budgetId', spent.id, 'team', (select name from teams where id = spent.team_id),
-      'amount', trim_scale(spent.amount)::text, 'spent', trim_scale(spent.spent)::text,
+      'budgetId', found_budget.id, 'team', (select name from teams where id = found_budget.team_id),
+      'amount', trim_scale(found_budget.amount)::text,
+      'spent', trim_scale(round(budget_spent(found_budget), 9))::text,
       'currency', (select currency from price_books where org_id is null order by id desc limit 1),
-      'month', to_char(spent.exhausted_month, 'YYYY-MM-DD'))::text;
+      'month', to_char(this_month, 'YYYY-MM-DD'))::text;
+  end if;
+  return new;
+end $function$
+;
+CREATE TRIGGER usage_budget_given BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN (((new.desired = 'running'::text) AND (old.desired = 'running'::text) AND (new.team_id IS DISTINCT FROM old.team_id) AND (new.team_id IS NOT NULL))) EXECUTE FUNCTION usage_budget_gate();
+CREATE OR REPLACE FUNCTION public.usage_budget_gate()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO '$user', 'public'
+AS $function$
+declare
+  this_month constant date := date_trunc('month', usage_wall() at time zone 'utc')::date;
+  is_given constant boolean := tg_op = 'UPDATE' and new.desired = old.desired;
+  found_budget budgets;
+begin
+  select b.* into found_budget from budgets b
+    where b.org_id = new.org_id and (b.team_id = new.team_id or (b.team_id is null and not is_given))
+      and b.deleted_at is null and b.policy <> 'warn'
+      and (b.exhausted_month = this_month or budget_spent(b) >= b.amount)
+    order by b.team_id nulls first limit 1;
+  if found then
+    raise exception 'a budget is spent' using errcode = 'BE001', detail = jsonb_build_object(
+      'budgetId', found_budget.id, 'team', (select name from teams where id = found_budget.team_id),
+      'amount', trim_scale(found_budget.amount)::text,
+      'spent', trim_scale(round(budget_spent(found_budget), 9))::text,
+      'currency', (select currency from price_books where org_id is null order by id desc limit 1),
+      'month', to_char(this_month, 'YYYY-MM-DD'))::text;
   end if;
   return new;
 end $function$
@@ -1314,18 +1395,22 @@ CREATE OR REPLACE FUNCTION public.usage_budget_gate()
  SET search_path TO '$user', 'public'
 AS $function$
 declare
-  spent budgets;
+  this_month constant date := date_trunc('month', usage_wall() at time zone 'utc')::date;
+  is_given constant boolean := tg_op = 'UPDATE' and new.desired = old.desired;
+  found_budget budgets;
 begin
-  select * into spent from budgets
-    where org_id = new.org_id and (team_id is null or team_id = new.team_id) and deleted_at is null
-      and policy <> 'warn' and exhausted_month = date_trunc('month', usage_wall() at time zone 'utc')::date
-    order by team_id nulls first limit 1;
+  select b.* into found_budget from budgets b
+    where b.org_id = new.org_id and (b.team_id = new.team_id or (b.team_id is null and not is_given))
+      and b.deleted_at is null and b.policy <> 'warn'
+      and (b.exhausted_month = this_month or budget_spent(b) >= b.amount)
+    order by b.team_id nulls first limit 1;
   if found then
     raise exception 'a budget is spent' using errcode = 'BE001', detail = jsonb_build_object(
-      'budgetId', spent.id, 'team', (select name from teams where id = spent.team_id),
-      'amount', trim_scale(spent.amount)::text, 'spent', trim_scale(spent.spent)::text,
+      'budgetId', found_budget.id, 'team', (select name from teams where id = found_budget.team_id),
+      'amount', trim_scale(found_budget.amount)::text,
+      'spent', trim_scale(round(budget_spent(found_budget), 9))::text,
       'currency', (select currency from price_books where org_id is null order by id desc limit 1),
-      'month', to_char(spent.exhausted_month, 'YYYY-MM-DD'))::text;
+      'month', to_char(this_month, 'YYYY-MM-DD'))::text;
   end if;
   return new;
 end $function$
@@ -1541,6 +1626,7 @@ grant insert, select, update on previews to berth_tenant;
 grant select on price_books to berth_tenant;
 grant delete, insert, select, update on provider_groups to berth_tenant;
 grant insert, select, update on providers to berth_tenant;
+grant select on quota_defaults to berth_tenant;
 grant select on quota_deltas to berth_tenant;
 grant insert, select, update on quota_limits to berth_tenant;
 grant select on quota_usage to berth_tenant;

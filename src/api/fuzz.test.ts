@@ -66,6 +66,7 @@ const BODIES: Partial<Record<string, object>> = {
   "quotas.setTeam": { boxes: 1000 },
   "quotas.setUser": { boxes: 1000 },
   "quotas.setDefault": { boxes: 1000 },
+  "quotas.setInstallation": { boxes: 1000 },
   "prices.set": { currency: "EUR", prices: {} },
   "budgets.set": { amount: "1000", thresholds: [50], policy: "warn" },
   "audit.updatePolicy": { keepDays: 400 },

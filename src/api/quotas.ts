@@ -2,8 +2,9 @@
 
 import type { z } from "zod";
 import type { Quota, quotaLimitsSchema, updateQuotaSchema } from "#contract/quotas.ts";
-import type { QuotaLimits } from "#domain/quota.ts";
+import type { InstallationLimits, QuotaLimits } from "#domain/quota.ts";
 import {
+  getInstallationLimits,
   getOrgQuota,
   getQuotas,
   type Holder,
@@ -11,6 +12,7 @@ import {
   listQuotas,
   type QuotaView,
   setDefaultLimits,
+  setInstallationLimits,
   setLimits,
 } from "#store/quotas.ts";
 import { pageFrom, textPosition } from "./cursor.ts";
@@ -36,6 +38,15 @@ function shapeQuota(quota: QuotaView): Quota {
     limits: shapeLimits(limits),
     ownLimits: shapeLimits(ownLimits),
   };
+}
+
+function shapeInstallation({ org, team, user }: InstallationLimits) {
+  return { org: shapeForAll(org), team: shapeForAll(team), user: shapeForAll(user) };
+}
+
+function shapeForAll(limits: QuotaLimits): Omit<ShapedLimits, "templates"> {
+  const { templates: _, ...shaped } = shapeLimits(limits);
+  return shaped;
 }
 
 type SetCall = Pick<Call<never>, "db" | "subject"> & {
@@ -73,5 +84,11 @@ export function quotaHandlers(): Pick<Handlers, Extract<keyof Handlers, `quotas.
     "quotas.setUser": (call) => set(call, { scope: "user", reference: call.params.user }),
     "quotas.setDefault": async ({ db, subject, params, body }) =>
       shapeLimits(await setDefaultLimits(db, subject, params.scope, body as LimitsPatch)),
+    "quotas.getInstallation": async ({ db, subject }) =>
+      shapeInstallation(await getInstallationLimits(db, subject)),
+    "quotas.setInstallation": async ({ db, subject, params, body }) =>
+      shapeInstallation(
+        await setInstallationLimits(db, subject, params.scope, body as LimitsPatch),
+      ),
   };
 }

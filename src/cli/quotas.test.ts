@@ -48,6 +48,11 @@ test("limits are set and shown beside what is taken", async (t) => {
     ["core", null, 4096],
   );
 
+  const forAll = await berth(plane, ["quota", "set", "--default", "team", "gpus=2"]);
+  assert.equal(forAll.code, 0, forAll.err);
+  const defaults = await berth(plane, ["quota", "defaults"]);
+  assert.match(defaults.out, /EACH ORGANIZATION +EACH TEAM +EACH USER\n *gpus +2/);
+
   const refused = await berth(plane, ["create", "two", "--no-wait"], ada.token);
   assert.equal(refused.code, EXIT.failed);
   assert.match(

@@ -1,6 +1,7 @@
 // Quotas: what is taken beside what may be, and how limits are set.
 
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import type { QuotaScope } from "#domain/quota.ts";
 import { nearestOf } from "#lib/nearest.ts";
 import type { AnswerOf, BodyOf } from "#sdk/operations.ts";
 import { CliError, EXIT } from "./exit.ts";
@@ -51,7 +52,31 @@ export function addQuotaCommands(program: Command, session: Session): void {
     });
   withExamples(withOutput(show), ["berth quota"]);
   addList(group, session);
+  addDefaults(group, session);
   addSet(group, session);
+}
+
+function addDefaults(group: Command, session: Session): void {
+  const command = group
+    .command("defaults")
+    .summary("limits of every organization, team and user of the installation (for operators)")
+    .action(async (options: OutputOptions) => {
+      const client = await session.client();
+      session.print(options, await client.quotas.getInstallation(), defaultsTable);
+    });
+  withExamples(withOutput(command), ["berth quota defaults"]);
+}
+
+function defaultsTable(defaults: AnswerOf<"quotas.getInstallation">): string {
+  const held = [defaults.org, defaults.team, defaults.user] as readonly Partial<QuotaLimits>[];
+  const rows = Object.entries(LIMITS).flatMap(([name, { key, unit }]) => {
+    const cells = held.map((limits) => limits[key] ?? null);
+    const shown = cells.map((limit) => (limit === null ? "" : printed(limit, unit)));
+    return shown.every((cell) => cell === "") ? [] : [[name, ...shown]];
+  });
+  return rows.length > 0
+    ? table(["", "EACH ORGANIZATION", "EACH TEAM", "EACH USER"], rows)
+    : "There are none. `berth quota set --default org boxes=100` sets one.\n";
 }
 
 function sideBySide(quotas: readonly Quota[]): string {
@@ -114,6 +139,7 @@ interface SetOptions extends OutputOptions {
   readonly user?: string;
   readonly everyTeam?: boolean;
   readonly everyUser?: boolean;
+  readonly default?: QuotaScope;
 }
 
 function addSet(group: Command, session: Session): void {
@@ -126,13 +152,19 @@ function addSet(group: Command, session: Session): void {
     .option("--every-user", "of each user that has no limit of its own")
     .option("--every-team", "of each team that has no limit of its own")
     .option("--org <org>", "of an organization (for operators)")
+    .addOption(
+      new Option(
+        "--default <whose>",
+        "of each org, team or user of the installation, where neither it nor its organization has one (for operators)",
+      ).choices(["org", "team", "user"]),
+    )
     .action(async (words: readonly string[], options: SetOptions) => {
       const change = changeOf(words);
       const client = await session.client();
       const set = setterOf(options);
       if (!set)
         throw refused(
-          "Say whose limits: one of --user, --team, --every-user, --every-team, --org.",
+          "Say whose limits: one of --user, --team, --every-user, --every-team, --org, --default.",
         );
       const done = await set(client, change);
       session.print(options, done, () => `${words.join(" ")}\n`);
@@ -141,6 +173,7 @@ function addSet(group: Command, session: Session): void {
     "berth quota set --user ada boxes=20 memory=64GiB",
     "berth quota set --every-user boxes=5 running=2 templates=default,go",
     "berth quota set --team core cpus=none",
+    "berth quota set --default org boxes=100 running=40",
   ]);
 }
 
@@ -148,13 +181,16 @@ type Client = Awaited<ReturnType<Session["client"]>>;
 type Set = (client: Client, change: UpdateQuota) => Promise<unknown>;
 
 /** Null: not exactly one was named. */
-function setterOf({ org, team, user, everyTeam, everyUser }: SetOptions): Set | null {
+function setterOf(options: SetOptions): Set | null {
+  const { org, team, user, everyTeam, everyUser } = options;
   const setters: Set[] = [];
   if (org) setters.push((client, change) => client.quotas.setOrg(org, change));
   if (team) setters.push((client, change) => client.quotas.setTeam(team, change));
   if (user) setters.push((client, change) => client.quotas.setUser(user, change));
   if (everyTeam) setters.push((client, change) => client.quotas.setDefault("team", change));
   if (everyUser) setters.push((client, change) => client.quotas.setDefault("user", change));
+  const scope = options.default;
+  if (scope) setters.push((client, change) => client.quotas.setInstallation(scope, change));
   return setters.length === 1 ? (setters[0] ?? null) : null;
 }
 

@@ -1,7 +1,9 @@
 // Operations on quotas.
 
 import {
+  installationQuotasSchema,
   quotaDefaultParams,
+  quotaInstallationParams,
   quotaLimitsSchema,
   quotaOrgParams,
   quotaPage,
@@ -10,6 +12,7 @@ import {
   quotasSchema,
   quotaTeamParams,
   quotaUserParams,
+  updateInstallationQuotaSchema,
   updateQuotaSchema,
 } from "./quotas.ts";
 import { read, route } from "./route.ts";
@@ -83,5 +86,25 @@ export const QUOTA_ROUTES = [
     body: updateQuotaSchema,
     status: 200,
     response: quotaLimitsSchema,
+  }),
+  read({
+    name: "quotas.getInstallation",
+    path: "/quotas/installation",
+    permission: "org.create",
+    summary: "Show the limits of every organization, team and user that has none of its own",
+    response: installationQuotasSchema,
+  }),
+  route({
+    name: "quotas.setInstallation",
+    method: "PATCH",
+    path: "/quotas/installation/{scope}",
+    permission: "org.create",
+    summary: "Set the limits of every organization, team or user of the installation",
+    description:
+      "For operators, once: they hold for those that are there and those that come, until an organization, a team or a user is given its own.",
+    params: quotaInstallationParams,
+    body: updateInstallationQuotaSchema,
+    status: 200,
+    response: installationQuotasSchema,
   }),
 ] as const;

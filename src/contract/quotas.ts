@@ -58,6 +58,25 @@ export const quotaLimitsSchema = z
   })
   .meta({ id: "QuotaLimits", description: "Null: no limit." });
 
+const limitsForAll = quotaLimitsSchema.omit({ templates: true });
+
+export const installationQuotasSchema = z
+  .object({
+    org: limitsForAll.describe("Of each organization."),
+    team: limitsForAll.describe("Of each team of each organization."),
+    user: limitsForAll.describe("Of each user, in each organization."),
+  })
+  .meta({
+    id: "InstallationQuotas",
+    description:
+      "What holds wherever neither the one nor its organization has a limit of its own. Null: no limit.",
+  });
+
+export const updateInstallationQuotaSchema = limitsForAll
+  .strict()
+  .partial()
+  .meta({ id: "UpdateInstallationQuota", description: "What is left out stays as it is." });
+
 export const updateQuotaSchema = z
   .strictObject({
     ...quotaLimitsSchema.shape,
@@ -80,7 +99,7 @@ export const quotaSchema = z
     id: z.string().describe("Of the organization, team or user."),
     name: z.string(),
     usage: quotaUsageSchema,
-    limits: quotaLimitsSchema.describe("What holds: its own, and else those for everybody."),
+    limits: quotaLimitsSchema.describe("What holds: its own, else those for everybody."),
     ownLimits: quotaLimitsSchema.describe("Those that were set for just this one."),
   })
   .meta({ id: "Quota" });
@@ -105,4 +124,5 @@ export const quotaTeamParams = z.strictObject({ team: refSchema("team") });
 export const quotaUserParams = z.strictObject({
   user: line(200).min(1).describe("Id, name or email of the user."),
 });
+export const quotaInstallationParams = z.strictObject({ scope: z.enum(QUOTA_SCOPES) });
 export const quotaDefaultParams = z.strictObject({ scope: holders });

@@ -34,6 +34,9 @@ export type QuotaLimits = Readonly<
 >;
 export type QuotaUsage = Readonly<Record<QuotaResource, number>>;
 
+/** What an operator sets for all organizations, their teams and their users: where they have no limits of their own. */
+export type InstallationLimits = Readonly<Record<QuotaScope, QuotaLimits>>;
+
 /** Which limit stands in the way, as the database says it. */
 export interface QuotaBreach {
   readonly orgId: string;

@@ -127,10 +127,15 @@ export async function handOver(
         ...{ orgId: row.org_id, kind: "box.updated", subjectKind: "box", subjectId: row.id },
         ...{ boxId: row.id, actor: subject.userId, message },
       });
-    if (to.owner !== undefined) {
-      refuseWiderThanScopes(subject, BOX_RIGHTS.admin);
-      const owner = await getMember(tx, subject, to.owner);
-      await sql`update boxes set owner_id = ${owner.id} where id = ${row.id}`.execute(tx.query);
+    if (to.owner !== undefined) refuseWiderThanScopes(subject, BOX_RIGHTS.admin);
+    const owner = to.owner === undefined ? null : await getMember(tx, subject, to.owner);
+    const team = to.team == null ? null : await getTeam(tx, subject, to.team);
+    if (team) permitCreate(subject, team.id);
+    // Both at once: whoever gets it must have room for it, and room is asked for in one order.
+    await sql`update boxes set owner_id = coalesce(${owner?.id ?? null}, owner_id),
+      team_id = case when ${to.team === undefined} then team_id else ${team?.id ?? null} end
+      where id = ${row.id}`.execute(tx.query);
+    if (owner) {
       await sql`delete from grants where scope = 'box' and scope_id = ${row.id} and user_id = ${owner.id}`.execute(
         tx.query,
       );
@@ -138,14 +143,8 @@ export async function handOver(
       // Its new owner's keys are written into it.
       if (row.reserved) await bumpRevisions(tx, [row.node_id], told);
     }
-    if (to.team !== undefined) {
-      const team = to.team === null ? null : await getTeam(tx, subject, to.team);
-      if (team) permitCreate(subject, team.id);
-      await sql`update boxes set team_id = ${team?.id ?? null} where id = ${row.id}`.execute(
-        tx.query,
-      );
-      change(team ? `${row.name} belongs to the team ${team.name}` : `${row.name} is in no team`);
-    }
+    if (team) change(`${row.name} belongs to the team ${team.name}`);
+    if (to.team === null) change(`${row.name} is in no team`);
     const [box] = await concludeBoxes(tx, [row.id], told, subject.userId);
     return box as BoxView;
   });

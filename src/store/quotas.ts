@@ -1,10 +1,17 @@
 // Quotas: what is taken beside what may be, and the limits as they are set. What takes and gives back, and what is refused,
-// is in triggers (migrations/0006-quotas.sql).
+// is in triggers (migrations/0006-quotas.sql, 0013-limits-and-prices.sql).
 
 import { type RawBuilder, sql } from "kysely";
 import type { OrgId, TemplateId } from "#domain/ids.ts";
 import { can, type Subject } from "#domain/permission.ts";
-import { EVERYONE, type QuotaLimits, type QuotaScope, type QuotaUsage } from "#domain/quota.ts";
+import {
+  EVERYONE,
+  type InstallationLimits,
+  QUOTA_SCOPES,
+  type QuotaLimits,
+  type QuotaScope,
+  type QuotaUsage,
+} from "#domain/quota.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
@@ -15,7 +22,7 @@ export interface QuotaView {
   readonly id: string;
   readonly name: string;
   readonly usage: QuotaUsage;
-  /** What holds: its own, else those for everybody. */
+  /** What holds: its own, else those for everybody in the organization, else those for everybody in the installation. */
   readonly limits: QuotaLimits;
   readonly ownLimits: QuotaLimits;
 }
@@ -116,6 +123,48 @@ export async function setDefaultLimits(
   return transact(db, "store.quota.update", (tx) =>
     writeLimits(tx, subject, { orgId, scope, id: EVERYONE, name: `every ${scope}` }, patch),
   );
+}
+
+/** For operators; what holds for others is in their own limits. */
+export async function getInstallationLimits(db: Db, subject: Subject): Promise<InstallationLimits> {
+  permit(subject, "org.create");
+  return readInstallationLimits(db);
+}
+
+/** For each organization, team or user, new ones too, where neither it nor its organization says otherwise. */
+export async function setInstallationLimits(
+  db: Db,
+  subject: Subject,
+  scope: QuotaScope,
+  patch: LimitsPatch,
+): Promise<InstallationLimits> {
+  permit(subject, "org.create");
+  return transact(db, "store.quota.update", async (tx) => {
+    await sql`insert into quota_defaults (scope, limits) values (${scope}, '{}') on conflict do nothing`.execute(
+      tx.query,
+    );
+    await sql`select 1 from quota_defaults where scope = ${scope} for no key update`.execute(
+      tx.query,
+    );
+    const limits = patched((await readInstallationLimits(tx))[scope], patch);
+    await sql`update quota_defaults set limits = ${JSON.stringify(limits)}::jsonb, updated_at = now()
+      where scope = ${scope}`.execute(tx.query);
+    await insertEvents(tx, [
+      {
+        ...{ orgId: null, kind: "quota.updated", subjectKind: "quota" },
+        ...{ subjectId: `installation_${scope}`, actor: subject.userId, data: { scope, limits } },
+        message: `limits of every ${scope} of the installation: ${wordsOf(limits)}`,
+      },
+    ]);
+    return readInstallationLimits(tx);
+  });
+}
+
+async function readInstallationLimits(db: Db): Promise<InstallationLimits> {
+  const { rows } = await sql<{ scope: QuotaScope; limits: QuotaLimits }>`
+    select scope, limits from quota_defaults`.execute(db.query);
+  const none = Object.fromEntries(QUOTA_SCOPES.map((scope) => [scope, {}])) as InstallationLimits;
+  return { ...none, ...Object.fromEntries(rows.map(({ scope, limits }) => [scope, limits])) };
 }
 
 /** What is asked for meanwhile is judged by the limits before. */
@@ -246,8 +295,9 @@ async function selectQuotas(
         || jsonb_build_object('createsPerHour', quota_creates(${orgId}, ${scope}, ${id})) as usage,
       coalesce((select l.limits from quota_limits l where l.org_id = ${orgId} and l.scope = ${scope}
         and l.scope_id = ${id}), '{}') as "ownLimits",
-      coalesce((select l.limits from quota_limits l where l.org_id = ${orgId} and l.scope = ${scope}
-        and l.scope_id = ${EVERYONE}), '{}') as "everyLimits"
+      coalesce((select d.limits from quota_defaults d where d.scope = ${scope}), '{}')
+        || coalesce((select l.limits from quota_limits l where l.org_id = ${orgId} and l.scope = ${scope}
+          and l.scope_id = ${EVERYONE}), '{}') as "everyLimits"
     from ${from} where ${condition}`.execute(db.query);
   return rows.map(({ everyLimits, ...row }) => ({
     ...row,

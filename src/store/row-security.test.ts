@@ -25,6 +25,8 @@ const OF_INSTALLATION: Readonly<Record<string, string>> = {
   gateways: "SELECT",
   audit_state: "SELECT",
   usage_clock: "SELECT",
+  quota_defaults: "SELECT",
+  replicas: "",
 };
 /** Whose rows name no organization: of whatever was revoked, the id is all there is. */
 const OPEN_TO_READ = new Set(["revocations"]);
