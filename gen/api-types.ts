@@ -475,6 +475,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/installation/orgs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List every organization of the installation */
+        get: operations["orgs.listAll"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/invitations": {
         parameters: {
             query?: never;
@@ -626,6 +643,26 @@ export interface paths {
         head?: never;
         /** Keep new boxes away from a node or let them in; set how much it may promise */
         patch: operations["nodes.update"];
+        trace?: never;
+    };
+    "/v1/nodes/{node}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Bring the boxes of a node to rest
+         * @description Pauses those of every organization, and ends builds of templates. Ask again until nothing is left; a node that takes new boxes (see `schedulable`) may get more meanwhile.
+         */
+        post: operations["nodes.drain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/nodes/join-tokens": {
@@ -956,6 +993,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/quotas/installation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the limits of every organization, team and user that has none of its own */
+        get: operations["quotas.getInstallation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/quotas/installation/{scope}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Set the limits of every organization, team or user of the installation
+         * @description For operators, once: they hold for those that are there and those that come, until an organization, a team or a user is given its own.
+         */
+        patch: operations["quotas.setInstallation"];
+        trace?: never;
+    };
     "/v1/quotas/orgs/{org}": {
         parameters: {
             query?: never;
@@ -1115,7 +1189,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Revoke a token of a service account */
+        /**
+         * Revoke a token of a service account
+         * @description Ends the tokens and SSH keys that were made with it too.
+         */
         delete: operations["serviceAccounts.deleteToken"];
         options?: never;
         head?: never;
@@ -1439,7 +1516,7 @@ export interface paths {
         post?: never;
         /**
          * Revoke an API token
-         * @description Ends the web sessions and the streams that were opened with it.
+         * @description Ends the tokens and SSH keys that were made with it, the web sessions that were got by it, and all their streams.
          */
         delete: operations["tokens.delete"];
         options?: never;
@@ -1938,6 +2015,12 @@ export interface components {
             isCurrent: boolean;
             /** @description To the minute; null: not yet. */
             lastUsedAt: string | null;
+            /** @description The token that it was made with, and ends with; null: a login. */
+            madeWith: {
+                /** @description An id: tok_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
             name: string;
             /** @description What it may be used for; null: all that its user may do. */
             scopes: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[] | null;
@@ -2121,6 +2204,53 @@ export interface components {
             /** @description An API token. */
             token: string;
         };
+        DeletedToken: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description What ended with it: tokens and SSH keys made with it, and browsers logged in by it. */
+            ended: {
+                keys: number;
+                sessions: number;
+                tokens: number;
+            };
+            /** @description Null: never. */
+            expiresAt: string | null;
+            /** @description An id: tok_ and 20 characters. */
+            id: string;
+            /** @description This request came with it, or with a session got by it. */
+            isCurrent: boolean;
+            /** @description To the minute; null: not yet. */
+            lastUsedAt: string | null;
+            /** @description The token that it was made with, and ends with; null: a login. */
+            madeWith: {
+                /** @description An id: tok_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
+            name: string;
+            /** @description What it may be used for; null: all that its user may do. */
+            scopes: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[] | null;
+        };
+        Drain: {
+            /** @description Builds of templates that this request ended. */
+            endedBuilds: number;
+            /** @description Boxes that are still on the node. */
+            live: number;
+            /** @description Boxes that this request asked to come to rest. */
+            paused: number;
+            /** @description Boxes at rest there that the object store does not have yet. */
+            unsaved: number;
+            /** @description Up to ten of those that are left. */
+            waitsFor: {
+                /** @description An id: box_ and 20 characters. */
+                box: string;
+                phase: string;
+                reason: string | null;
+            }[];
+        };
         EndedWebSession: {
             /** @description False: the request came with a token, not a session. */
             ended: boolean;
@@ -2190,6 +2320,110 @@ export interface components {
                 box: components["schemas"]["Box"];
                 operation: components["schemas"]["Operation"];
             }[];
+        };
+        InstallationOrg: {
+            boxes: number;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description An id: org_ and 20 characters. */
+            id: string;
+            /** @description People and service accounts. */
+            members: number;
+            name: string;
+            /** @description Boxes that run, or come up, or come to rest. */
+            running: number;
+        };
+        InstallationOrgPage: {
+            items: components["schemas"]["InstallationOrg"][];
+            /** @description Null on the last page. */
+            nextCursor: string | null;
+        };
+        /** @description What holds wherever neither the one nor its organization has a limit of its own. Null: no limit. */
+        InstallationQuotas: {
+            /** @description Of each organization. */
+            org: {
+                /** @description vCPUs that one box may have. */
+                boxCpus: number | null;
+                /** @description Disk that one box may have. */
+                boxDiskGib: number | null;
+                /** @description Boxes, in any state but deleted. */
+                boxes: number | null;
+                /** @description Memory that one box may have. */
+                boxMemoryMib: number | null;
+                /** @description vCPUs of running boxes; template builds count. */
+                cpus: number | null;
+                /** @description Boxes made in the last hour, also those that are deleted by now. */
+                createsPerHour: number | null;
+                /** @description Disks of boxes in any state, at their full size. */
+                diskGib: number | null;
+                /** @description GPUs of running boxes; template builds count. */
+                gpus: number | null;
+                /** @description Memory of running boxes; template builds count. */
+                memoryMib: number | null;
+                /** @description Boxes that run, or come up, or come to rest. */
+                running: number | null;
+                /** @description Open previews that are not private. */
+                sharedPorts: number | null;
+                /** @description Bytes of snapshots. A checkpoint counts as the most that it can be until it is taken. */
+                snapshotBytes: number | null;
+            };
+            /** @description Of each team of each organization. */
+            team: {
+                /** @description vCPUs that one box may have. */
+                boxCpus: number | null;
+                /** @description Disk that one box may have. */
+                boxDiskGib: number | null;
+                /** @description Boxes, in any state but deleted. */
+                boxes: number | null;
+                /** @description Memory that one box may have. */
+                boxMemoryMib: number | null;
+                /** @description vCPUs of running boxes; template builds count. */
+                cpus: number | null;
+                /** @description Boxes made in the last hour, also those that are deleted by now. */
+                createsPerHour: number | null;
+                /** @description Disks of boxes in any state, at their full size. */
+                diskGib: number | null;
+                /** @description GPUs of running boxes; template builds count. */
+                gpus: number | null;
+                /** @description Memory of running boxes; template builds count. */
+                memoryMib: number | null;
+                /** @description Boxes that run, or come up, or come to rest. */
+                running: number | null;
+                /** @description Open previews that are not private. */
+                sharedPorts: number | null;
+                /** @description Bytes of snapshots. A checkpoint counts as the most that it can be until it is taken. */
+                snapshotBytes: number | null;
+            };
+            /** @description Of each user, in each organization. */
+            user: {
+                /** @description vCPUs that one box may have. */
+                boxCpus: number | null;
+                /** @description Disk that one box may have. */
+                boxDiskGib: number | null;
+                /** @description Boxes, in any state but deleted. */
+                boxes: number | null;
+                /** @description Memory that one box may have. */
+                boxMemoryMib: number | null;
+                /** @description vCPUs of running boxes; template builds count. */
+                cpus: number | null;
+                /** @description Boxes made in the last hour, also those that are deleted by now. */
+                createsPerHour: number | null;
+                /** @description Disks of boxes in any state, at their full size. */
+                diskGib: number | null;
+                /** @description GPUs of running boxes; template builds count. */
+                gpus: number | null;
+                /** @description Memory of running boxes; template builds count. */
+                memoryMib: number | null;
+                /** @description Boxes that run, or come up, or come to rest. */
+                running: number | null;
+                /** @description Open previews that are not private. */
+                sharedPorts: number | null;
+                /** @description Bytes of snapshots. A checkpoint counts as the most that it can be until it is taken. */
+                snapshotBytes: number | null;
+            };
         };
         Invitation: {
             /**
@@ -2430,7 +2664,7 @@ export interface components {
         /** @description An error (RFC 9457 problem+json). */
         Problem: {
             /** @enum {string} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "cross_site" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "budget_exceeded" | "quota_exceeded" | "preview_gone" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "unknown_host" | "idempotency_key_reused" | "rate_limited" | "internal" | "unavailable" | "audit_unavailable" | "ticket_invalid" | "ticket_expired" | "revoked" | "invitation_invalid" | "box_not_here" | "box_moved" | "too_many_streams" | "port_closed" | "node_away" | "login_failed" | "login_denied" | "provider_unavailable" | "join_token_invalid" | "node_unknown" | "resync_needed";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "cross_site" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "budget_exceeded" | "quota_exceeded" | "preview_gone" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "unknown_host" | "idempotency_key_reused" | "rate_limited" | "internal" | "unavailable" | "audit_unavailable" | "ticket_invalid" | "ticket_expired" | "revoked" | "suspended" | "invitation_invalid" | "box_not_here" | "box_moved" | "too_many_streams" | "port_closed" | "node_away" | "login_failed" | "login_denied" | "provider_unavailable" | "join_token_invalid" | "node_unknown" | "resync_needed";
             /** @description What happened this time, and what to do next. */
             detail: string;
             /** @description The fields that are not valid. */
@@ -2506,7 +2740,7 @@ export interface components {
         Quota: {
             /** @description Of the organization, team or user. */
             id: string;
-            /** @description What holds: its own, and else those for everybody. */
+            /** @description What holds: its own, else those for everybody. */
             limits: components["schemas"]["QuotaLimits"];
             name: string;
             /** @description Those that were set for just this one. */
@@ -2583,7 +2817,7 @@ export interface components {
             snapshotBytes: number;
         };
         Register: {
-            /** @description What to be called. */
+            /** @description What to be called. No e-mail address: nobody has proven that it is theirs. */
             name: string;
             secret: string;
         };
@@ -2796,6 +3030,12 @@ export interface components {
             fingerprint: string;
             /** @description An id: key_ and 20 characters. */
             id: string;
+            /** @description The token that it was made with, and ends with; null: a login. */
+            madeWith: {
+                /** @description An id: tok_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
             name: string;
             publicKey: string;
             /** @description `ssh-ed25519`, … */
@@ -3049,6 +3289,12 @@ export interface components {
             isCurrent: boolean;
             /** @description To the minute; null: not yet. */
             lastUsedAt: string | null;
+            /** @description The token that it was made with, and ends with; null: a login. */
+            madeWith: {
+                /** @description An id: tok_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
             name: string;
             /** @description What it may be used for; null: all that its user may do. */
             scopes: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[] | null;
@@ -3068,6 +3314,33 @@ export interface components {
             owner?: string;
             /** @description Null: of no team. */
             team?: string | null;
+        };
+        /** @description What is left out stays as it is. */
+        UpdateInstallationQuota: {
+            /** @description vCPUs that one box may have. */
+            boxCpus?: number | null;
+            /** @description Disk that one box may have. */
+            boxDiskGib?: number | null;
+            /** @description Boxes, in any state but deleted. */
+            boxes?: number | null;
+            /** @description Memory that one box may have. */
+            boxMemoryMib?: number | null;
+            /** @description vCPUs of running boxes; template builds count. */
+            cpus?: number | null;
+            /** @description Boxes made in the last hour, also those that are deleted by now. */
+            createsPerHour?: number | null;
+            /** @description Disks of boxes in any state, at their full size. */
+            diskGib?: number | null;
+            /** @description GPUs of running boxes; template builds count. */
+            gpus?: number | null;
+            /** @description Memory of running boxes; template builds count. */
+            memoryMib?: number | null;
+            /** @description Boxes that run, or come up, or come to rest. */
+            running?: number | null;
+            /** @description Open previews that are not private. */
+            sharedPorts?: number | null;
+            /** @description Bytes of snapshots. A checkpoint counts as the most that it can be until it is taken. */
+            snapshotBytes?: number | null;
         };
         UpdateMember: {
             /** @description All that the member has, of those given here. */
@@ -4417,6 +4690,40 @@ export interface operations {
             };
         };
     };
+    "orgs.listAll": {
+        parameters: {
+            query?: {
+                /** @description Where to go on: `nextCursor` of the last page. */
+                cursor?: string;
+                /** @description Page size. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description List every organization of the installation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallationOrgPage"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "invitations.list": {
         parameters: {
             query?: {
@@ -4849,6 +5156,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Node"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "nodes.drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id or name of the node. */
+                node: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Bring the boxes of a node to rest */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drain"];
                 };
             };
             /** @description A problem. */
@@ -5748,6 +6087,70 @@ export interface operations {
             };
         };
     };
+    "quotas.getInstallation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Show the limits of every organization, team and user that has none of its own */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallationQuotas"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "quotas.setInstallation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                scope: "org" | "team" | "user";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpdateInstallationQuota"];
+            };
+        };
+        responses: {
+            /** @description Set the limits of every organization, team or user of the installation */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstallationQuotas"];
+                };
+            };
+            /** @description A problem. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "quotas.getOrg": {
         parameters: {
             query?: never;
@@ -6170,7 +6573,10 @@ export interface operations {
     };
     "serviceAccounts.deleteToken": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `made`: what was made with it goes on. For a token that its successor was made with. */
+                keep?: "made";
+            };
             header?: {
                 /** @description Makes a repeat safe: the same key and body get the same answer. */
                 "idempotency-key"?: string;
@@ -6191,7 +6597,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Token"];
+                    "application/json": components["schemas"]["DeletedToken"];
                 };
             };
             /** @description A problem. */
@@ -7073,7 +7479,10 @@ export interface operations {
     };
     "tokens.delete": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `made`: what was made with it goes on. For a token that its successor was made with. */
+                keep?: "made";
+            };
             header?: {
                 /** @description Makes a repeat safe: the same key and body get the same answer. */
                 "idempotency-key"?: string;
@@ -7092,7 +7501,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Token"];
+                    "application/json": components["schemas"]["DeletedToken"];
                 };
             };
             /** @description A problem. */

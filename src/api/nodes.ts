@@ -3,6 +3,7 @@
 import type { Node } from "#contract/nodes.ts";
 import { type AuditLag, isLate, readAuditLag } from "#store/audit-heads.ts";
 import { countBoxes } from "#store/boxes.ts";
+import { drainNode } from "#store/drain.ts";
 import { listGateways } from "#store/gateways.ts";
 import {
   createJoinToken,
@@ -64,6 +65,10 @@ export function nodeHandlers(
       shapeNode(await updateNode(db, subject, params.node, body)),
     "nodes.delete": async ({ db, subject, params }) =>
       shapeNode(await removeNode(db, subject, params.node)),
+    "nodes.drain": async ({ db, subject, params }) => {
+      const drain = await drainNode(db, subject, params.node);
+      return { ...drain, waitsFor: [...drain.waitsFor] };
+    },
     "nodes.createJoinToken": async ({ db, subject, body }) => {
       const token = makeToken();
       const { expiresAt } = await createJoinToken(db, subject, {

@@ -3,7 +3,14 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Node } from "#sdk/client.ts";
 import { confirm } from "./confirm.ts";
-import { type OutputOptions, parseCount, withExamples, withOutput } from "./options.ts";
+import { drainNode } from "./draining.ts";
+import {
+  type OutputOptions,
+  parseCount,
+  timeoutOption,
+  withExamples,
+  withOutput,
+} from "./options.ts";
 import { everyPage } from "./pages.ts";
 import type { Session } from "./session.ts";
 import { table } from "./table.ts";
@@ -35,7 +42,26 @@ export function addNodeCommands(program: Command, session: Session): void {
     false,
   );
   addSchedulable(group, session, "uncordon", "let new boxes onto a node again", true);
+  addDrain(group, session);
   addSet(group, session);
+}
+
+function addDrain(group: Command, session: Session): void {
+  const command = group
+    .command("drain")
+    .summary("keep new boxes away from a node and pause those it has, whosever they are")
+    .argument("<node>", "name or id")
+    .addOption(timeoutOption("15m"))
+    .action(async (ref: string, options: OutputOptions & { readonly timeout: number }) => {
+      const client = await session.client();
+      const node = await client.nodes.update(ref, { schedulable: false });
+      const drained = await drainNode(session, node.name, options.timeout);
+      session.print(options, { ...drained, node: node.name }, () => `${node.name}\n`);
+    });
+  withExamples(withOutput(command), [
+    "berth node drain host-2",
+    "berth node uncordon host-2   # afterwards",
+  ]);
 }
 
 function addRemove(group: Command, session: Session): void {

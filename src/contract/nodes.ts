@@ -51,6 +51,18 @@ export const updateNodeSchema = z
   .refine((change) => Object.keys(change).length > 0, "changes nothing: give at least one field")
   .meta({ id: "UpdateNode" });
 
+export const drainSchema = z
+  .object({
+    paused: z.number().describe("Boxes that this request asked to come to rest."),
+    endedBuilds: z.number().describe("Builds of templates that this request ended."),
+    live: z.number().describe("Boxes that are still on the node."),
+    unsaved: z.number().describe("Boxes at rest there that the object store does not have yet."),
+    waitsFor: z
+      .array(z.object({ box: idSchema("box"), phase: z.string(), reason: z.string().nullable() }))
+      .describe("Up to ten of those that are left."),
+  })
+  .meta({ id: "Drain" });
+
 export const createJoinTokenSchema = z
   .strictObject({
     name: nameSchema.optional().describe("Only a node of this name may use it."),

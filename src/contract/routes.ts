@@ -22,6 +22,7 @@ import { refSchema } from "./fields.ts";
 import { MEMBER_ROUTES } from "./member-routes.ts";
 import {
   createJoinTokenSchema,
+  drainSchema,
   joinTokenSchema,
   nodePage,
   nodeQuery,
@@ -387,6 +388,18 @@ const nodes = [
     params: nodeParams,
     status: 200,
     response: nodeSchema,
+  }),
+  route({
+    name: "nodes.drain",
+    method: "POST",
+    path: "/nodes/{node}/drain",
+    permission: "node.manage",
+    summary: "Bring the boxes of a node to rest",
+    description:
+      "Pauses those of every organization, and ends builds of templates. Ask again until nothing is left; a node that takes new boxes (see `schedulable`) may get more meanwhile.",
+    params: nodeParams,
+    status: 200,
+    response: drainSchema,
   }),
   route({
     name: "nodes.createJoinToken",

@@ -1,12 +1,11 @@
-// `berth down`: pauses every running box until it is durable, then stops the processes. Nothing is stopped when a
+// `berth down`: drains the node here until every box is at rest and durable, then stops the processes. Nothing is stopped when a
 // box cannot be paused: what runs unsafely must not look safe.
 
 import { readFile } from "node:fs/promises";
+import { type Drained, drainNode } from "#cli/draining.ts";
 import { CliError } from "#cli/exit.ts";
 import { parseDurationMs } from "#cli/options.ts";
-import { everyPage } from "#cli/pages.ts";
 import type { Session } from "#cli/session.ts";
-import { type Awaited, waitForBoxes } from "#cli/waiting.ts";
 import { run } from "#lib/run.ts";
 import { ApiError } from "#sdk/api-error.ts";
 import { ensureCredentials } from "./admin-token.ts";
@@ -34,7 +33,7 @@ export async function down(session: Session, options: DownOptions): Promise<void
     terminal.err("Berth was not running.\n");
     return;
   }
-  if (!options.keepBoxes) await pauseBoxes(session, installed, parseDurationMs(options.timeout));
+  if (!options.keepBoxes) await drain(session, installed, parseDurationMs(options.timeout));
   await stopProcesses(installation, terminal);
   if (!options.keepBoxes) await unmount(installation.nodeDir);
   terminal.err(
@@ -51,57 +50,32 @@ async function unmount(directory: string): Promise<void> {
     await run(["umount", directory]);
 }
 
-async function pauseBoxes(session: Session, installed: Installed, timeoutMs: number) {
+/** Those of every organization: what a user left running must not stay behind without Berth. */
+async function drain(session: Session, installed: Installed, timeoutMs: number): Promise<void> {
   const { terminal } = session;
   session.use(await ensureCredentials(installed.config));
-  const client = await session.client();
-  const boxes = await everyPage((page) => client.boxes.list(page)).catch((error: unknown) => {
-    if (!(error instanceof ApiError)) throw error;
+  const drained = await drainNode(session, installed.config.nodeName, timeoutMs).catch(refuse);
+  const { paused, endedBuilds } = drained;
+  if (paused > 0) terminal.err(`Paused ${paused} ${paused === 1 ? "box" : "boxes"}.\n`);
+  if (endedBuilds > 0)
+    terminal.err(
+      `Ended ${endedBuilds} ${endedBuilds === 1 ? "build" : "builds"}; \`berth template build\` starts one anew.\n`,
+    );
+}
+
+function refuse(error: unknown): Drained {
+  const keep = "`berth down --keep-boxes` stops Berth and leaves the boxes running.";
+  if (error instanceof ApiError) {
+    if (error.code === "not_found") return { paused: 0, endedBuilds: 0 }; // It never joined.
     throw new CliError(`the boxes cannot be paused: ${error.detail}`, {
-      next: "Run `berth up` first, so that they can be; or `berth down --keep-boxes` to leave them running.",
+      next: `Run \`berth up\` first, so that they can be. ${keep}`,
       cause: error,
     });
+  }
+  if (!(error instanceof CliError)) throw error;
+  throw new CliError(`${error.message} Nothing was stopped.`, {
+    exitCode: error.exitCode,
+    next: `What was asked stays asked; \`berth down\` waits again. ${keep}`,
+    cause: error,
   });
-  const builders = await endBuilds(session);
-  const running = boxes.filter((box) => box.desired === "running");
-  for (const box of running) await client.boxes.pause(box.id);
-  const resting = boxes.filter((box) => box.desired === "running" || !isSafe(box));
-  const awaited = resting.map((box): Awaited => {
-    const goal = box.desired === "deleted" ? "deleted" : "durable";
-    return { box: box.id, label: box.name, goal };
-  });
-  await waitForBoxes(session, [...builders, ...awaited], timeoutMs).catch((error: unknown) => {
-    if (!(error instanceof CliError)) throw error;
-    throw new CliError(`${error.message} Nothing was stopped.`, {
-      exitCode: error.exitCode,
-      next: `${error.next ?? ""} \`berth down --keep-boxes\` stops Berth and leaves the boxes running.`,
-      cause: error,
-    });
-  });
-  if (running.length > 0) terminal.err(`Paused ${running.map((box) => box.name).join(", ")}.\n`);
-}
-
-/** A build cannot be paused: its box is a virtual machine that nothing would look after. Returns what is to be gone. */
-async function endBuilds(session: Session): Promise<Awaited[]> {
-  const client = await session.client();
-  const ended: Awaited[] = [];
-  for (const template of await everyPage((page) => client.templates.list(page)))
-    for (const { version, state, builder } of await everyPage((page) =>
-      client.templates.versions(template.id, page),
-    )) {
-      if (state !== "building" || builder === null) continue;
-      await client.boxes.delete(builder);
-      ended.push({ box: builder, label: `build of ${template.name}`, goal: "deleted" });
-      session.terminal.err(
-        `Ended the build of ${template.name}; \`berth template build ${template.name} --version ${version}\` starts it anew.\n`,
-      );
-    }
-  return ended;
-}
-
-function isSafe(box: {
-  readonly phase: string;
-  readonly snapshot: { readonly durable: boolean } | null;
-}) {
-  return box.phase === "deleted" || box.phase === "failed" || box.snapshot?.durable === true;
 }

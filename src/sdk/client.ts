@@ -20,6 +20,7 @@ export type ForkBox = Schemas["ForkBox"];
 export type AuditEntry = Schemas["AuditEntry"];
 export type Event = Schemas["Event"];
 export type Node = Schemas["Node"];
+export type Drain = Schemas["Drain"];
 export type Operation = Schemas["Operation"];
 export type Snapshot = Schemas["Snapshot"];
 export type Template = Schemas["Template"];

@@ -5,7 +5,7 @@ import { sql } from "kysely";
 import type { OperationKind } from "#domain/operation.ts";
 import type { Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
-import { bumpRevisions, concludeBoxes, nothingTold } from "./box-changes.ts";
+import { bumpRevisions, concludeBoxes, nothingTold, type Told } from "./box-changes.ts";
 import { addNotice } from "./box-notices.ts";
 import { type BoxRow, viewOf } from "./box-view.ts";
 import { type AcceptedBox, lockBoxRow } from "./boxes.ts";
@@ -51,21 +51,9 @@ export async function setDesired(
     const isSame = isNothingNew(row, intent);
     const generation = isSame ? row.generation : row.generation + 1;
     if (!isSame) {
-      await writeIntent(tx, row, intent, generation);
-      if (intent === "delete" && !row.reserved) await finishDeletion(tx, row, told);
-      told.topics.add(row.reserved ? TOPICS.settle : TOPICS.schedule);
+      await writeIntent(tx, row, intent, told, { actor: subject.userId, because: null });
       if (intent === "delete")
         told.events.push(...(await closePreviews(tx, sql`box_id = ${row.id}`, subject)));
-      told.events.push({
-        orgId: row.org_id,
-        kind: `box.${intent}`,
-        subjectKind: "box",
-        subjectId: row.id,
-        boxId: row.id,
-        actor: subject.userId,
-        message: `${row.name}: ${intent} was asked`,
-        data: { desired: DESIRED[intent], generation },
-      });
     }
     const { id } = await insertOperation(tx, subject, {
       kind: `box.${intent}` as OperationKind,
@@ -119,7 +107,36 @@ function isNothingNew(row: BoxRow, intent: Intent): boolean {
   return intent !== "restart" && row.failure === null && (row.fault?.retryable ?? true);
 }
 
-async function writeIntent(tx: Db, row: BoxRow, intent: Intent, generation: number): Promise<void> {
+/** Into a row that the transaction has locked. The caller bumps the node's revision and concludes. */
+export async function writeIntent(
+  tx: Db,
+  row: BoxRow,
+  intent: Intent,
+  told: Told,
+  by: { readonly actor: string; readonly because: string | null },
+): Promise<void> {
+  const generation = row.generation + 1;
+  await writeDesired(tx, row, intent, generation);
+  if (intent === "delete" && !row.reserved) await finishDeletion(tx, row, told);
+  told.topics.add(row.reserved ? TOPICS.settle : TOPICS.schedule);
+  told.events.push({
+    orgId: row.org_id,
+    kind: `box.${intent}`,
+    subjectKind: "box",
+    subjectId: row.id,
+    boxId: row.id,
+    actor: by.actor,
+    message: `${row.name}: ${intent} was asked${by.because ? `, because ${by.because}` : ""}`,
+    data: { desired: DESIRED[intent], generation },
+  });
+}
+
+async function writeDesired(
+  tx: Db,
+  row: BoxRow,
+  intent: Intent,
+  generation: number,
+): Promise<void> {
   const needsRest = row.reserved && row.rest_snapshot_id === null;
   const rest =
     needsRest && (intent === "pause" || intent === "stop")

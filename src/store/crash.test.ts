@@ -15,6 +15,7 @@ import { createBoxOnce, getBox } from "./boxes.ts";
 import { createTemplate } from "./builds.ts";
 import { createCheckpoint, restoreCheckpoint } from "./checkpoints.ts";
 import type { Db } from "./db.ts";
+import { drainNode } from "./drain.ts";
 import { forkBox } from "./forks.ts";
 import { answerOnce } from "./idempotency.ts";
 import { deleteSnapshot } from "./snapshots.ts";
@@ -32,6 +33,7 @@ const TRANSITIONS = [
   "store.box.start",
   "store.box.stop",
   "store.checkpoint.create",
+  "store.node.drain",
   "store.node.join",
   "store.report",
   "store.snapshot.delete",
@@ -111,6 +113,9 @@ for (const boundary of ["before_commit", "committed"] as const)
     );
     await unlucky.settle();
     await unlucky.intent("two", "restart", "running");
+    await unlucky.again(() => drainNode(db, admin, "n"));
+    await unlucky.settle();
+    for (const name of ["one", "two", "three"]) await unlucky.intent(name, "resume", "running");
     const id = await unlucky.ask(async (tx) => {
       const accepted = await createCheckpoint(tx, admin, "one", null);
       return accepted.snapshot.id as string;

@@ -95,6 +95,8 @@ export class TestInstallation {
    */
   async vmms(): Promise<number[]> {
     const { dev } = await stat(join(this.stateDir, "node"));
+    // Without a file system of its own it has none, and others' would look like its.
+    if (dev === (await stat(this.stateDir)).dev) return [];
     const minor = (dev & 0xff) | ((dev >> 12) & 0xfff00);
     const device = ` ${(dev >> 8) & 0xfff}:${minor} `;
     const found: number[] = [];
@@ -117,6 +119,8 @@ export class TestInstallation {
       for (const { name } of listed) await this.berth(["delete", name, "--yes"]);
     }
     await this.berth(["down", "--keep-boxes"]);
+    // Boxes of other organizations, or of a test that failed.
+    for (const pid of await this.vmms()) await endProcess(pid);
     await removeReflinkDirectory(join(this.stateDir, "node"), run).catch(() => {});
     await rm(resolve(this.stateDir, ".."), { recursive: true, force: true });
   }
@@ -147,6 +151,20 @@ export async function until(
     await delay(250);
   }
   throw new Error(`never came: ${what}`, { cause: last });
+}
+
+async function endProcess(pid: number): Promise<void> {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    return; // It ended by itself.
+  }
+  await until(`${pid} is gone`, async () =>
+    stat(`/proc/${pid}`).then(
+      () => false,
+      () => true,
+    ),
+  );
 }
 
 async function runToEnd(

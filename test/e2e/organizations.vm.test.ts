@@ -1,0 +1,5 @@
+// The story of two organizations with real virtual machines.
+
+import { tellStory } from "#test/e2e/organizations-story.ts";
+
+tellStory("qemu");
