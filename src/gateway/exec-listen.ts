@@ -7,6 +7,9 @@ import { ExecFrameDecoder, type ExecServerFrame, encodeExecFrame } from "#wire/e
 
 /** Of a frame: length and kind. */
 const HEADER_BYTES = 5;
+/** A reason why not. */
+const MAX_ANSWER_BYTES = 64 * 1024;
+const SOMETHING_ELSE = "the box answered something else";
 
 export interface BoxListener {
   /** As the box bound it: ADDRESS:PORT, or the path. */
@@ -23,20 +26,27 @@ export function listenInBox(
 ): Promise<BoxListener> {
   return new Promise((resolve, reject) => {
     const decoder = new ExecFrameDecoder();
+    const fail = (message: string) => {
+      breakOff(control);
+      reject(new Error(message));
+    };
     const take = async (connection: string, peer: string) => {
       const stream = await open();
       stream.write(encodeExecFrame({ kind: "take", connection }));
       onConnection(stream, peer);
     };
+    const obey = (frame: ExecServerFrame) => {
+      if (frame.kind === "listening")
+        resolve({ address: frame.address, close: () => breakOff(control) });
+      else if (frame.kind === "accepted")
+        take(frame.connection, frame.peer).catch(() => {}); // It sees a close.
+      else fail(frame.kind === "error" ? frame.message : SOMETHING_ELSE);
+    };
     control.on("data", (chunk: Buffer) => {
-      for (const frame of decoder.push(chunk) as ExecServerFrame[]) {
-        if (frame.kind === "listening")
-          resolve({ address: frame.address, close: () => breakOff(control) });
-        if (frame.kind === "accepted") take(frame.connection, frame.peer).catch(() => {}); // It sees a close.
-        if (frame.kind === "error") {
-          breakOff(control);
-          reject(new Error(frame.message));
-        }
+      try {
+        for (const frame of decoder.push(chunk) as ExecServerFrame[]) obey(frame);
+      } catch (error) {
+        fail((error as Error).message); // Whoever is root in a box may say anything here.
       }
     });
     control.on("error", () => {}); // A close follows.
@@ -59,9 +69,18 @@ export function dialInBox(stream: Duplex, tcp: string): Promise<Duplex> {
       if (held.length < HEADER_BYTES) return;
       // `dialed` has no content: what follows its header is not frames any more.
       const isDialed = held.readUInt32BE() === 0;
-      const [frame] = new ExecFrameDecoder().push(isDialed ? held.subarray(0, HEADER_BYTES) : held);
-      if (frame?.kind === "error") fail(frame.message);
-      if (frame?.kind !== "dialed") return;
+      try {
+        const [frame] = new ExecFrameDecoder().push(
+          isDialed ? held.subarray(0, HEADER_BYTES) : held,
+        );
+        if (frame?.kind === "dialed") dialed();
+        else if (frame?.kind === "error") fail(frame.message);
+        else if (frame || held.length > MAX_ANSWER_BYTES) fail(SOMETHING_ELSE);
+      } catch (error) {
+        fail((error as Error).message); // As above.
+      }
+    };
+    const dialed = () => {
       stream.off("data", receive);
       stream.pause();
       if (held.length > HEADER_BYTES) stream.unshift(held.subarray(HEADER_BYTES));

@@ -200,7 +200,7 @@ class Guest {
         this.#stopUsing = boxes.known.use(result.login.credentialId);
         log.info({ userId: result.login.userId, as: context.username }, "ssh login");
         this.#serve({
-          ...{ connection, boxes, clientAddress, login },
+          ...{ connection, boxes, clock, clientAddress, login },
           ...{ userName: context.username, ended: this.#ended.signal },
           boxUser: this.#options.boxUser ?? BOX_USER,
         });

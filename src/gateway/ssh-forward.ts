@@ -5,13 +5,18 @@ import type { Duplex } from "node:stream";
 import type { Connection, ServerChannel, TcpipBindInfo, TcpipRequestInfo } from "ssh2";
 import { Problem } from "#contract/errors.ts";
 import type { FeedBox } from "#contract/gateway-feed.ts";
+import { withDeadline } from "#lib/deadline.ts";
 import { breakOff } from "#lib/splice.ts";
 import { type BoxListener, dialInBox, listenInBox } from "./exec-listen.ts";
 import { boxOf } from "./ssh-boxes.ts";
 import { paced } from "./ssh-guard.ts";
+import { addressesInBox, isHostName } from "./ssh-names.ts";
 import type { ProgramContext } from "./ssh-program.ts";
+import { refuseChannel } from "./ssh2-internals.ts";
 
 const EXEC_PORT = 1;
+/** For a lookup and the dials to what it found, once the box runs. */
+const REACH_TIMEOUT_MS = 45_000;
 const BOX_ADDRESS = "10.0.2.15";
 const MAX_LISTENERS = 32;
 
@@ -22,7 +27,7 @@ const MAX_LISTENERS = 32;
 export interface Target {
   readonly box: FeedBox;
   readonly port: number;
-  /** An address that the box is to connect to; null: the box itself. */
+  /** An address or name that the box is to connect to; null: the box itself. */
   readonly beyond: string | null;
 }
 
@@ -35,13 +40,14 @@ export function targetOf(
   const isBox = host.endsWith(".berth") || host.startsWith("box_");
   if (isBox || !here) return { box: boxOf(login, known, host), port, beyond: null };
   if (isLoopback(host) || host === here.name) return { box: here, port, beyond: null };
-  if (isIP(host) === 0)
-    throw new Problem("forbidden", `${host} is not known here: forward to an address`);
+  if (isIP(host) === 0 && !isHostName(host))
+    throw new Problem("invalid_request", `${JSON.stringify(host)} is no address and no host name`);
   return { box: here, port, beyond: host };
 }
 
 function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host === BOX_ADDRESS || /^127\./.test(host);
+  if (isIP(host) === 0) return /^(?:[^/]*\.)?localhost\.?$/i.test(host);
+  return host === "::1" || host === BOX_ADDRESS || host.startsWith("127.");
 }
 
 export function serveForwards(connection: Connection, context: ProgramContext): void {
@@ -54,8 +60,8 @@ export function serveForwards(connection: Connection, context: ProgramContext): 
         if (channel) join(channel, stream, context.ended);
         else breakOff(stream);
       },
-      () => {
-        if (!context.ended.aborted) reject();
+      (error: Error) => {
+        if (!context.ended.aborted) refuseChannel(connection, reject, error.message);
       },
     );
   });
@@ -85,11 +91,49 @@ export function serveForwards(connection: Connection, context: ProgramContext): 
 }
 
 async function openTarget(info: TcpipRequestInfo, context: ProgramContext): Promise<Duplex> {
-  const { login, boxes, ended } = context;
+  const { login, boxes, clock, boxUser, ended } = context;
   const { box, port, beyond } = targetOf(info, context);
   if (beyond === null) return boxes.open(login, box, { port }, { signal: ended });
-  const stream = await boxes.open(login, box, { port: EXEC_PORT }, { signal: ended });
-  return dialInBox(stream, isIP(beyond) === 6 ? `[${beyond}]:${port}` : `${beyond}:${port}`);
+  const open = (signal: AbortSignal) => boxes.open(login, box, { port: EXEC_PORT }, { signal });
+  // A box at rest is woken by it, which takes its time.
+  const first = await open(ended);
+  const reach = async (late: AbortSignal) => {
+    const signal = AbortSignal.any([ended, late]);
+    if (isIP(beyond) !== 0)
+      return until(signal, first, (stream) => dialInBox(stream, at(beyond, port)));
+    const lookUp = (stream: Duplex) => addressesInBox(stream, beyond, boxUser);
+    const failed: string[] = [];
+    for (const address of await until(signal, first, lookUp))
+      try {
+        const dial = (stream: Duplex) => dialInBox(stream, at(address, port));
+        return await until(signal, await open(signal), dial);
+      } catch (error) {
+        failed.push(`${at(address, port)}: ${(error as Error).message}`);
+        if (signal.aborted) break;
+      }
+    throw new Error(`the box cannot reach ${beyond}: ${failed.join("; ")}`);
+  };
+  return withDeadline(clock, REACH_TIMEOUT_MS, reach, () => new Error("the box took too long"));
+}
+
+function at(address: string, port: number): string {
+  return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Work with a stream, which is broken off when the signal comes first. */
+async function until<T>(
+  signal: AbortSignal,
+  stream: Duplex,
+  work: (stream: Duplex) => Promise<T>,
+): Promise<T> {
+  const leave = () => breakOff(stream);
+  signal.addEventListener("abort", leave, { once: true });
+  if (signal.aborted) leave();
+  try {
+    return await work(stream);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
 }
 
 /** Resolves with the port that the box chose or was asked for. */

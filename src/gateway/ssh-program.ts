@@ -5,6 +5,7 @@ import { constants } from "node:os";
 import type { Duplex } from "node:stream";
 import type { Connection, ServerChannel, Session } from "ssh2";
 import type { FeedBox } from "#contract/gateway-feed.ts";
+import type { Clock } from "#lib/clock.ts";
 import { breakOff } from "#lib/splice.ts";
 import {
   type ExecClientFrame,
@@ -22,6 +23,7 @@ export interface ProgramContext {
   readonly connection: Connection;
   readonly login: Login;
   readonly boxes: SshBoxes;
+  readonly clock: Clock;
   /** As the client gave it: BOX, or BOX+SESSION for an exec session that outlives the connection. */
   readonly userName: string;
   readonly clientAddress: string;

@@ -9,6 +9,7 @@ const PLAIN = "ssh-ed25519";
 const CERTIFICATE = "ssh-ed25519-cert-v01@openssh.com";
 const MAX_WINDOW_BYTES = 2 * 1024 * 1024;
 const PACKET_BYTES = 32 * 1024;
+const MAX_WHY_LENGTH = 400;
 
 /** The part of a parsed key that ssh2's server uses. */
 interface HostKey {
@@ -112,4 +113,18 @@ export function openAgentChannel(connection: Connection): Promise<ServerChannel>
     if (id === -1) return reject(new Error("the connection has no channel left"));
     protocol.openssh_authAgent(id, MAX_WINDOW_BYTES, PACKET_BYTES);
   });
+}
+
+/** Refuses a channel with a reason, which OpenSSH shows to its user. `reject` is what ssh2 gave for it. */
+export function refuseChannel(connection: Connection, reject: () => void, why: string): void {
+  const { _protocol: protocol } = connection as unknown as { _protocol: Partial<Protocol> };
+  const fail = protocol.channelOpenFail;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
+  const text = why.replace(/[\x00-\x1f\x7f-\uffff]/g, "?").slice(0, MAX_WHY_LENGTH);
+  protocol.channelOpenFail = (channel, reason) => fail?.call(protocol, channel, reason, text);
+  try {
+    reject();
+  } finally {
+    delete protocol.channelOpenFail; // The prototype's again.
+  }
 }
