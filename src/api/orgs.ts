@@ -4,6 +4,8 @@ import { answerOnce } from "#store/idempotency.ts";
 import {
   createOrg,
   getOrg,
+  type InstallationOrgView,
+  listAllOrgs,
   listMyOrgs,
   renameOrg,
   setMaxVisibility,
@@ -11,6 +13,7 @@ import {
 } from "#store/orgs.ts";
 import { hashToken, makeToken } from "#trust/token-hash.ts";
 import type { ApiContext } from "./context.ts";
+import { pageFrom, textPosition } from "./cursor.ts";
 import { shapeNewInvitation } from "./members.ts";
 import type { Handlers } from "./route.ts";
 
@@ -34,6 +37,16 @@ export function orgHandlers({
           isCurrent: org.id === subject.orgId,
         })),
       };
+    },
+    "orgs.listAll": async ({ db, subject, query }) => {
+      const scope = ["orgs"];
+      const after = textPosition(scope, query.cursor);
+      const rows = await listAllOrgs(db, subject, { after, limit: query.limit + 1 });
+      const shape = ({ createdAt, ...org }: InstallationOrgView) => ({
+        ...org,
+        createdAt: createdAt.toISOString(),
+      });
+      return pageFrom(rows, query.limit, scope, ({ name }) => name, shape);
     },
     // No answer is remembered: it may hold a secret.
     "orgs.create": async ({ db, subject, body }) => {

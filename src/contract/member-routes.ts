@@ -38,6 +38,8 @@ import {
 import {
   createdOrgSchema,
   createOrgSchema,
+  installationOrgPage,
+  installationOrgQuery,
   myOrgSchema,
   orgListSchema,
   orgParams,
@@ -78,6 +80,14 @@ const orgs = [
     permission: "system.read",
     summary: "List the organizations that I belong to",
     response: orgListSchema,
+  }),
+  read({
+    name: "orgs.listAll",
+    path: "/installation/orgs",
+    permission: "org.create",
+    summary: "List every organization of the installation",
+    query: installationOrgQuery,
+    response: installationOrgPage,
   }),
   route({
     name: "orgs.create",

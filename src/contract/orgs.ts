@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { VISIBILITIES } from "#domain/box.ts";
 import { ORG_ROLES } from "#domain/permission.ts";
-import { idSchema, nameSchema, refSchema } from "./fields.ts";
+import { idSchema, nameSchema, pageOf, pageQuery, refSchema, timeSchema } from "./fields.ts";
 import { createdInvitationSchema } from "./members.ts";
 
 export const orgSchema = z
@@ -33,6 +33,19 @@ export const myOrgSchema = z
 export const orgListSchema = z
   .object({ items: z.array(myOrgSchema.extend({ isCurrent: z.boolean() })) })
   .meta({ id: "OrgList" });
+const howMany = z.number().int().min(0);
+export const installationOrgSchema = z
+  .object({
+    id: idSchema("org"),
+    name: z.string(),
+    createdAt: timeSchema,
+    members: howMany.describe("People and service accounts."),
+    boxes: howMany,
+    running: howMany.describe("Boxes that run, or come up, or come to rest."),
+  })
+  .meta({ id: "InstallationOrg" });
+export const installationOrgPage = pageOf(installationOrgSchema, "InstallationOrgPage");
+export const installationOrgQuery = z.strictObject(pageQuery);
 export const orgParams = z.strictObject({ org: refSchema("organization") });
 export const createOrgSchema = z
   .strictObject({

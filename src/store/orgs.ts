@@ -99,6 +99,35 @@ export async function listMyOrgs(db: Db, subject: Subject): Promise<MyOrgView[]>
   return rows;
 }
 
+export interface InstallationOrgView {
+  readonly id: OrgId;
+  readonly name: string;
+  readonly createdAt: Date;
+  readonly members: number;
+  readonly boxes: number;
+  readonly running: number;
+}
+
+/** Every organization, by name: for operators. */
+export async function listAllOrgs(
+  db: Db,
+  subject: Subject,
+  page: { readonly after: string | null; readonly limit: number },
+): Promise<InstallationOrgView[]> {
+  permit(subject, "org.create");
+  const { rows } = await sql<InstallationOrgView>`
+    select o.id, o.name, o.created_at as "createdAt",
+      (select count(distinct g.user_id)::integer from grants g
+       where g.org_id = o.id and g.scope = 'org' and g.scope_id = o.id) as members,
+      (u.used ->> 'boxes')::integer as boxes, (u.used ->> 'running')::integer as running
+    from (select id, name, created_at from orgs
+          where deleted_at is null and name > ${page.after ?? ""} order by name limit ${page.limit}) o
+    cross join lateral (select quota_used(o.id, 'org', o.id) as used) u order by o.name`.execute(
+    db.query,
+  );
+  return rows;
+}
+
 export interface NewOrg {
   readonly name: string;
   /** Of an invitation to be its first owner; null: the caller is it. */

@@ -34,6 +34,7 @@ export const OUTSIDE_ROUTES: Readonly<Record<string, Who>> = {
   // A new organization, and those that one belongs to.
   "orgs.create": "operators",
   "orgs.list": "anybody",
+  "orgs.listAll": "operators",
   "orgs.switch": "anybody",
   // Into an organization that the subject is not in yet.
   "invitations.accept": "anybody",
