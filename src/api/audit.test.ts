@@ -122,6 +122,29 @@ test("acts on the installation, and attempts of nobody, are in a chain that oper
   await assert.rejects(forbidden, { code: "forbidden" });
 });
 
+test("an operator without a role that reads trails reads the installation's, and no organization's", async (t) => {
+  const plane = await controlPlane(t);
+  const ada = await plane.addMember("ada");
+  const bob = await plane.addMember("bob");
+  const forbidden = { code: "forbidden", status: 403 };
+  await assert.rejects(entriesOf(bob, { scope: "installation" }), forbidden);
+  await sql`update users set is_operator = true where id = ${ada.subject.userId}`.execute(
+    plane.db.query,
+  );
+  await plane.admin.client.nodes.createJoinToken({});
+  await until(async () => (await entriesOf(ada, { scope: "installation" })).length === 1);
+  const { head } = await ada.client.audit.head({ scope: "installation" });
+  assert.equal(head.chain, "installation");
+  assert.equal((await ada.client.audit.updatePolicy({ keepDaysMin: 120 })).keepDaysMin, 120);
+  for (const own of [
+    () => entriesOf(ada),
+    () => ada.client.audit.head({}),
+    () => ada.client.audit.getPolicy(),
+    () => ada.client.audit.updatePolicy({ keepDays: 400 }),
+  ])
+    await assert.rejects(own(), forbidden);
+});
+
 test("no act is answered, and none happens, while its entry cannot be written", async (t) => {
   const plane = await controlPlane(t);
   await plane.addTemplate();

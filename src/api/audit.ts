@@ -8,8 +8,8 @@ import {
   type AuditFilter,
   type AuditView,
   chainFor,
+  getAuditPolicy,
   listAudit,
-  readAuditPolicy,
   readSealed,
   setAuditPolicy,
 } from "#store/audit-read.ts";
@@ -53,7 +53,7 @@ export function auditHandlers({
       const exported = await exportedHead(chain);
       return { head, anchor, exported, publicKeyPem: key.publicKeyPem };
     },
-    "audit.getPolicy": ({ db, subject }) => readAuditPolicy(db, subject.orgId),
+    "audit.getPolicy": ({ db, subject }) => getAuditPolicy(db, subject),
     "audit.updatePolicy": ({ db, subject, body }) => setAuditPolicy(db, subject, body),
   };
 }

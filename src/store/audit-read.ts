@@ -142,7 +142,11 @@ export interface AuditPolicy {
   readonly keepDaysMin: number;
 }
 
-export async function readAuditPolicy(db: Db, orgId: string): Promise<AuditPolicy> {
+export async function getAuditPolicy(db: Db, subject: Subject): Promise<AuditPolicy> {
+  return readAuditPolicy(db, chainFor(subject, "org"));
+}
+
+async function readAuditPolicy(db: Db, orgId: string): Promise<AuditPolicy> {
   const { rows } = await sql<AuditPolicy>`
     select p.keep_days as "keepDays", s.keep_days_min as "keepDaysMin"
     from audit_state s left join audit_policies p on p.org_id = ${orgId}`.execute(db.query);

@@ -30,6 +30,7 @@ export const OUTSIDE_ROUTES: Readonly<Record<string, Who>> = {
   "nodes.get": "operators",
   "nodes.update": "operators",
   "nodes.delete": "operators",
+  "nodes.drain": "operators",
   "nodes.createJoinToken": "operators",
   // A new organization, and those that one belongs to.
   "orgs.create": "operators",
