@@ -1,6 +1,7 @@
 // How often one may ask. Each user has a budget of requests for a minute, and another one for taking rights back, so
 // that a script gone wild never keeps its user from revoking its token. Failed logins are limited by address. Health is
-// not limited, and nodes and gateways have a listener of their own, without limits. Each replica counts for itself.
+// not limited, and nodes and gateways have a listener of their own, without limits. Each replica counts for itself, and
+// gives its share of what all of them together may.
 
 import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -17,6 +18,8 @@ export interface RateLimits {
   readonly requestsPerMinute: number;
   /** From one address; 0: no limit. */
   readonly failedLoginsPerMinute: number;
+  /** How many share them now; default: this one has all. */
+  readonly replicas?: () => number;
 }
 
 export type Lane = "requests" | "revocations";
@@ -53,25 +56,34 @@ export function limitRequests(
     refused.add({ lane });
     throw new Problem("rate_limited", detail, { retryAfterS: Math.ceil(msBeforeNext / 1000) });
   };
-  if (limits.requestsPerMinute > 0) limitUsers(app, limits.requestsPerMinute, refuse);
+  const shareOf = (all: number) => () =>
+    Math.max(1, Math.floor(all / Math.max(1, limits.replicas?.() ?? 1)));
+  if (limits.requestsPerMinute > 0) limitUsers(app, shareOf(limits.requestsPerMinute), refuse);
   if (limits.failedLoginsPerMinute > 0)
-    limitFailures(app, limits.failedLoginsPerMinute, clock, refuse);
+    limitFailures(app, shareOf(limits.failedLoginsPerMinute), clock, refuse);
 }
+
+/** What this replica gives now. */
+type Share = () => number;
 
 type Refuse = (lane: string, detail: string, state: RateLimiterRes) => never;
 
-function limitUsers(app: FastifyInstance, points: number, refuse: Refuse): void {
+function limitUsers(app: FastifyInstance, share: Share, refuse: Refuse): void {
   const limiters = {
-    requests: new RateLimiterMemory({ points, duration: WINDOW_S }),
-    revocations: new RateLimiterMemory({ points, duration: WINDOW_S }),
+    requests: new RateLimiterMemory({ points: share(), duration: WINDOW_S }),
+    revocations: new RateLimiterMemory({ points: share(), duration: WINDOW_S }),
   } as const;
   app.addHook("preParsing", async (request, reply) => {
     const lane = LANES.get(operationOf(request) ?? "");
     if (!lane || !request.credential) return;
     const { userId } = request.credential.subject;
-    const { state, isOver } = await take(limiters[lane], userId);
+    const points = share();
+    const limiter = limiters[lane];
+    limiter.points = points;
+    const { state, isOver } = await take(limiter, userId);
     tell(reply, lane, points, state);
-    if (isOver) refuse(lane, `You have sent more than ${points} ${lane} in a minute.`, state);
+    if (isOver)
+      refuse(lane, `You have sent more than ${points} ${lane} in a minute to this replica.`, state);
   });
 }
 
@@ -95,13 +107,13 @@ function tell(reply: FastifyReply, lane: Lane, points: number, state: RateLimite
 }
 
 /** What was refused as unauthenticated counts. Over the limit, only credentials that were good before are looked at. */
-function limitFailures(app: FastifyInstance, points: number, clock: Clock, refuse: Refuse): void {
-  const limiter = new RateLimiterMemory({ points, duration: WINDOW_S });
+function limitFailures(app: FastifyInstance, share: Share, clock: Clock, refuse: Refuse): void {
+  const limiter = new RateLimiterMemory({ points: share(), duration: WINDOW_S });
   const knownGood = new Map<string, number>();
   app.addHook("onRequest", async (request) => {
     if (!operationOf(request)) return;
     const state = await limiter.get(networkOf(request.ip));
-    if (!state || state.consumedPoints < points) return;
+    if (!state || state.consumedPoints < share()) return;
     if ((knownGood.get(fingerprintOf(request)) ?? 0) > clock.monotonicMs()) return;
     refuse("failed_logins", `Too many failed logins from ${request.ip}.`, state);
   });

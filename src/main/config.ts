@@ -129,11 +129,12 @@ export const VARIABLES = {
   },
   BERTH_REQUESTS_PER_MINUTE: {
     about:
-      "Requests that one user may send to one replica, and as many again for taking rights back; `0`: no limit.",
+      "Requests that one user may send, to all replicas together, and as many again for taking rights back; `0`: no limit.",
     default: "60000",
   },
   BERTH_FAILED_LOGINS_PER_MINUTE: {
-    about: "Requests without a valid credential from one address, on one replica; `0`: no limit.",
+    about:
+      "Requests without a valid credential from one address, on all replicas together; `0`: no limit.",
     default: "300",
   },
   BERTH_TRUSTED_PROXIES: {

@@ -34,6 +34,7 @@ import { publishAuthority } from "./authority.ts";
 import type { Config } from "./config.ts";
 import { installationIn } from "./installation.ts";
 import { postgresUrl } from "./postgres.ts";
+import { joinReplicas } from "./replicas.ts";
 import type { RoleContext, RunningRole } from "./role.ts";
 import { runLoops } from "./server-loops.ts";
 import { WEB_DIRECTORY } from "./web-app.ts";
@@ -73,6 +74,7 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
     ...{ db, clock, log, sealer: keys.sealer },
     dashboardOrigin: config.dashboardUrl,
   });
+  const replicas = await joinReplicas(shared);
   const ssh = { sshUserAuthority: keys.sshUser, sshHostAuthority: keys.sshHost };
   const api = await createApi({
     ...shared,
@@ -84,7 +86,7 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
     gatewayUrl: config.gatewayUrl,
     audit: { key: keys.audit, exportedHead: (chain) => readExportedHead(store, chain) },
     webDirectory: WEB_DIRECTORY,
-    rateLimits: config,
+    rateLimits: { ...config, replicas: replicas.count },
     trustedProxies: config.trustedProxies,
     hosts: [config.apiListen.host.toLowerCase(), hostname().toLowerCase()],
     resolveBase: async (base) => (BASES.includes(base) ? await baseImageDigest(base) : null),
@@ -123,7 +125,7 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
     close: async () => {
       await Promise.all([api.close(), nodeApi.close()]);
       stop.abort();
-      await loops;
+      await Promise.all([loops, replicas.close()]);
       await wakes.close();
       await db.close();
     },
