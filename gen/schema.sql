@@ -242,7 +242,6 @@ create table identities (
   email_verified boolean not null default false,
   created_at timestamp with time zone not null default now(),
   last_login_at timestamp with time zone not null default now(),
-  refused_at timestamp with time zone,
   constraint identities_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES providers(id),
   constraint identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint identities_pkey PRIMARY KEY (id)
@@ -644,9 +643,7 @@ create table ssh_keys (
   fingerprint text not null,
   created_at timestamp with time zone not null default now(),
   revoked_at timestamp with time zone,
-  parent_id text,
   constraint ssh_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
-  constraint ssh_keys_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES tokens(id),
   constraint ssh_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint ssh_keys_pkey PRIMARY KEY (id)
 );
@@ -716,6 +713,15 @@ create table templates (
   constraint templates_pkey PRIMARY KEY (id)
 );
 
+create table tenant_login (
+  is_only boolean not null default true,
+  key bytea not null,
+  name text,
+  password text,
+  constraint tenant_login_is_only_check CHECK (is_only),
+  constraint tenant_login_pkey PRIMARY KEY (is_only)
+);
+
 create table tokens (
   id text not null,
   hash text not null,
@@ -727,9 +733,7 @@ create table tokens (
   revoked_at timestamp with time zone,
   last_used_at timestamp with time zone,
   scopes text[],
-  parent_id text,
   constraint tokens_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
-  constraint tokens_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES tokens(id),
   constraint tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint tokens_pkey PRIMARY KEY (id),
   constraint tokens_hash_key UNIQUE (hash)
@@ -933,7 +937,6 @@ CREATE INDEX snapshots_box ON public.snapshots USING btree (box_id);
 CREATE INDEX snapshots_org ON public.snapshots USING btree (org_id, id) WHERE (state <> 'deleted'::text);
 CREATE INDEX snapshots_parent ON public.snapshots USING btree (parent_id) WHERE (state = ANY (ARRAY['requested'::text, 'local'::text]));
 CREATE UNIQUE INDEX ssh_keys_fingerprint ON public.ssh_keys USING btree (fingerprint, org_id) WHERE (revoked_at IS NULL);
-CREATE INDEX ssh_keys_parent ON public.ssh_keys USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX ssh_keys_user ON public.ssh_keys USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX strays_node ON public.strays USING btree (node_id) WHERE (ended_at IS NULL);
 CREATE INDEX strays_snapshot ON public.strays USING btree (snapshot_id) WHERE (ended_at IS NULL);
@@ -941,7 +944,6 @@ CREATE UNIQUE INDEX teams_name ON public.teams USING btree (org_id, name) WHERE 
 CREATE INDEX template_versions_building ON public.template_versions USING btree (id) WHERE (state = 'building'::text);
 CREATE INDEX templates_ever ON public.templates USING btree (org_id, id);
 CREATE UNIQUE INDEX templates_name ON public.templates USING btree (org_id, name) WHERE (deleted_at IS NULL);
-CREATE INDEX tokens_parent ON public.tokens USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX tokens_user ON public.tokens USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX usage_counts_org ON public.usage_counts USING btree (org_id, hour);
 CREATE INDEX usage_intervals_age ON public.usage_intervals USING btree (ended_at);
@@ -953,7 +955,6 @@ CREATE INDEX usage_rollups_org ON public.usage_rollups USING btree (org_id, id);
 CREATE INDEX used_logins_until ON public.used_logins USING btree (until);
 CREATE UNIQUE INDEX users_email ON public.users USING btree (lower(email)) WHERE ((email IS NOT NULL) AND (kind = 'person'::text));
 CREATE INDEX users_home ON public.users USING btree (home_org_id, id) WHERE (home_org_id IS NOT NULL);
-CREATE UNIQUE INDEX users_service_name ON public.users USING btree (home_org_id, lower(name)) WHERE ((kind = 'service'::text) AND (disabled_at IS NULL));
 CREATE INDEX volumes_box ON public.volumes USING btree (box_id);
 CREATE INDEX volumes_org ON public.volumes USING btree (org_id, id) WHERE (deleted_at IS NULL);
 CREATE INDEX web_sessions_age ON public.web_sessions USING btree (expires_at);
@@ -1077,7 +1078,7 @@ CREATE OR REPLACE FUNCTION public.end_login()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update logins set ended_at = new.revoked_at, check_at = null where session_id = new.id;
@@ -1099,7 +1100,7 @@ CREATE OR REPLACE FUNCTION public.quota_count_box()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if tg_op <> 'INSERT' then perform quota_note_box(old, -1); end if;
@@ -1118,7 +1119,7 @@ CREATE OR REPLACE FUNCTION public.quota_gate_box_given()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
   is_box constant integer := (new.kind = 'user')::integer;
@@ -1143,7 +1144,7 @@ CREATE OR REPLACE FUNCTION public.quota_gate_box()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
   is_box constant integer := (new.kind = 'user')::integer;
@@ -1166,7 +1167,7 @@ CREATE OR REPLACE FUNCTION public.quota_count_box()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if tg_op <> 'INSERT' then perform quota_note_box(old, -1); end if;
@@ -1185,7 +1186,7 @@ CREATE OR REPLACE FUNCTION public.quota_gate_box()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
   is_box constant integer := (new.kind = 'user')::integer;
@@ -1208,7 +1209,7 @@ CREATE OR REPLACE FUNCTION public.quota_count_preview()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if tg_op <> 'INSERT' then perform quota_note_preview(old, -1); end if;
@@ -1221,7 +1222,7 @@ CREATE OR REPLACE FUNCTION public.quota_gate_preview()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if tg_op = 'INSERT' then
@@ -1238,7 +1239,7 @@ CREATE OR REPLACE FUNCTION public.quota_count_preview()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if tg_op <> 'INSERT' then perform quota_note_preview(old, -1); end if;
@@ -1251,7 +1252,7 @@ CREATE OR REPLACE FUNCTION public.quota_gate_preview()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if tg_op = 'INSERT' then
@@ -1268,7 +1269,7 @@ CREATE OR REPLACE FUNCTION public.quota_count_snapshot()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if tg_op <> 'INSERT' then perform quota_note_snapshot(old, -1); end if;
@@ -1281,7 +1282,7 @@ CREATE OR REPLACE FUNCTION public.quota_gate_snapshot()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   select b.team_id into new.team_id from boxes b where b.id = new.box_id;
@@ -1297,7 +1298,7 @@ CREATE OR REPLACE FUNCTION public.quota_count_snapshot()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if tg_op <> 'INSERT' then perform quota_note_snapshot(old, -1); end if;
@@ -1309,6 +1310,8 @@ CREATE TRIGGER quota_snapshot_recounted AFTER UPDATE ON public.snapshots FOR EAC
 CREATE OR REPLACE FUNCTION public.usage_box_changed()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   perform usage_follow(new);
@@ -1322,6 +1325,8 @@ CREATE TRIGGER usage_box_changed AFTER UPDATE ON public.boxes FOR EACH ROW WHEN 
 CREATE OR REPLACE FUNCTION public.usage_box_changed()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   perform usage_follow(new);
@@ -1336,7 +1341,7 @@ CREATE OR REPLACE FUNCTION public.usage_budget_gate()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
   this_month constant date := date_trunc('month', usage_wall() at time zone 'utc')::date;
@@ -1364,7 +1369,7 @@ CREATE OR REPLACE FUNCTION public.usage_budget_gate()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
   this_month constant date := date_trunc('month', usage_wall() at time zone 'utc')::date;
@@ -1392,7 +1397,7 @@ CREATE OR REPLACE FUNCTION public.usage_budget_gate()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
   this_month constant date := date_trunc('month', usage_wall() at time zone 'utc')::date;
@@ -1420,7 +1425,7 @@ CREATE OR REPLACE FUNCTION public.usage_egress_moved()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO '$user', 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
   moved constant bigint := new.bytes - case when tg_op = 'UPDATE' then old.bytes else 0 end;
@@ -1439,6 +1444,8 @@ CREATE TRIGGER usage_egress_moved AFTER INSERT OR UPDATE ON public.egress_counte
 CREATE OR REPLACE FUNCTION public.usage_snapshot_changed()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   perform usage_follow_snapshot(new);
@@ -1449,6 +1456,8 @@ CREATE TRIGGER usage_snapshot_changed AFTER UPDATE ON public.snapshots FOR EACH 
 CREATE OR REPLACE FUNCTION public.usage_snapshot_changed()
  RETURNS trigger
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   perform usage_follow_snapshot(new);
@@ -1457,152 +1466,152 @@ end $function$
 ;
 CREATE TRIGGER usage_snapshot_made AFTER INSERT ON public.snapshots FOR EACH ROW WHEN ((new.state = 'durable'::text)) EXECUTE FUNCTION usage_snapshot_changed();
 create policy own on audit_chains for all to berth_tenant
-  using (chain = acting_org());
+  using (chain = ( SELECT acting_org() AS acting_org));
 create policy own on audit_entries for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on audit_policies for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on audit_seals for all to berth_tenant
-  using (chain = acting_org());
+  using (chain = ( SELECT acting_org() AS acting_org));
 create policy own on boxes for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on budget_alerts for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on budgets for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on egress_counters for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on events for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on grants for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on idempotency_keys for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on invitations for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on operations for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on orgs for all to berth_tenant
-  using (id = acting_org());
+  using (id = ( SELECT acting_org() AS acting_org));
 create policy own on preview_labels for all to berth_tenant
   using (EXISTS ( SELECT 1
    FROM previews p
-  WHERE ((p.id = preview_labels.preview_id) AND (p.org_id = acting_org()))));
+  WHERE ((p.id = preview_labels.preview_id) AND (p.org_id = ( SELECT acting_org() AS acting_org)))));
 create policy own on preview_links for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on previews for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on price_books for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy shared on price_books for select to berth_tenant
   using (org_id IS NULL);
 create policy own on provider_groups for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on providers for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy shared on providers for select to berth_tenant
   using (org_id IS NULL);
 create policy own on quota_deltas for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on quota_limits for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on quota_usage for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy known on revocations for select to berth_tenant
   using true;
 create policy own on revocations for insert to berth_tenant
   with check ((EXISTS ( SELECT 1
    FROM tokens t
-  WHERE ((t.id = revocations.credential_id) AND (t.org_id = acting_org())))) OR (EXISTS ( SELECT 1
+  WHERE ((t.id = revocations.credential_id) AND (t.org_id = ( SELECT acting_org() AS acting_org))))) OR (EXISTS ( SELECT 1
    FROM web_sessions s
-  WHERE ((s.id = revocations.credential_id) AND (s.org_id = acting_org())))) OR (EXISTS ( SELECT 1
+  WHERE ((s.id = revocations.credential_id) AND (s.org_id = ( SELECT acting_org() AS acting_org))))) OR (EXISTS ( SELECT 1
    FROM ssh_keys k
-  WHERE ((k.id = revocations.credential_id) AND (k.org_id = acting_org())))) OR (EXISTS ( SELECT 1
+  WHERE ((k.id = revocations.credential_id) AND (k.org_id = ( SELECT acting_org() AS acting_org))))) OR (EXISTS ( SELECT 1
    FROM preview_links l
-  WHERE ((l.id = revocations.credential_id) AND (l.org_id = acting_org())))));
+  WHERE ((l.id = revocations.credential_id) AND (l.org_id = ( SELECT acting_org() AS acting_org))))));
 create policy own on scim_groups for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on scim_members for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on scim_tokens for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on scim_users for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on snapshot_copies for all to berth_tenant
   using (EXISTS ( SELECT 1
    FROM snapshots s
-  WHERE ((s.id = snapshot_copies.snapshot_id) AND (s.org_id = acting_org()))));
+  WHERE ((s.id = snapshot_copies.snapshot_id) AND (s.org_id = ( SELECT acting_org() AS acting_org)))));
 create policy own on snapshots for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on ssh_keys for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on strays for all to berth_tenant
   using (EXISTS ( SELECT 1
    FROM boxes b
-  WHERE ((b.id = strays.box_id) AND (b.org_id = acting_org()))));
+  WHERE ((b.id = strays.box_id) AND (b.org_id = ( SELECT acting_org() AS acting_org)))));
 create policy own on teams for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on template_versions for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on templates for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on tokens for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on usage_counts for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on usage_intervals for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on usage_rollups for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on usage_spend for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy changed on users for update to berth_tenant
-  using ((home_org_id = acting_org()) AND (kind = 'service'::text));
+  using ((home_org_id = ( SELECT acting_org() AS acting_org)) AND (kind = 'service'::text));
 create policy known on users for select to berth_tenant
-  using ((home_org_id = acting_org()) OR (EXISTS ( SELECT 1
+  using ((home_org_id = ( SELECT acting_org() AS acting_org)) OR (EXISTS ( SELECT 1
    FROM grants g
-  WHERE ((g.user_id = users.id) AND (g.org_id = acting_org())))));
+  WHERE ((g.user_id = users.id) AND (g.org_id = ( SELECT acting_org() AS acting_org))))));
 create policy made on users for insert to berth_tenant
-  with check ((home_org_id = acting_org()) AND (kind = 'service'::text) AND (NOT is_operator));
+  with check ((home_org_id = ( SELECT acting_org() AS acting_org)) AND (kind = 'service'::text) AND (NOT is_operator));
 create policy own on volumes for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy own on web_sessions for all to berth_tenant
-  using (org_id = acting_org())
-  with check (org_id = acting_org());
+  using (org_id = ( SELECT acting_org() AS acting_org))
+  with check (org_id = ( SELECT acting_org() AS acting_org));
 grant select on audit_chains to berth_tenant;
 grant insert, select on audit_entries to berth_tenant;
 grant delete, insert, select, update on audit_policies to berth_tenant;

@@ -99,6 +99,7 @@ export function nodeHandlers(
           ...noticesOf(nodes),
           ...previewNotices(context),
           ...(subject.isOperator ? auditNotices(await readAuditLag(context.db)) : []),
+          ...(subject.isOperator ? await wallNotices(context) : []),
         ],
       };
     },
@@ -111,6 +112,13 @@ function auditNotices(lag: AuditLag): string[] {
   const minutes = Math.floor(Math.max(lag.exportMs, lag.sealMs) / 60_000);
   return [
     `ALARM: the audit trail has not been sealed and exported for ${minutes} min: look at the server's log and at the object store.`,
+  ];
+}
+
+async function wallNotices({ db }: ApiContext): Promise<string[]> {
+  if (!(await db.tenants.isShared())) return [];
+  return [
+    "ALARM: requests share the login of the database's owner, so SQL that somebody slips in could leave its organization: set BERTH_TENANT_DATABASE_URL (docs/organizations.md).",
   ];
 }
 

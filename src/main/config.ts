@@ -15,6 +15,8 @@ export interface Config {
   readonly imageCacheDir: string;
   /** Null: the embedded PostgreSQL in the state directory. */
   readonly databaseUrl: string | null;
+  /** Null: requests log in as a role that we make. */
+  readonly tenantDatabaseUrl: string | null;
   readonly driver: "qemu" | "fake";
   readonly apiListen: Address;
   readonly nodeApiListen: Address;
@@ -70,6 +72,11 @@ export const VARIABLES = {
   BERTH_IMAGE_CACHE: {
     about: "Base images, addressed by content. Safe to delete; they are built again.",
     default: "/var/cache/berth/images",
+  },
+  BERTH_TENANT_DATABASE_URL: {
+    about:
+      "The database as requests log in to it, when `DATABASE_URL` may not make roles ([docs/organizations.md](organizations.md)).",
+    default: "(a role that Berth makes)",
   },
   BERTH_DRIVER: {
     about: "How a node runs boxes: `qemu`, or `fake` for trying Berth without virtual machines.",
@@ -185,7 +192,11 @@ export function readConfig(
   return {
     stateDir,
     imageCacheDir: parsePath("BERTH_IMAGE_CACHE", get("BERTH_IMAGE_CACHE")),
-    databaseUrl: parseDatabaseUrl(environment.DATABASE_URL),
+    databaseUrl: parseDatabaseUrl("DATABASE_URL", environment.DATABASE_URL),
+    tenantDatabaseUrl: parseDatabaseUrl(
+      "BERTH_TENANT_DATABASE_URL",
+      given("BERTH_TENANT_DATABASE_URL"),
+    ),
     driver: oneOf("BERTH_DRIVER", get("BERTH_DRIVER"), ["qemu", "fake"]),
     apiListen,
     nodeApiListen,
@@ -251,6 +262,7 @@ export function environmentOf(config: Config): Record<string, string> {
     BERTH_LOG_LEVEL: config.logLevel,
     BERTH_FAILPOINTS: config.failpoints,
     ...(config.joinToken ? { BERTH_JOIN_TOKEN: config.joinToken } : {}),
+    ...(config.tenantDatabaseUrl ? { BERTH_TENANT_DATABASE_URL: config.tenantDatabaseUrl } : {}),
   };
   return {
     ...variables,
@@ -363,10 +375,10 @@ function parseNetworks(name: string, value: string): string[] {
   return networks;
 }
 
-function parseDatabaseUrl(value: string | undefined): string | null {
+function parseDatabaseUrl(name: string, value: string | null | undefined): string | null {
   if (!value) return null;
   if (!POSTGRES_URL.test(value))
-    throw new ConfigError("DATABASE_URL must begin with postgres:// (PostgreSQL 15 or newer)");
+    throw new ConfigError(`${name} must begin with postgres:// (PostgreSQL 15 or newer)`);
   return value;
 }
 

@@ -12,6 +12,7 @@ import { asRefusal } from "./raised.ts";
 import type { RequestFacts } from "./request.ts";
 import type { Tables } from "./schema.ts";
 import { Tenants } from "./tenant.ts";
+import { withLogin } from "./tenant-login.ts";
 
 export type { Db } from "./handle.ts";
 
@@ -27,6 +28,8 @@ export interface OpenOptions {
   readonly failpoints: Failpoints;
   readonly log: Log;
   readonly poolMax?: number;
+  /** A login for requests that the operator has made; absent: the one that tenant-login.ts has made. */
+  readonly tenantUrl?: string | null;
 }
 
 const POOL_MAX = 16;
@@ -41,16 +44,23 @@ const INT8_OID = 20;
 
 export function openDatabase(options: OpenOptions): Database {
   const query = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: openPool(options) }) });
-  const tenants = new Tenants(openPool(options));
+  const { url, tenantUrl = null } = options;
+  const tenants = new Tenants({
+    owner: query,
+    isGiven: tenantUrl !== null,
+    open: (login) =>
+      openPool({ ...options, url: tenantUrl ?? (login ? withLogin(url, login) : url) }),
+  });
   return {
     query,
     tenants,
     failpoints: options.failpoints,
     committing: null,
     request: null,
-    url: options.url,
+    url,
     close: async () => {
-      await Promise.all([query.destroy(), tenants.close()]);
+      await tenants.close();
+      await query.destroy();
     },
   };
 }

@@ -54,12 +54,28 @@ export async function migrate(url: string, migrations?: readonly Migration[]): P
         migration.checksum,
       ]);
     }
+    if (pending.length > 0) await client.query(FENCE);
     await client.query("commit");
     return pending.map((migration) => migration.name);
   } finally {
     await client.end();
   }
 }
+
+/**
+ * Functions that act for the owner of all tables: nobody calls them who was not named (triggers fire without), and no
+ * temporary table is taken for one of ours.
+ */
+const FENCE = `
+  do $$
+  declare
+    one regprocedure;
+  begin
+    for one in select oid from pg_proc where pronamespace = current_schema()::regnamespace and prosecdef loop
+      execute format('revoke execute on function %s from public', one);
+      execute format('alter function %s set search_path = %I, pg_temp', one, current_schema());
+    end loop;
+  end $$`;
 
 function refuseDifferentPast(
   applied: readonly { name: string; checksum: string }[],

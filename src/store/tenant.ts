@@ -1,7 +1,9 @@
-// The database as requests see it: connections of a pool of their own, which run as the role berth_tenant for one
+// The database as requests see it: connections of a pool of their own, which log in as a role of their own for one
 // organization, so that Postgres itself shows and changes rows of no other (migrations/0010-row-security.sql). A
-// connection keeps its organization, and only one that served another before is told anew.
+// connection keeps its organization, and only one that served another before is told anew, with a proof that no
+// statement on it could make (migrations/0012-tenant-login.sql).
 
+import { createHash } from "node:crypto";
 import {
   CompiledQuery,
   type DatabaseConnection,
@@ -9,6 +11,7 @@ import {
   type Driver,
   Kysely,
   PostgresDialect,
+  sql,
 } from "kysely";
 import type pg from "pg";
 import type { OrgId } from "#domain/ids.ts";
@@ -16,6 +19,7 @@ import type { Subject } from "#domain/permission.ts";
 import type { Db } from "./handle.ts";
 import type { RequestFacts } from "./request.ts";
 import type { Tables } from "./schema.ts";
+import type { TenantSecrets } from "./tenant-login.ts";
 
 /** Whoever calls it, or an operator who does. */
 type Who = "anybody" | "operators";
@@ -79,12 +83,29 @@ export function forRequest(db: Db & { readonly tenants: Tenants }, request: Requ
 /** Handles are small, but there are as many as organizations. */
 const HANDLES_MAX = 5000;
 
+interface TenantPool {
+  /** Of the owner of all tables: it reads what the login and its proofs are made of. */
+  readonly owner: Kysely<Tables>;
+  /** Connections of the login; null: of the owner's. */
+  open(login: { readonly name: string; readonly password: string } | null): pg.Pool;
+  /** The operator has made the login. */
+  readonly isGiven: boolean;
+}
+
 export class Tenants {
+  readonly #options: TenantPool;
   readonly #driver: Driver;
   readonly #orgs = new WeakMap<DatabaseConnection, OrgId>();
   readonly #handles = new Map<OrgId, Kysely<Tables>>();
+  #secrets: Promise<TenantSecrets> | null = null;
+  #pool: Promise<pg.Pool> | null = null;
 
-  constructor(pool: pg.Pool) {
+  constructor(options: TenantPool) {
+    this.#options = options;
+    const pool = () => {
+      this.#pool ??= this.#open();
+      return this.#pool;
+    };
     this.#driver = new PostgresDialect({ pool }).createDriver();
   }
 
@@ -97,9 +118,36 @@ export class Tenants {
     return handle;
   }
 
+  /** True: a statement that somebody slips in could leave its organization. */
+  async isShared(): Promise<boolean> {
+    return !this.#options.isGiven && (await this.#read()).name === null;
+  }
+
   async close(): Promise<void> {
-    await this.#driver.init();
-    await this.#driver.destroy();
+    await (await this.#pool?.catch(() => null))?.end();
+  }
+
+  async #open(): Promise<pg.Pool> {
+    try {
+      const { name, password } = await this.#read();
+      return this.#options.open(name && password ? { name, password } : null);
+    } catch (error) {
+      this.#pool = null;
+      throw error;
+    }
+  }
+
+  async #read(): Promise<TenantSecrets> {
+    this.#secrets ??= sql<TenantSecrets>`
+      select key, name, password, quote_ident(current_schema()) as schema from tenant_login`
+      .execute(this.#options.owner)
+      .then(({ rows }) => rows[0] as TenantSecrets);
+    try {
+      return await this.#secrets;
+    } catch (error) {
+      this.#secrets = null;
+      throw error;
+    }
   }
 
   #dialect(orgId: OrgId): Dialect {
@@ -128,22 +176,46 @@ export class Tenants {
     orgId: OrgId,
     options: Parameters<Driver["acquireConnection"]>[0],
   ): Promise<DatabaseConnection> {
-    const connection = await this.#driver.acquireConnection(options);
-    if (this.#orgs.get(connection) === orgId) return connection;
-    try {
-      // Unknown until it has answered.
-      this.#orgs.delete(connection);
-      await connection.executeQuery(CompiledQuery.raw(ENTER, [orgId]));
-      this.#orgs.set(connection, orgId);
-      return connection;
-    } catch (error) {
-      await this.#driver.releaseConnection(connection);
-      throw error;
+    const { key, schema } = await this.#read();
+    const become = (await this.isShared()) ? "set_config('role', 'berth_tenant', false), " : "";
+    const enter = `select ${become}${schema}.bind_org($1, $2)`;
+    for (;;) {
+      const connection = await this.#driver.acquireConnection(options);
+      const before = this.#orgs.get(connection);
+      if (before === orgId) return connection;
+      try {
+        // Unknown until it has answered.
+        this.#orgs.delete(connection);
+        await connection.executeQuery(CompiledQuery.raw(enter, [orgId, proofOf(key, orgId)]));
+        this.#orgs.set(connection, orgId);
+        return connection;
+      } catch (error) {
+        await this.#end(connection);
+        // Of one that served another before, that one may have been the reason.
+        if (before === undefined) throw error;
+      }
     }
+  }
+
+  async #end(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw(LEAVE)).catch(() => {});
+    // Fails, and so it is not given again.
+    await this.#driver.rollbackTransaction(connection).catch(() => {});
+    await this.#driver.releaseConnection(connection);
   }
 }
 
-const ENTER = `select set_config('role', 'berth_tenant', false), set_config('berth.org', $1, false)`;
+const LEAVE = "select pg_terminate_backend(pg_backend_pid())";
+
+/** As bind_org checks it (migrations/0012-tenant-login.sql). */
+function proofOf(key: Buffer, orgId: OrgId): Buffer {
+  const hash = (...parts: (Buffer | string)[]) => {
+    const sha = createHash("sha256");
+    for (const part of parts) sha.update(part);
+    return sha.digest();
+  };
+  return hash(key, hash(key, orgId));
+}
 
 async function unused(): Promise<never> {
   throw new Error("tenants share one pool");

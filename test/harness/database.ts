@@ -17,6 +17,7 @@ import { silentLog } from "#lib/log.ts";
 import { ensurePostgres, postgresUrl } from "#main/postgres.ts";
 import { type Database, openDatabase } from "#store/db.ts";
 import { migrate, readMigrations } from "#store/migrate.ts";
+import { ensureTenantLogin } from "#store/tenant-login.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const rootHash = createHash("sha256").update(root).digest("hex").slice(0, 8);
@@ -182,6 +183,7 @@ async function ensureTemplate(): Promise<string> {
     const making = `making_${hash.slice(0, 16)}`;
     await administrate(`create database ${making}`);
     await migrate(postgresUrl(SERVER_DIRECTORY, making), migrations);
+    await ensureTenantLogin(postgresUrl(SERVER_DIRECTORY, making), null);
     await administrate(`alter database ${making} rename to ${name}`);
   }
   template = name;
