@@ -5,10 +5,11 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { globSync, mkdirSync, writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { run } from "#lib/run.ts";
 import { buildWebApp, isWebAppCurrent } from "#main/web-app.ts";
+import { clearTestRun, openTestRun } from "#test/harness/test-run.ts";
 import { setUpHost } from "./host-setup.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -94,6 +95,7 @@ if (!(await isWebAppCurrent())) {
   console.log("building the web app");
   await buildWebApp(run);
 }
+process.env.TMPDIR = await openTestRun(tmpdir());
 let failed = 0;
 let passed = 0;
 if (wanted.length === 0) {
@@ -114,6 +116,7 @@ const outcomes = [
     1,
   )),
 ];
+await clearTestRun(process.env.TMPDIR);
 for (const outcome of outcomes) {
   passed += outcome.passed;
   failed += outcome.failed;

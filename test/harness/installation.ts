@@ -7,8 +7,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { removeReflinkDirectory } from "#drivers/qemu/reflink-fs.ts";
-import { run } from "#lib/run.ts";
+import { forgetHost } from "#drivers/qemu/vm-test-host.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const COMMAND_TIMEOUT_MS = 30 * 60_000;
@@ -119,9 +118,8 @@ export class TestInstallation {
       for (const { name } of listed) await this.berth(["delete", name, "--yes"]);
     }
     await this.berth(["down", "--keep-boxes"]);
-    // Boxes of other organizations, or of a test that failed.
-    for (const pid of await this.vmms()) await endProcess(pid);
-    await removeReflinkDirectory(join(this.stateDir, "node"), run).catch(() => {});
+    // With the VMs of other organizations, or of a test that failed.
+    if (this.env.BERTH_DRIVER === "qemu") await forgetHost(join(this.stateDir, "node"));
     await rm(resolve(this.stateDir, ".."), { recursive: true, force: true });
   }
 
@@ -151,20 +149,6 @@ export async function until(
     await delay(250);
   }
   throw new Error(`never came: ${what}`, { cause: last });
-}
-
-async function endProcess(pid: number): Promise<void> {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    return; // It ended by itself.
-  }
-  await until(`${pid} is gone`, async () =>
-    stat(`/proc/${pid}`).then(
-      () => false,
-      () => true,
-    ),
-  );
 }
 
 async function runToEnd(

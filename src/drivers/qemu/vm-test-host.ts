@@ -45,10 +45,7 @@ export async function openVmTestHost(): Promise<VmTestHost> {
   const base = await mkdtemp(join(tmpdir(), "berth-vm-"));
   const stateDir = join(base, "state");
   await ensureReflinkDirectory(stateDir, 16, run);
-  const options: QemuDriverOptions = {
-    ...{ stateDir, imagesDir: IMAGES_DIR, clock: systemClock, run, log: silentLog },
-    failpoints: new Failpoints(),
-  };
+  const options = optionsOf(stateDir);
   const host = await openHost(options).catch(async (error) => {
     await removeReflinkDirectory(stateDir, run);
     await rm(base, { recursive: true });
@@ -97,12 +94,23 @@ export async function openVmTestHost(): Promise<VmTestHost> {
       await ensureReflinkDirectory(stateDir, 16, run);
     },
     async close() {
-      await host.cgroups.close();
-      await host.networks.close();
-      for (const slot of (await host.slots.mine()).keys()) await host.slots.release(slot);
-      await rm(host.runDir, { recursive: true, force: true });
-      await removeReflinkDirectory(stateDir, run);
+      await forgetHost(stateDir);
       await rm(base, { recursive: true });
     },
   };
+}
+
+/** Ends everything of a driver on this host, VMs too, and removes its state directory. */
+export async function forgetHost(stateDir: string): Promise<void> {
+  const host = await openHost(optionsOf(stateDir));
+  await host.cgroups.close();
+  await host.networks.close();
+  for (const slot of (await host.slots.mine()).keys()) await host.slots.release(slot);
+  await rm(host.runDir, { recursive: true, force: true });
+  await removeReflinkDirectory(stateDir, run);
+}
+
+export function optionsOf(stateDir: string): QemuDriverOptions {
+  const failpoints = new Failpoints();
+  return { stateDir, imagesDir: IMAGES_DIR, clock: systemClock, run, log: silentLog, failpoints };
 }
