@@ -1,4 +1,4 @@
-// Slow-loris: thousands of sockets that say little or nothing, at both doors of a gateway in a process of its own.
+// Slow-loris: thousands of sockets that say little or nothing, at each door of a gateway in a process of its own.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -7,6 +7,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import type { SshLimits } from "#gateway/ssh-door.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { GatewayLinks } from "#node/gateway-link.ts";
@@ -21,6 +22,7 @@ import {
   serverTls,
   until,
 } from "#test/harness/doors.ts";
+import { type SshWorld, startSshWorld } from "#test/harness/ssh-world.ts";
 import { freePort } from "#test/harness/sshd.ts";
 import { makeTicketKey, ticketSigner } from "#trust/tickets.ts";
 import type { CertificateAuthority } from "#trust/x509.ts";
@@ -65,7 +67,7 @@ async function startWorld(limits: object): Promise<World> {
   const config = {
     nodeDoor: { host: "127.0.0.1", port: nodePort, tls: await serverTls(authority, "gateway") },
     clientDoor: { host: "127.0.0.1", port: clientPort },
-    feed: emptyFeed(key.publicKeyPem),
+    feed: emptyFeed(key.publicKeyPem, { previewOrigin: "http://*.preview.test" }),
     limits,
   };
   const path = join(directory, `${nodePort}.json`);
@@ -162,12 +164,19 @@ class SlowSockets {
 const UPGRADE =
   "GET /v1/stream HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
   "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n";
+const PREVIEW_HEAD = `GET / HTTP/1.1\r\nHost: 3000-abcdefghijklmnop.preview.test\r\n`;
 const CLIENT_PIECES = [
   "~",
   `GET /v1/stream?${"x".repeat(2000)}`,
   `GET / HTTP/1.1\r\nHost: x\r\n~X-Slow: ${"x".repeat(2000)}`,
+  `${PREVIEW_HEAD}~X-Slow: ${"x".repeat(2000)}`,
   // A page that never shows a ticket: a frame whose bytes do not come.
   `${UPGRADE}Origin: ${DASHBOARD}\r\nSec-WebSocket-Protocol: berth.v1\r\n\r\n~${"x".repeat(2000)}`,
+];
+const SSH_PIECES = [
+  ...["~", "SSH-2.0-slow\r\n~", `SSH-2.0-~${"x".repeat(200)}`],
+  // The beginning of a key exchange that is never whole.
+  `SSH-2.0-slow\r\n\0\0\x05\xdc\x04\x14~${"x".repeat(1400)}`,
 ];
 const NODE_PIECES = ["~", "\x16\x03\x01\x02~\x00\x01"];
 
@@ -187,30 +196,77 @@ async function withSlow(
   }
 }
 
-/** All open; and not by luck within the limit: what a busy machine makes slow is not all of them. */
-async function opensQuickly(world: World): Promise<void> {
-  const tookMs: number[] = [];
-  for (let n = 0; n < 10; n += 1) {
-    tookMs.push(await world.open());
-    await systemClock.sleep(500);
+async function withSlowSsh(
+  limits: Partial<SshLimits>,
+  check: (world: SshWorld, slow: SlowSockets) => Promise<void>,
+) {
+  const world = await startSshWorld(limits);
+  const slow = new SlowSockets(world.port, SSH_PIECES);
+  try {
+    await check(world, slow);
+  } finally {
+    slow.close();
+    await world.close();
   }
-  tookMs.sort((a, b) => a - b);
-  assert.ok((tookMs[2] ?? 0) < LIMIT_MS, `a new stream took ${tookMs.map(Math.round)} ms`);
+}
+
+/** Three times; what else the machine does may make some slow. */
+async function quickly(open: () => Promise<number>): Promise<void> {
+  const tookMs: number[] = [];
+  while (tookMs.filter((ms) => ms < LIMIT_MS).length < 3) {
+    assert.ok(tookMs.length < 30, `a new one took ${tookMs.map(Math.round)} ms`);
+    tookMs.push(await open());
+    await systemClock.sleep(300);
+  }
+}
+
+async function logIn(world: SshWorld): Promise<number> {
+  const sinceMs = performance.now();
+  assert.equal(await world.login(), "in\n");
+  return performance.now() - sinceMs;
 }
 
 test("2,000 slow sockets at each door: a new stream opens within 1 s, and memory is bounded", async () => {
   await withSlow({}, async (world, slow) => {
     const all = () => slow.every(({ connected }) => connected > SLOW * 0.8);
     await until(all, "they are there");
-    await opensQuickly(world);
+    await quickly(world.open);
     const rss = await world.rssBytes();
     assert.ok(rss < BASE_BYTES + 2 * SLOW * LIMIT_BYTES_EACH, `${rss >> 20} MiB`);
   });
 });
 
+test("2,000 at the SSH port: a login is done within 1 s, and memory is bounded", async () => {
+  await withSlowSsh({}, async (world, slow) => {
+    await until(() => slow.connected > SLOW * 0.8, "they are there");
+    await quickly(() => logIn(world));
+    const rss = await world.rssBytes();
+    assert.ok(rss < BASE_BYTES + SLOW * LIMIT_BYTES_EACH, `${rss >> 20} MiB`);
+  });
+});
+
+const PATIENT = { requestTimeoutMs: 600_000, handshakeTimeoutMs: 600_000 };
+
 test("when there are more than there is room for, the oldest go and a new stream still opens", async () => {
-  await withSlow({ lobby: 300, nodeLobby: 300, requestTimeoutMs: 600_000 }, async (world, slow) => {
-    await until(() => slow.every(({ closed }) => closed > 2 * SLOW), "the oldest were dropped");
-    await opensQuickly(world);
+  await withSlow({ lobby: 300, nodeLobby: 300, ...PATIENT }, async (world, slow) => {
+    await until(() => slow.every(({ closed }) => closed > SLOW), "the oldest were dropped");
+    for (let n = 0; n < 3; n += 1) await world.open();
+  });
+  await withSlowSsh({ strangers: 1700, loginTimeoutMs: 600_000 }, async (world, slow) => {
+    await until(() => slow.closed > SLOW, "the oldest were dropped");
+    const isIn = () => logIn(world).then(Boolean, () => false);
+    await until(isIn, "a login before its place is taken");
+  });
+});
+
+test("without a lobby they keep everybody out", async () => {
+  await withSlow({ connections: 300, lobby: 100_000, ...PATIENT }, async (world, [slow]) => {
+    await until(() => (slow?.closed ?? 0) > SLOW, "more are there than the door takes");
+    await assert.rejects(world.open());
+  });
+  const open = { connections: 300, strangers: 100_000, loginTimeoutMs: 600_000 };
+  await withSlowSsh(open, async (world, slow) => {
+    await until(() => slow.closed > SLOW, "more are there than the door takes");
+    await assert.rejects(logIn(world));
   });
 });

@@ -7,6 +7,7 @@ import ssh2 from "ssh2";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import { listen } from "./listen.ts";
+import { Lobby } from "./lobby.ts";
 import type { SshBoxes } from "./ssh-boxes.ts";
 import { serveForwards } from "./ssh-forward.ts";
 import { Guard } from "./ssh-guard.ts";
@@ -34,7 +35,7 @@ export interface SshDoorOptions {
 }
 
 export interface SshLimits {
-  /** Connections that have not logged in yet; over it new ones are closed at once. */
+  /** Connections that have not logged in yet; when there are more, the one that has waited longest goes. */
   readonly strangers: number;
   readonly connections: number;
   /** A login must be done by then. */
@@ -125,9 +126,11 @@ class Callers {
   readonly #clock: Clock;
   readonly #sockets = new Map<string, Socket>();
   readonly #strangers = new Map<string, AbortController>();
+  readonly #lobby: Lobby;
 
   constructor(limits: SshLimits, clock: Clock) {
     this.#limits = limits;
+    this.#lobby = new Lobby(limits.strangers);
     this.#clock = clock;
   }
 
@@ -136,8 +139,8 @@ class Callers {
   }
 
   admit(socket: Socket): boolean {
-    const { connections, strangers, loginTimeoutMs } = this.#limits;
-    if (this.#sockets.size >= connections || this.#strangers.size >= strangers) return false;
+    const { connections, loginTimeoutMs } = this.#limits;
+    if (this.#sockets.size >= connections) return false;
     const key = keyOf(socket.remoteAddress, socket.remotePort);
     const settled = new AbortController();
     this.#sockets.set(key, socket);
@@ -150,12 +153,16 @@ class Callers {
       this.#sockets.delete(key);
       this.#settle(key);
     });
+    this.#lobby.enter(socket);
     return true;
   }
 
   /** The connection from there has logged in. */
   welcome(address: string, port: number): void {
-    this.#settle(keyOf(address, port));
+    const key = keyOf(address, port);
+    const socket = this.#sockets.get(key);
+    if (socket) this.#lobby.leave(socket);
+    this.#settle(key);
   }
 
   end(): void {

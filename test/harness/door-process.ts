@@ -30,6 +30,7 @@ async function gateway(): Promise<void> {
       ssh: (base) =>
         openSshDoor({
           ...{ host: "127.0.0.1", port: ssh.port, boxUser: "root", ...common },
+          limits: ssh.limits ?? {},
           hostKey: {
             privateKeyOpenssh: ssh.privateKeyOpenssh,
             certificateLine: () => ssh.certificate,

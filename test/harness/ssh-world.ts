@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { FeedBox } from "#contract/gateway-feed.ts";
+import type { SshLimits } from "#gateway/ssh-door.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { makeHostKey } from "#lib/ssh-keys.ts";
@@ -61,7 +62,7 @@ export interface SshWorld {
   close(): Promise<void>;
 }
 
-export async function startSshWorld(): Promise<SshWorld> {
+export async function startSshWorld(limits: Partial<SshLimits> = {}): Promise<SshWorld> {
   const folder = await mkdtemp(join(tmpdir(), "berth-ssh-world-"));
   const run = promisify(execFile);
   await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, "id")]);
@@ -82,7 +83,7 @@ export async function startSshWorld(): Promise<SshWorld> {
   const child = await startGateway(folder, {
     nodeDoor: { host: HOST, port: nodePort, tls: await serverTls(authority, "gateway") },
     clientDoor: { host: HOST, port: clientPort },
-    ssh: { port, privateKeyOpenssh: host.privateKeyOpenssh, certificate },
+    ssh: { port, privateKeyOpenssh: host.privateKeyOpenssh, certificate, limits },
     feed: {
       ...emptyFeed(makeTicketKey().publicKeyPem),
       boxes: [FEED_BOX],
@@ -136,7 +137,8 @@ async function startGateway(folder: string, config: object): Promise<ChildProces
   const program = join(import.meta.dirname, "door-process.ts");
   const args = ["--disable-warning=ExperimentalWarning", program, "gateway", path];
   // What it keeps for ever makes it fall.
-  const env = { ...process.env, NODE_OPTIONS: "--max-old-space-size=160" };
+  const NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ""} --max-old-space-size=160`;
+  const env = { ...process.env, NODE_OPTIONS };
   const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "inherit"] });
   await new Promise<void>((done, fail) => {
     child.stdout.once("data", () => done());
