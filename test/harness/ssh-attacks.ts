@@ -28,7 +28,9 @@ const REQUESTS = [
   ...["pty-req", "env", "shell", "exec", "subsystem", "window-change", "signal", "exit-status"],
   ...["auth-agent-req@openssh.com", "x11-req", "xon-xoff", "break", "eow@openssh.com"],
 ];
-const TEXTS = ["", "web", "sftp", "TERM", "localhost", "10.0.0.1", "a.b", "\0", "x".repeat(3000)];
+const TEXTS = [
+  ...["", "web", "sftp", "TERM", "localhost", "10.0.0.1", "a.b", "-h", "\0", "x".repeat(3000)],
+];
 
 export const pick = <T>(dice: Dice, from: readonly T[]): T =>
   from[Math.floor(dice() * from.length)] as T;
