@@ -200,6 +200,7 @@ bool send_output(struct session *s, struct attachment *a) {
 
 static void take_input(struct session *s, struct attachment *a, struct bytes bytes) {
   if (a->writer) a->writer->taken += bytes.length;
+  s->pieces = 0;
   if (s->phase == RUNNING && s->program.to >= 0 && !s->input_ended) append(&s->input, bytes.at, bytes.length);
 }
 

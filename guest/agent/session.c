@@ -2,8 +2,8 @@
 // (attached.c). A session's program has any number of them; a plain one has one and ends with it.
 #define _GNU_SOURCE
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,7 +16,12 @@ enum {
   ACK_AFTER_MS = 20,
   LAST_WORDS = 1024 * 1024, // A pipe holds no more when its program ends.
   LOOK_AGAIN_MS = 100,
-  BULK = 2048, // More than a person types or a screen's line says.
+  AT_ONCE = 4, // Pieces that are read as they come: an echo, a prompt, a screen that is drawn anew.
+  GATHER_MS = 4,
+  GATHER_LOOK_US = 500,
+  QUIET_MS = 20,
+  MUCH_IN_TERMINAL = 2048, // It holds 4095 bytes for reading.
+  MUCH_IN_PIPE = 32 * 1024,
   ARGV_SHOWN = 2048,
 };
 static const long long KEEP_ENDED_MS = 24 * 3600 * 1000LL;
@@ -154,13 +159,19 @@ static void serve_attached(struct session *s, const struct pollfd *files) {
   }
 }
 
-// While much comes, the program is not interrupted at each piece that it writes: it goes on until its pipe is full or
-// it waits, and all goes out together. Pieces are packets, and those are dear in a box.
-static void gather(struct session *s, bool much) {
-  if (s->gathers == much) return;
-  s->gathers = much;
-  struct sched_param none = {0};
-  sched_setscheduler(0, much ? SCHED_BATCH : SCHED_OTHER, &none);
+static int held_in(int from) {
+  int held = 0;
+  return from >= 0 && ioctl(from, FIONREAD, &held) == 0 ? held : 0;
+}
+
+// A program that writes on and on is let do so until much has come or a moment has passed: each piece that is read
+// is a switch between processes and a packet, and those are dear in a box. What follows input is read at once, and so
+// is what came to both streams, whose order would be lost.
+static bool gathers(const struct session *s) {
+  if (s->pieces < AT_ONCE || monotonic_ms() >= s->read_at + GATHER_MS) return false;
+  int out = held_in(s->program.from), error = held_in(s->program.from_error);
+  int much = s->program.terminal ? MUCH_IN_TERMINAL : MUCH_IN_PIPE;
+  return out < much && error < much && !(out && error);
 }
 
 static void read_program(struct session *s, const struct pollfd *out, const struct pollfd *error) {
@@ -171,17 +182,20 @@ static void read_program(struct session *s, const struct pollfd *out, const stru
     else close_output(&s->program.from);
   }
   if (error->revents && !read_output(s, s->program.from_error, true, false)) close_output(&s->program.from_error);
-  gather(s, s->end - before >= BULK);
+  if (s->end == before) return;
+  long long now = monotonic_ms();
+  s->pieces = now - s->read_at > QUIET_MS ? 1 : s->pieces + 1;
+  s->read_at = now;
 }
 
 static void wait_for_events(struct session *s, struct pollfd *files) {
   size_t room = room_in_ring(s), room_in = s->input.length - s->input_at < STDIN_LIMIT;
-  bool running = s->phase == RUNNING;
+  bool running = s->phase == RUNNING, waits = running && room && gathers(s), reads_output = running && room && !waits;
   files[0] = (struct pollfd){.fd = s->mailbox, .events = POLLIN};
   files[1] = (struct pollfd){.fd = running ? s->program.ended : -1, .events = POLLIN};
   files[2] = (struct pollfd){.fd = s->input.length ? s->program.to : -1, .events = POLLOUT};
-  files[3] = (struct pollfd){.fd = running && room && !s->look_again ? s->program.from : -1, .events = POLLIN};
-  files[4] = (struct pollfd){.fd = running && room ? s->program.from_error : -1, .events = POLLIN};
+  files[3] = (struct pollfd){.fd = reads_output && !s->look_again ? s->program.from : -1, .events = POLLIN};
+  files[4] = (struct pollfd){.fd = reads_output ? s->program.from_error : -1, .events = POLLIN};
   for (size_t i = 0; i < s->count; i++) {
     struct attachment *a = &s->attached[i];
     bool reads = room_in || !a->writes || a->leaving;
@@ -190,9 +204,10 @@ static void wait_for_events(struct session *s, struct pollfd *files) {
   long long when = next_time(s), left = when - monotonic_ms();
   if (left < 0) left = 0;
   struct timespec timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+  if (waits && (!when || left > 0)) timeout = (struct timespec){.tv_nsec = GATHER_LOOK_US * 1000};
   sigset_t none; // A signal that comes between a look at `told_to_end` and the wait ends the wait.
   sigemptyset(&none);
-  if (ppoll(files, 5 + s->count, when ? &timeout : NULL, &none) < 0)
+  if (ppoll(files, 5 + s->count, when || waits ? &timeout : NULL, &none) < 0)
     for (size_t i = 0; i < 5 + s->count; i++) files[i].revents = 0;
 }
 

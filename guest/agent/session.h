@@ -44,7 +44,9 @@ struct session {
   unsigned long long end;
   struct buffer input;
   size_t input_at;
-  bool input_ended, gathers;
+  bool input_ended;
+  unsigned pieces;   // Of output, read one soon after the other, since the last input.
+  long long read_at; // When the last was.
   struct attachment attached[MAX_ATTACHED];
   size_t count;
   struct writer writers[MAX_WRITERS];
