@@ -1189,10 +1189,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /**
-         * Revoke a token of a service account
-         * @description Ends the tokens and SSH keys that were made with it too.
-         */
+        /** Revoke a token of a service account */
         delete: operations["serviceAccounts.deleteToken"];
         options?: never;
         head?: never;
@@ -1516,7 +1513,7 @@ export interface paths {
         post?: never;
         /**
          * Revoke an API token
-         * @description Ends the tokens and SSH keys that were made with it, the web sessions that were got by it, and all their streams.
+         * @description Ends the web sessions and the streams that were opened with it.
          */
         delete: operations["tokens.delete"];
         options?: never;
@@ -1552,8 +1549,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Export usage as CloudEvents
-         * @description Whole hours, for a billing system: in one order and without a gap, so that a reader that keeps `nextCursor` misses nothing. The same cursor gives the same events, and more behind them when there are.
+         * Export usage, and what budgets reach, as CloudEvents
+         * @description Whole hours, and events of budgets, for a billing system: in one order and without a gap, so that a reader that keeps `nextCursor` misses nothing. The same cursor gives the same events, and more behind them when there are.
          */
         get: operations["usage.events"];
         put?: never;
@@ -1881,9 +1878,22 @@ export interface components {
             isClosed: boolean;
             /** @description First day of this month. */
             month: string;
+            /** @description Thresholds that were reached this month, and when it was seen. */
+            passed: {
+                /**
+                 * Format: date-time
+                 * @description ISO 8601 in UTC.
+                 */
+                at: string;
+                threshold: number;
+            }[];
             percent: number;
+            /** @description What an hour of what is taken now costs. */
+            perHour: string;
             /** @enum {string} */
             policy: "warn" | "refuse" | "pause";
+            /** @description What the month will have cost if that goes on. */
+            projected: string;
             /**
              * Format: date-time
              * @description ISO 8601 in UTC.
@@ -1899,6 +1909,46 @@ export interface components {
             thresholds: number[];
             /** @description Thresholds that were told this month. */
             told: number[];
+        };
+        /** @description A CloudEvent (1.0): a budget was set, reached a threshold, is spent, or lets go. */
+        BudgetEvent: {
+            data: {
+                /** @description A decimal, as in 12.5. */
+                amount: string;
+                /** @description An id: bud_ and 20 characters. */
+                budgetId: string;
+                currency: string | null;
+                /** @description A sentence for people. */
+                message: string;
+                /** @description Its first day. */
+                month: string;
+                /** @description An id: org_ and 20 characters. */
+                orgId: string;
+                /** @enum {string} */
+                policy: "warn" | "refuse" | "pause";
+                /** @description A decimal, as in 12.5. */
+                spent: string;
+                /** @description Null: of the whole organization. */
+                teamId: string | null;
+                /** @description Percent that was reached, of a threshold. */
+                threshold: number | null;
+            };
+            /** @constant */
+            datacontenttype: "application/json";
+            /** @description The same event has the same id, however often it is read. */
+            id: string;
+            source: string;
+            /** @constant */
+            specversion: "1.0";
+            /** @description The budget. */
+            subject: string;
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            time: string;
+            /** @enum {string} */
+            type: "dev.berth.budget.set.v1" | "dev.berth.budget.deleted.v1" | "dev.berth.budget.threshold.v1" | "dev.berth.budget.spent.v1" | "dev.berth.budget.lifted.v1";
         };
         Budgets: {
             items: components["schemas"]["Budget"][];
@@ -2015,12 +2065,6 @@ export interface components {
             isCurrent: boolean;
             /** @description To the minute; null: not yet. */
             lastUsedAt: string | null;
-            /** @description The token that it was made with, and ends with; null: a login. */
-            madeWith: {
-                /** @description An id: tok_ and 20 characters. */
-                id: string;
-                name: string;
-            } | null;
             name: string;
             /** @description What it may be used for; null: all that its user may do. */
             scopes: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[] | null;
@@ -2203,36 +2247,6 @@ export interface components {
         CreateWebSession: {
             /** @description An API token. */
             token: string;
-        };
-        DeletedToken: {
-            /**
-             * Format: date-time
-             * @description ISO 8601 in UTC.
-             */
-            createdAt: string;
-            /** @description What ended with it: tokens and SSH keys made with it, and browsers logged in by it. */
-            ended: {
-                keys: number;
-                sessions: number;
-                tokens: number;
-            };
-            /** @description Null: never. */
-            expiresAt: string | null;
-            /** @description An id: tok_ and 20 characters. */
-            id: string;
-            /** @description This request came with it, or with a session got by it. */
-            isCurrent: boolean;
-            /** @description To the minute; null: not yet. */
-            lastUsedAt: string | null;
-            /** @description The token that it was made with, and ends with; null: a login. */
-            madeWith: {
-                /** @description An id: tok_ and 20 characters. */
-                id: string;
-                name: string;
-            } | null;
-            name: string;
-            /** @description What it may be used for; null: all that its user may do. */
-            scopes: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[] | null;
         };
         Drain: {
             /** @description Builds of templates that this request ended. */
@@ -2664,7 +2678,7 @@ export interface components {
         /** @description An error (RFC 9457 problem+json). */
         Problem: {
             /** @enum {string} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "cross_site" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "budget_exceeded" | "quota_exceeded" | "preview_gone" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "unknown_host" | "idempotency_key_reused" | "rate_limited" | "internal" | "unavailable" | "audit_unavailable" | "ticket_invalid" | "ticket_expired" | "revoked" | "suspended" | "invitation_invalid" | "box_not_here" | "box_moved" | "too_many_streams" | "port_closed" | "node_away" | "login_failed" | "login_denied" | "provider_unavailable" | "join_token_invalid" | "node_unknown" | "resync_needed";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "cross_site" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "budget_exceeded" | "quota_exceeded" | "preview_gone" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "unknown_host" | "idempotency_key_reused" | "rate_limited" | "internal" | "unavailable" | "audit_unavailable" | "ticket_invalid" | "ticket_expired" | "revoked" | "invitation_invalid" | "box_not_here" | "box_moved" | "too_many_streams" | "port_closed" | "node_away" | "login_failed" | "login_denied" | "provider_unavailable" | "join_token_invalid" | "node_unknown" | "resync_needed";
             /** @description What happened this time, and what to do next. */
             detail: string;
             /** @description The fields that are not valid. */
@@ -2817,7 +2831,7 @@ export interface components {
             snapshotBytes: number;
         };
         Register: {
-            /** @description What to be called. No e-mail address: nobody has proven that it is theirs. */
+            /** @description What to be called. */
             name: string;
             secret: string;
         };
@@ -3030,12 +3044,6 @@ export interface components {
             fingerprint: string;
             /** @description An id: key_ and 20 characters. */
             id: string;
-            /** @description The token that it was made with, and ends with; null: a login. */
-            madeWith: {
-                /** @description An id: tok_ and 20 characters. */
-                id: string;
-                name: string;
-            } | null;
             name: string;
             publicKey: string;
             /** @description `ssh-ed25519`, … */
@@ -3289,12 +3297,6 @@ export interface components {
             isCurrent: boolean;
             /** @description To the minute; null: not yet. */
             lastUsedAt: string | null;
-            /** @description The token that it was made with, and ends with; null: a login. */
-            madeWith: {
-                /** @description An id: tok_ and 20 characters. */
-                id: string;
-                name: string;
-            } | null;
             name: string;
             /** @description What it may be used for; null: all that its user may do. */
             scopes: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[] | null;
@@ -3498,7 +3500,7 @@ export interface components {
         };
         UsageEvents: {
             /** @description A batch, as CloudEvents' JSON format has it. */
-            events: components["schemas"]["UsageEvent"][];
+            events: (components["schemas"]["UsageEvent"] | components["schemas"]["BudgetEvent"])[];
             /** @description There is more now. */
             hasMore: boolean;
             /** @description Ask with it later: what comes is behind these events. */
@@ -6573,10 +6575,7 @@ export interface operations {
     };
     "serviceAccounts.deleteToken": {
         parameters: {
-            query?: {
-                /** @description `made`: what was made with it goes on. For a token that its successor was made with. */
-                keep?: "made";
-            };
+            query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key and body get the same answer. */
                 "idempotency-key"?: string;
@@ -6597,7 +6596,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeletedToken"];
+                    "application/json": components["schemas"]["Token"];
                 };
             };
             /** @description A problem. */
@@ -7479,10 +7478,7 @@ export interface operations {
     };
     "tokens.delete": {
         parameters: {
-            query?: {
-                /** @description `made`: what was made with it goes on. For a token that its successor was made with. */
-                keep?: "made";
-            };
+            query?: never;
             header?: {
                 /** @description Makes a repeat safe: the same key and body get the same answer. */
                 "idempotency-key"?: string;
@@ -7501,7 +7497,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeletedToken"];
+                    "application/json": components["schemas"]["Token"];
                 };
             };
             /** @description A problem. */
@@ -7576,7 +7572,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Export usage as CloudEvents */
+            /** @description Export usage, and what budgets reach, as CloudEvents */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -890,6 +890,7 @@ CREATE INDEX boxes_version ON public.boxes USING btree (template_version_id) WHE
 CREATE UNIQUE INDEX budgets_scope ON public.budgets USING btree (org_id, team_id) NULLS NOT DISTINCT WHERE (deleted_at IS NULL);
 CREATE INDEX events_age ON public.events USING btree (at);
 CREATE INDEX events_box ON public.events USING btree (box_id, id) WHERE (box_id IS NOT NULL);
+CREATE INDEX events_budgets ON public.events USING btree (id) WHERE (subject_kind = 'budget'::text);
 CREATE INDEX events_org ON public.events USING btree (org_id, id);
 CREATE INDEX grants_org ON public.grants USING btree (org_id, id);
 CREATE INDEX grants_scope ON public.grants USING btree (scope, scope_id, id);

@@ -7,9 +7,24 @@ import { Problem } from "#contract/errors.ts";
 const TAG_BYTES = 6;
 
 /** `scope` names the list and its filters. */
-export function encodeCursor(scope: readonly unknown[], position: string | number): string {
+export function encodeCursor(
+  scope: readonly unknown[],
+  position: string | number | readonly [number, number],
+): string {
   const text = JSON.stringify(position);
   return Buffer.concat([tagOf(scope, text), Buffer.from(text)]).toString("base64url");
+}
+
+/** Two places, in two lists that are read as one. One number alone is the first of them. */
+export function pairPosition(
+  scope: readonly unknown[],
+  cursor: string | undefined,
+): readonly [number, number] {
+  if (cursor === undefined) return [0, 0];
+  const position = decodeCursor(scope, cursor);
+  const [first, second = 0] = Array.isArray(position) ? position : [position];
+  if (!Number.isSafeInteger(first) || !Number.isSafeInteger(second)) throw notOurs();
+  return [first, second];
 }
 
 /** The position as text; null without a cursor. */

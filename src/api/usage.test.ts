@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { sql } from "kysely";
 import { systemClock } from "#lib/clock.ts";
+import { watchBudgets } from "#reconciler/usage.ts";
 import { rollUpHour } from "#store/usage-rollups.ts";
 import { type Caller, type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
 import { holdUsageClock, setUsageClock } from "#test/harness/usage.ts";
@@ -119,6 +120,52 @@ test("the export gives whole hours once, the same for the same cursor, and each 
   assert.equal((await client.usage.events({ all: "true" })).events.length, ids.length);
   const member = await world.addMember("member");
   await assert.rejects(member.client.usage.events({}), { code: "forbidden" });
+});
+
+test("the export tells what budgets reach, behind the hours, once", async (t) => {
+  const world = await plane(t);
+  const { client } = world.admin;
+  await runs(world, world.admin, "one");
+  const budget = await client.budgets.set({ amount: "1", policy: "refuse" });
+  await setUsageClock(world.db, at(5.2));
+  const empty = await client.usage.events({});
+  assert.deepEqual(
+    empty.events.map(({ type }) => type),
+    ["dev.berth.budget.set.v1"],
+  );
+  while (await rollUpHour(world.db, systemClock));
+  await watchBudgets(world.db);
+  const read: string[] = [];
+  let { nextCursor: cursor } = empty;
+  for (let hasMore = true; hasMore; ) {
+    const page = await client.usage.events({ cursor, limit: 3 });
+    assert.ok(page.events.length <= 3);
+    assert.deepEqual(await client.usage.events({ cursor, limit: 3 }), page);
+    read.push(...page.events.map(({ id, type }) => `${type} ${id}`));
+    ({ nextCursor: cursor, hasMore } = page);
+  }
+  assert.equal(new Set(read).size, read.length);
+  const told = read.map((one) => one.split(" ")[0]).filter((type) => type?.includes(".budget."));
+  assert.deepEqual(told, [
+    ...["threshold", "threshold", "threshold", "spent"].map(
+      (what) => `dev.berth.budget.${what}.v1`,
+    ),
+  ]);
+  const { events } = await client.usage.events({ cursor: empty.nextCursor });
+  const last = events.at(-1);
+  assert.ok(last?.type === "dev.berth.budget.spent.v1");
+  assert.deepEqual(
+    [last.subject, last.data.amount, last.data.currency, last.data.policy, last.data.teamId],
+    [budget.id, "1", "EUR", "refuse", null],
+  );
+  assert.match(last.data.message, /budget of the organization is spent/);
+  assert.deepEqual((await world.stranger.client.usage.events({})).events, []);
+  const [listed] = (await client.budgets.list()).items;
+  assert.deepEqual(
+    listed?.passed.map(({ threshold }) => threshold),
+    [50, 80, 100],
+  );
+  assert.ok(Number(listed?.projected) > Number(listed?.spent));
 });
 
 test("a cursor before what is kept is refused", async (t) => {

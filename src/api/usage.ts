@@ -8,9 +8,14 @@ import { type BudgetView, deleteBudget, listBudgets, setBudget } from "#store/bu
 import { answerOnce } from "#store/idempotency.ts";
 import { type PriceBook, readPrices, readTemplateSpec, setPrices } from "#store/prices.ts";
 import { readUsage, USAGE_ROWS_MAX } from "#store/usage.ts";
-import { listRollups, type RollupView } from "#store/usage-events.ts";
+import {
+  type BudgetEvent,
+  listBudgetEvents,
+  listRollups,
+  type RollupView,
+} from "#store/usage-events.ts";
 import type { ApiContext } from "./context.ts";
-import { encodeCursor, numberPosition } from "./cursor.ts";
+import { encodeCursor, pairPosition } from "./cursor.ts";
 import type { Handlers } from "./route.ts";
 
 const HOUR_MS = 3_600_000;
@@ -52,13 +57,25 @@ function usage({ clock }: ApiContext): Pick<UsageHandlers, "usage.get" | "usage.
     "usage.events": async ({ db, subject, query }) => {
       const isAll = query.all === "true";
       const scope = ["usage", isAll ? "all" : subject.orgId];
-      const after = numberPosition(scope, query.cursor) ?? 0;
-      const rows = await listRollups(db, subject, { isAll, after, limit: query.limit + 1 });
-      const shown = rows.slice(0, query.limit);
+      const [afterRollup, afterEvent] = pairPosition(scope, query.cursor);
+      const { limit } = query;
+      const rollups = await listRollups(db, subject, {
+        isAll,
+        after: afterRollup,
+        limit: limit + 1,
+      });
+      const shown = rollups.slice(0, limit);
+      const room = limit - shown.length;
+      const page = { isAll, after: afterEvent, limit: room + 1 };
+      const told = await listBudgetEvents(db, subject, clock, page);
+      const shownTold = told.slice(0, room);
       return {
-        events: shown.map(cloudEvent),
-        nextCursor: encodeCursor(scope, shown.at(-1)?.id ?? after),
-        hasMore: rows.length > shown.length,
+        events: [...shown.map(usageEvent), ...shownTold.map(budgetEvent)],
+        nextCursor: encodeCursor(scope, [
+          shown.at(-1)?.id ?? afterRollup,
+          shownTold.at(-1)?.id ?? afterEvent,
+        ]),
+        hasMore: rollups.length > shown.length || told.length > shownTold.length,
       };
     },
   };
@@ -85,15 +102,16 @@ function refusedQuery(field: string, message: string): Problem {
   return new Problem("invalid_request", `${path}: ${message}`, { fields: [{ path, message }] });
 }
 
-function cloudEvent(rollup: RollupView) {
+const CLOUD_EVENT = { specversion: "1.0", datacontenttype: "application/json" } as const;
+
+function usageEvent(rollup: RollupView) {
   return {
-    specversion: "1.0" as const,
+    ...CLOUD_EVENT,
     id: `usage-${rollup.id}`,
     source: `/orgs/${rollup.orgId}`,
     type: "dev.berth.usage.hour.v1" as const,
     subject: rollup.subjectId,
     time: new Date(rollup.hour.getTime() + HOUR_MS).toISOString(),
-    datacontenttype: "application/json" as const,
     data: {
       hour: rollup.hour.toISOString(),
       ...{ orgId: rollup.orgId, teamId: rollup.teamId, userId: rollup.userId },
@@ -102,6 +120,22 @@ function cloudEvent(rollup: RollupView) {
       amount: rollup.amount,
       cost: rollup.cost,
       currency: rollup.currency,
+    },
+  };
+}
+
+function budgetEvent({ id, orgId, at, kind, budgetId, message, data }: BudgetEvent) {
+  const { teamId, month, amount, currency = null, spent, policy, threshold = null } = data;
+  return {
+    ...CLOUD_EVENT,
+    id: `budget-${id}`,
+    source: `/orgs/${orgId}`,
+    type: `dev.berth.${kind}.v1` as const,
+    subject: budgetId,
+    time: at.toISOString(),
+    data: {
+      ...{ orgId, budgetId, teamId, month, amount, currency, spent, policy, threshold },
+      message,
     },
   };
 }
@@ -139,34 +173,35 @@ function prices(): Pick<UsageHandlers, Extract<keyof UsageHandlers, `prices.${st
   };
 }
 
-function shapeBudget(budget: BudgetView, currency: string | null) {
+function shapeBudget(budget: BudgetView) {
+  const shortest = (decimal: string) => formatDecimal(parseDecimal(decimal));
+  const told = budget.passed.map(({ threshold }) => threshold);
   return {
-    ...{ id: budget.id, team: budget.team, amount: budget.amount, currency },
+    ...{ id: budget.id, team: budget.team, amount: budget.amount, currency: budget.currency },
     ...{ thresholds: [...budget.thresholds], policy: budget.policy, month: budget.month },
-    ...{ spent: formatDecimal(parseDecimal(budget.spent)), percent: judgeBudget(budget).percent },
-    ...{ told: [...budget.told], isClosed: budget.isClosed, resetsAt: nextMonth(budget.month) },
+    ...{ spent: shortest(budget.spent), percent: judgeBudget({ ...budget, told }).percent },
+    ...{ perHour: shortest(budget.perHour), projected: shortest(budget.projected) },
+    told,
+    passed: budget.passed.map(({ threshold, at }) => ({
+      threshold,
+      at: new Date(at).toISOString(),
+    })),
+    ...{ isClosed: budget.isClosed, resetsAt: nextMonth(budget.month) },
   };
 }
 
 function budgets(): Pick<UsageHandlers, Extract<keyof UsageHandlers, `budgets.${string}`>> {
   return {
-    "budgets.list": async ({ db, subject }) => {
-      const { currency } = await readPrices(db, subject.orgId);
-      const found = await listBudgets(db, subject);
-      return { items: found.map((budget) => shapeBudget(budget, currency)) };
-    },
+    "budgets.list": async ({ db, subject }) => ({
+      items: (await listBudgets(db, subject)).map(shapeBudget),
+    }),
     "budgets.set": ({ db, subject, body, mutation }) =>
-      answerOnce(db, subject, mutation, async (tx) => {
-        const { currency } = await readPrices(tx, subject.orgId);
-        return shapeBudget(
-          await setBudget(tx, subject, { ...body, team: body.team ?? null }),
-          currency,
-        );
-      }),
+      answerOnce(db, subject, mutation, async (tx) =>
+        shapeBudget(await setBudget(tx, subject, { ...body, team: body.team ?? null })),
+      ),
     "budgets.delete": ({ db, subject, params, mutation }) =>
-      answerOnce(db, subject, mutation, async (tx) => {
-        const { currency } = await readPrices(tx, subject.orgId);
-        return shapeBudget(await deleteBudget(tx, subject, params.budget), currency);
-      }),
+      answerOnce(db, subject, mutation, async (tx) =>
+        shapeBudget(await deleteBudget(tx, subject, params.budget)),
+      ),
   };
 }

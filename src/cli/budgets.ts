@@ -68,10 +68,13 @@ export function addBudgetCommands(program: Command, session: Session): void {
 
 function budgetTable(budgets: readonly Budget[]): string {
   return table(
-    ["ID", "OF", "AMOUNT", "SPENT", "", "WHEN SPENT", "STATE"],
+    ["ID", "OF", "AMOUNT", "SPENT", "", "MONTH AT THIS RATE", "PASSED", "WHEN SPENT", "STATE"],
     budgets.map((budget) => [
       ...[budget.id, budget.team?.name ?? "(organization)", money(budget.amount, budget.currency)],
-      ...[money(budget.spent, budget.currency), `${budget.percent} %`, budget.policy],
+      ...[money(budget.spent, budget.currency), `${budget.percent} %`],
+      money(budget.projected, budget.currency),
+      budget.passed.map(({ threshold, at }) => `${threshold} % on ${at.slice(5, 10)}`).join(", "),
+      budget.policy,
       budget.isClosed ? `nothing starts until ${budget.resetsAt}` : "open",
     ]),
   );

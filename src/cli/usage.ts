@@ -63,9 +63,9 @@ interface ExportOptions {
 function addExport(group: Command, session: Session): void {
   const command = group
     .command("export")
-    .summary("print hours of usage as CloudEvents, one a line, for a billing system")
+    .summary("print hours of usage, and what budgets reach, as CloudEvents for a billing system")
     .description(
-      "Print whole hours of usage as CloudEvents, one a line. The cursor to go on with is the last line of standard error.",
+      "Print whole hours of usage, and events of budgets, as CloudEvents, one a line. The cursor to go on with is the last line of standard error.",
     )
     .option("--after <cursor>", "go on behind what an earlier export has printed")
     .option("--all", "of every organization; for who runs the installation")

@@ -31,9 +31,9 @@ export const USAGE_ROUTES = [
     name: "usage.events",
     path: "/usage/events",
     permission: "usage.read",
-    summary: "Export usage as CloudEvents",
+    summary: "Export usage, and what budgets reach, as CloudEvents",
     description:
-      "Whole hours, for a billing system: in one order and without a gap, so that a reader that keeps `nextCursor` misses nothing. The same cursor gives the same events, and more behind them when there are.",
+      "Whole hours, and events of budgets, for a billing system: in one order and without a gap, so that a reader that keeps `nextCursor` misses nothing. The same cursor gives the same events, and more behind them when there are.",
     query: usageEventsQuery,
     response: usageEventsSchema,
   }),

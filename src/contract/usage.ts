@@ -85,9 +85,44 @@ const usageEventSchema = z
   })
   .meta({ id: "UsageEvent", description: "A CloudEvent (1.0): one hour of one resource." });
 
+const budgetEventSchema = z
+  .object({
+    specversion: z.literal("1.0"),
+    id: z.string().describe("The same event has the same id, however often it is read."),
+    source: z.string(),
+    type: z.enum([
+      "dev.berth.budget.set.v1",
+      "dev.berth.budget.deleted.v1",
+      "dev.berth.budget.threshold.v1",
+      "dev.berth.budget.spent.v1",
+      "dev.berth.budget.lifted.v1",
+    ]),
+    subject: z.string().describe("The budget."),
+    time: timeSchema,
+    datacontenttype: z.literal("application/json"),
+    data: z.object({
+      orgId: idSchema("org"),
+      budgetId: idSchema("bud"),
+      teamId: idSchema("team").nullable().describe("Null: of the whole organization."),
+      month: z.string().describe("Its first day."),
+      amount: decimalSchema,
+      currency: z.string().nullable(),
+      spent: decimalSchema,
+      policy: z.enum(BUDGET_POLICIES),
+      threshold: z.number().int().nullable().describe("Percent that was reached, of a threshold."),
+      message: z.string().describe("A sentence for people."),
+    }),
+  })
+  .meta({
+    id: "BudgetEvent",
+    description: "A CloudEvent (1.0): a budget was set, reached a threshold, is spent, or lets go.",
+  });
+
 export const usageEventsSchema = z
   .object({
-    events: z.array(usageEventSchema).describe("A batch, as CloudEvents' JSON format has it."),
+    events: z
+      .array(z.discriminatedUnion("type", [usageEventSchema, budgetEventSchema]))
+      .describe("A batch, as CloudEvents' JSON format has it."),
     nextCursor: z.string().describe("Ask with it later: what comes is behind these events."),
     hasMore: z.boolean().describe("There is more now."),
   })
@@ -191,6 +226,11 @@ export const budgetSchema = z
     month: z.string().describe("First day of this month."),
     spent: decimalSchema.describe("Of this month, up to now."),
     percent: z.number().int(),
+    perHour: decimalSchema.describe("What an hour of what is taken now costs."),
+    projected: decimalSchema.describe("What the month will have cost if that goes on."),
+    passed: z
+      .array(z.object({ threshold: z.number().int(), at: timeSchema }))
+      .describe("Thresholds that were reached this month, and when it was seen."),
     told: z.array(z.number().int()).describe("Thresholds that were told this month."),
     isClosed: z.boolean().describe("What would start is refused."),
     resetsAt: timeSchema,

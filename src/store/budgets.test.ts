@@ -11,6 +11,7 @@ import { testDatabase } from "#test/harness/database.ts";
 import { holdUsageClock, setUsageClock } from "#test/harness/usage.ts";
 import { PaperWorld } from "#test/harness/world.ts";
 import { setDesired } from "./box-intent.ts";
+import { handOver } from "./box-shares.ts";
 import { createBox, getBox } from "./boxes.ts";
 import { listBudgets, setBudget } from "./budgets.ts";
 import { forkBox } from "./forks.ts";
@@ -80,6 +81,38 @@ test("thresholds are told once each, through crashes, and a spent month refuses 
   assert.equal((await getBox(db, admin, "teams")).desired, "running", "what runs goes on");
   await setUsageClock(db, new Date("2026-12-01T00:00:01Z"));
   await setDesired(db, admin, own, "start");
+});
+
+test("what was spent since the last look refuses too, before it is looked at again", async (t) => {
+  const { db, admin, create } = await world(t);
+  const input = { team: null, amount: "8", thresholds: [], policy: "refuse" } as const;
+  await setBudget(db, admin, input);
+  await setUsageClock(db, at(3.97));
+  await watchBudgets(db);
+  await setUsageClock(db, at(3.99));
+  const { box } = await create("early", null);
+  await setUsageClock(db, at(4.01));
+  await assert.rejects(create("late", null), (error: StoreRefusal) => {
+    assert.equal(error.code, "budget_exceeded");
+    assert.match(error.detail, /is spent: 8\.02 of 8\.00 EUR/);
+    return true;
+  });
+  assert.deepEqual(await events(db), ["budget.set"], "it is told at the next look");
+  await setDesired(db, admin, box.id, "delete");
+  await setBudget(db, admin, { ...input, policy: "warn" });
+  await create("late", null);
+});
+
+test("a running box is not moved to a team whose budget is spent; one at rest is", async (t) => {
+  const { paper, db, admin, team, own } = await world(t);
+  await setUsageClock(db, at(3));
+  await setBudget(db, admin, { team: "red", amount: "2", thresholds: [], policy: "refuse" });
+  await refused(handOver(db, admin, own, { team: "red" }));
+  await setDesired(db, admin, own, "pause");
+  await paper.settle();
+  await handOver(db, admin, own, { team: "red" });
+  assert.equal((await getBox(db, admin, own)).teamId, team.id);
+  await handOver(db, admin, "teams", { team: null });
 });
 
 test("a refusal tells which budget, how much, until when, and what to do", async (t) => {
@@ -153,6 +186,15 @@ test("what budgets show is what was spent, rolled up or not", async (t) => {
   const spent = async () => (await listBudgets(db, admin)).map((budget) => Number(budget.spent));
   await setUsageClock(db, at(2.25));
   assert.deepEqual(await spent(), [4.5, 2.25]);
+  const rates = (await listBudgets(db, admin)).map((one) => [one.perHour, one.projected]);
+  assert.deepEqual(
+    rates.map((pair) => pair.map(Number)),
+    // 83.75 hours of the month are left.
+    [
+      [2, 4.5 + 2 * 83.75],
+      [1, 2.25 + 83.75],
+    ],
+  );
   await rollUpHour(db, systemClock);
   assert.deepEqual(await spent(), [4.5, 2.25]);
   while (await rollUpHour(db, systemClock));

@@ -1,9 +1,10 @@
 // Budgets: what an organization, or a team of it, may spend in a month. A loop judges them: it tells each threshold once,
-// and when the amount is spent, a trigger refuses what would start (0008-usage.sql) and the loop pauses what runs, by
-// the budget's policy. A month that is over, or an amount that is raised, lifts it at once.
+// and when the amount is spent, a trigger refuses what would start (0013-limits-and-prices.sql) and the loop pauses what
+// runs, by the budget's policy. The trigger knows what was spent since the loop has looked. A month that is over, or an
+// amount that is raised, lifts it at once.
 
 import { type RawBuilder, sql } from "kysely";
-import { type BudgetPolicy, judgeBudget } from "#domain/budget.ts";
+import { type BudgetPolicy, type BudgetVerdict, judgeBudget } from "#domain/budget.ts";
 import type { BoxId, BudgetId, OrgId, TeamId, UserId } from "#domain/ids.ts";
 import { can, type Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
@@ -23,13 +24,20 @@ export interface BudgetView {
   /** Null: of the whole organization. */
   readonly team: { readonly id: TeamId; readonly name: string } | null;
   readonly amount: string;
+  readonly currency: string | null;
   readonly thresholds: readonly number[];
   readonly policy: BudgetPolicy;
   /** First day of this month. */
   readonly month: string;
   readonly spent: string;
-  /** Thresholds that were told this month. */
-  readonly told: readonly number[];
+  /** What an hour of what is taken now costs. */
+  readonly perHour: string;
+  /** What the month will have cost if that goes on. */
+  readonly projected: string;
+  /** When that was so. */
+  readonly at: Date;
+  /** Thresholds that were told this month, and when. */
+  readonly passed: readonly { readonly threshold: number; readonly at: string }[];
   /** What would start is refused now. */
   readonly isClosed: boolean;
 }
@@ -46,8 +54,11 @@ async function selectBudgets(db: Db, condition: RawBuilder<unknown>): Promise<Bu
   const { rows } = await sql<BudgetView>`
     select b.id, b.org_id as "orgId", trim_scale(b.amount)::text as amount, b.thresholds, b.policy,
       case when b.team_id is not null then jsonb_build_object('id', b.team_id, 'name', t.name) end as team,
-      m.month, m.spent, array(select a.threshold from budget_alerts a where a.budget_id = b.id
-        and a.month = m.month::date and a.amount = b.amount order by 1) as told,
+      (select currency from price_books where org_id is null order by id desc limit 1) as currency,
+      m.month, m.spent, m.per_hour as "perHour", m.projected, usage_wall() as at,
+      coalesce((select jsonb_agg(jsonb_build_object('threshold', a.threshold, 'at', a.created_at) order by a.threshold)
+        from budget_alerts a where a.budget_id = b.id and a.month = m.month::date and a.amount = b.amount),
+        '[]') as passed,
       b.policy <> 'warn' and b.exhausted_month is not distinct from m.month::date as "isClosed"
     from budgets b left join teams t on t.id = b.team_id
     cross join lateral ${spentOf(sql`b.org_id`, sql`b.team_id`)} m
@@ -127,11 +138,29 @@ export async function judgeBudgets(
     const judged = isDue(budget) ? await judgeBudgetOnce(db, budget.id) : budget;
     if (judged?.isClosed && judged.policy === "pause") closed.push(judged);
   }
+  await writeSpent(db, budgets);
   return { next: budgets.length < page.limit ? null : (budgets.at(-1)?.id ?? null), closed };
 }
 
+/** What the trigger goes by until the next look. */
+async function writeSpent(db: Db, budgets: readonly BudgetView[]): Promise<void> {
+  const rows = budgets
+    .filter(({ policy }) => policy !== "warn")
+    .map(({ id, month, spent, perHour, at }) => ({ id, month, spent, per_hour: perHour, at }));
+  if (rows.length === 0) return;
+  await sql`
+    update budgets b set month = n.month, spent = n.spent, per_hour = n.per_hour, judged_at = n.at
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as n
+      (id text, month date, spent numeric, per_hour numeric, at timestamptz)
+    where b.id = n.id and (b.judged_at is null or b.judged_at < n.at)`.execute(db.query);
+}
+
+function judge(budget: BudgetView): BudgetVerdict {
+  return judgeBudget({ ...budget, told: budget.passed.map(({ threshold }) => threshold) });
+}
+
 function isDue(budget: BudgetView): boolean {
-  const { due, isExhausted } = judgeBudget(budget);
+  const { due, isExhausted } = judge(budget);
   return due.length > 0 || (budget.policy !== "warn" && isExhausted !== budget.isClosed);
 }
 
@@ -145,17 +174,17 @@ async function judgeBudgetOnce(db: Db, id: BudgetId): Promise<BudgetView | null>
 
 /** For a budget that the transaction has locked. */
 async function writeVerdict(tx: Db, budget: BudgetView): Promise<BudgetView> {
-  const { due, isExhausted } = judgeBudget(budget);
+  const { due, isExhausted } = judge(budget);
+  await writeSpent(tx, [budget]);
   await sql`
-    update budgets set month = ${budget.month}::date, spent = ${budget.spent}::numeric,
-      exhausted_month = ${isExhausted ? budget.month : null}::date where id = ${budget.id}`.execute(
+    update budgets set exhausted_month = ${isExhausted ? budget.month : null}::date where id = ${budget.id}`.execute(
     tx.query,
   );
-  const { rows } = await sql<{ threshold: number }>`
+  const { rows } = await sql<{ threshold: number; at: Date }>`
     insert into budget_alerts (budget_id, org_id, month, threshold, amount, spent)
     select ${budget.id}, ${budget.orgId}, ${budget.month}::date, threshold, ${budget.amount}::numeric,
       ${budget.spent}::numeric from unnest(${[...due]}::integer[]) as threshold
-    on conflict do nothing returning threshold`.execute(tx.query);
+    on conflict do nothing returning threshold, created_at as at`.execute(tx.query);
   const isClosed = isExhausted && budget.policy !== "warn";
   const events = rows.map(({ threshold }) =>
     eventOf(
@@ -170,7 +199,8 @@ async function writeVerdict(tx: Db, budget: BudgetView): Promise<BudgetView> {
   if (!isClosed && budget.isClosed)
     events.push(eventOf(budget, "lifted", `the ${wordsOf(budget)} lets boxes start again`));
   await insertEvents(tx, events);
-  return { ...budget, told: [...budget.told, ...due], isClosed };
+  const passed = rows.map(({ threshold, at }) => ({ threshold, at: at.toISOString() }));
+  return { ...budget, passed: [...budget.passed, ...passed], isClosed };
 }
 
 function wordsOf({ team }: BudgetView): string {
@@ -183,14 +213,14 @@ function eventOf(
   message: string,
   data: Record<string, unknown> = {},
 ): NewEvent {
-  const { amount, spent, month, policy } = budget;
+  const { amount, currency, spent, month, policy } = budget;
   return {
     orgId: budget.orgId,
     kind: `budget.${what}`,
     subjectKind: "budget",
     subjectId: budget.id,
     message,
-    data: { teamId: budget.team?.id ?? null, amount, spent, month, policy, ...data },
+    data: { teamId: budget.team?.id ?? null, amount, currency, spent, month, policy, ...data },
   };
 }
 

@@ -1,11 +1,14 @@
-// Rollups for an external billing system: in one order, after a cursor. What can be seen never changes and nothing
-// appears before it, so the same cursor gives the same events, and more behind them when there are.
+// Rollups, and what budgets have reached, for an external billing system: each in one order, after a cursor. What can be
+// seen never changes and nothing appears before it, so the same cursor gives the same events, and more when there are.
 
 import { sql } from "kysely";
+import type { BudgetPolicy } from "#domain/budget.ts";
 import type { Subject } from "#domain/permission.ts";
 import type { Resource } from "#domain/price.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
+import type { Clock } from "#lib/clock.ts";
 import type { Db } from "./db.ts";
+import { readFrontier } from "./events.ts";
 import { permit } from "./rights.ts";
 import { inUnits } from "./usage-rollups.ts";
 
@@ -32,12 +35,7 @@ export async function listRollups(
   subject: Subject,
   page: { readonly isAll: boolean; readonly after: number; readonly limit: number },
 ): Promise<RollupView[]> {
-  if (!page.isAll) permit(subject, "usage.read");
-  else if (!subject.isOperator)
-    throw new StoreRefusal(
-      "forbidden",
-      "Usage of every organization is for who runs the installation.",
-    );
+  permitExport(subject, page.isAll);
   const { rows: clocks } = await sql<{ trimmed_id: number }>`
     select trimmed_id from usage_clock`.execute(db.query);
   if (page.after > 0 && page.after < (clocks[0]?.trimmed_id ?? 0))
@@ -53,4 +51,57 @@ export async function listRollups(
     where r.id > ${page.after} and ${page.isAll ? sql`true` : sql`r.org_id = ${subject.orgId}`}
     order by r.id limit ${page.limit}`.execute(db.query);
   return rows;
+}
+
+export interface BudgetEvent {
+  /** Increases; continue after it. */
+  readonly id: number;
+  readonly orgId: string;
+  readonly at: Date;
+  readonly kind:
+    | "budget.set"
+    | "budget.deleted"
+    | "budget.threshold"
+    | "budget.spent"
+    | "budget.lifted";
+  readonly budgetId: string;
+  readonly message: string;
+  /** As budgets.ts writes it. */
+  readonly data: {
+    readonly teamId: string | null;
+    readonly month: string;
+    readonly amount: string;
+    readonly currency?: string | null;
+    readonly spent: string;
+    readonly policy: BudgetPolicy;
+    readonly threshold?: number;
+  };
+}
+
+/** As long as events are kept. */
+export async function listBudgetEvents(
+  db: Db,
+  subject: Subject,
+  clock: Clock,
+  page: { readonly isAll: boolean; readonly after: number; readonly limit: number },
+): Promise<BudgetEvent[]> {
+  permitExport(subject, page.isAll);
+  const frontier = await readFrontier(db, clock, page.after);
+  if (frontier === null || frontier <= page.after) return [];
+  const { rows } = await sql<BudgetEvent>`
+    select e.id, e.org_id as "orgId", e.at, e.kind, e.subject_id as "budgetId", e.message, e.data
+    from events e
+    where e.subject_kind = 'budget' and e.id > ${page.after} and e.id <= ${frontier}
+      and ${page.isAll ? sql`true` : sql`e.org_id = ${subject.orgId}`}
+    order by e.id limit ${page.limit}`.execute(db.query);
+  return rows;
+}
+
+function permitExport(subject: Subject, isAll: boolean): void {
+  if (!isAll) permit(subject, "usage.read");
+  else if (!subject.isOperator)
+    throw new StoreRefusal(
+      "forbidden",
+      "Usage of every organization is for who runs the installation.",
+    );
 }

@@ -71,20 +71,32 @@ export async function readUsage(
   return rows;
 }
 
-/** A table (month, spent) of one row: since the month began, of one team (null: in all), up to now. */
+/**
+ * A table of one row: (month, spent, per_hour, projected): since the month began, of one team (null: in all), up to now;
+ * what an hour of what is taken now costs; what the month will have cost if that goes on.
+ */
 export function spentOf(
   orgId: RawBuilder<unknown>,
   teamId: RawBuilder<unknown>,
 ): RawBuilder<unknown> {
   const ofTeam = (column: RawBuilder<unknown>) => sql`(${teamId} is null or ${column} = ${teamId})`;
   return sql`(
-    select to_char(n.month at time zone 'utc', 'YYYY-MM-DD') as month, round(coalesce((
-        select sum(u.cost)
-        from ${liveUsage(orgId, sql`greatest(n.rolled_until, n.month)`, sql`n.month + interval '1 month'`)} u
-        where ${ofTeam(sql`u.team_id`)}), 0) + coalesce((
-        select sum(s.cost) from usage_spend s where s.org_id = ${orgId}
-          and s.month = (n.month at time zone 'utc')::date and ${ofTeam(sql`s.team_id`)}), 0), 9)::text as spent
-    from (select date_trunc('month', usage_wall(), 'UTC') as month, c.rolled_until from usage_clock c) n)`;
+    select s.month, s.spent::text as spent, s.per_hour::text as per_hour, round(s.spent + s.per_hour
+      * greatest(0, extract(epoch from s.next_month - usage_wall())) / 3600, 9)::text as projected
+    from (
+      select to_char(n.month at time zone 'utc', 'YYYY-MM-DD') as month, n.next_month, round(coalesce((
+          select sum(u.cost)
+          from ${liveUsage(orgId, sql`greatest(n.rolled_until, n.month)`, sql`n.next_month`)} u
+          where ${ofTeam(sql`u.team_id`)}), 0) + coalesce((
+          select sum(s.cost) from usage_spend s where s.org_id = ${orgId}
+            and s.month = (n.month at time zone 'utc')::date and ${ofTeam(sql`s.team_id`)}), 0), 9) as spent,
+        coalesce((
+          select sum(${costOf(sql`i.resource`, sql`3600 * i.amount`, sql`p.prices`)})
+          from usage_intervals i left join ${priceBookOf(orgId)} p on true
+          where i.org_id = ${orgId} and i.ended_at = 'infinity' and ${ofTeam(sql`i.team_id`)}), 0) as per_hour
+      from (
+        select m.month, date_trunc('month', m.month + interval '40 days', 'UTC') as next_month, c.rolled_until
+        from (select date_trunc('month', usage_wall(), 'UTC') as month) m, usage_clock c) n) s)`;
 }
 
 /** By hour, box and resource: (hour, org_id, team_id, owner_id, box_id, template_id, resource, amount, cost). */

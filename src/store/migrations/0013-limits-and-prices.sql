@@ -159,6 +159,9 @@ create trigger usage_budget_given before update on boxes for each row
     and new.team_id is not null)
   execute function usage_budget_gate();
 
+-- Budgets' events are exported.
+create index events_budgets on events (id) where subject_kind = 'budget';
+
 -- Replicas that serve the API: what a user may ask in a minute is for all of them together.
 create table replicas (
   id text primary key,
