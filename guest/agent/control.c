@@ -79,14 +79,14 @@ static void send_line(int port, const char *to, const char *sequence, const char
 
 static void add_status(struct buffer *answer) {
   static const char *const names[] = {"unrenewed", "renewed", "sealed"};
-  char *boot = read_file("/proc/sys/kernel/random/boot_id");
+  static char *boot; // Stays for as long as this kernel runs, restored or not.
+  if (!boot) boot = read_file("/proc/sys/kernel/random/boot_id");
   char epoch[32];
   snprintf(epoch, sizeof epoch, "%lld", identity.epoch);
   add_field(answer, "bootId", boot ? boot : "", boot ? strcspn(boot, "\n") : 0);
   add_text_field(answer, "epoch", epoch);
   add_text_field(answer, "state", names[identity.state]);
   add_text_field(answer, "trouble", disk_trouble);
-  free(boot);
 }
 
 static const char *seal(void) {
@@ -182,6 +182,8 @@ static void obey(int port, char *line) {
   }
   send_line(port, from, sequence, refusal ? "error" : "ok", answer);
   free(answer.at);
+  // From here on the tenant's code runs, as the new box. It took the CPU from the answer when it ran before.
+  if (strcmp(verb, "renew") == 0 && !refusal) thaw_tenant();
   if (strcmp(verb, "shutdown") == 0) power_off();
 }
 

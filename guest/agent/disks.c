@@ -86,9 +86,9 @@ static bool is_mount_point(const char *path) {
 }
 
 void mount_home(void) {
-  home_disk = find_home_disk();
   struct disk disk;
   home_mounted = is_mount_point(HOME); // It is when the agent was started again.
+  if (!home_disk) home_disk = find_home_disk();
   if (!home_disk || home_mounted) return;
   if (!look_at(home_disk, &disk)) {
     disk_trouble = "the home volume cannot be read";
