@@ -242,6 +242,7 @@ create table identities (
   email_verified boolean not null default false,
   created_at timestamp with time zone not null default now(),
   last_login_at timestamp with time zone not null default now(),
+  refused_at timestamp with time zone,
   constraint identities_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES providers(id),
   constraint identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint identities_pkey PRIMARY KEY (id)
@@ -643,7 +644,9 @@ create table ssh_keys (
   fingerprint text not null,
   created_at timestamp with time zone not null default now(),
   revoked_at timestamp with time zone,
+  parent_id text,
   constraint ssh_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint ssh_keys_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES tokens(id),
   constraint ssh_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint ssh_keys_pkey PRIMARY KEY (id)
 );
@@ -733,7 +736,9 @@ create table tokens (
   revoked_at timestamp with time zone,
   last_used_at timestamp with time zone,
   scopes text[],
+  parent_id text,
   constraint tokens_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint tokens_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES tokens(id),
   constraint tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint tokens_pkey PRIMARY KEY (id),
   constraint tokens_hash_key UNIQUE (hash)
@@ -926,6 +931,7 @@ CREATE INDEX scim_groups_external ON public.scim_groups USING btree (org_id, ext
 CREATE UNIQUE INDEX scim_groups_name ON public.scim_groups USING btree (org_id, lower(display_name));
 CREATE INDEX scim_groups_page ON public.scim_groups USING btree (org_id, id);
 CREATE INDEX scim_members_member ON public.scim_members USING btree (member_id);
+CREATE INDEX scim_tokens_ever ON public.scim_tokens USING btree (org_id);
 CREATE INDEX scim_tokens_org ON public.scim_tokens USING btree (org_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX scim_users_address ON public.scim_users USING btree (lower(user_name));
 CREATE INDEX scim_users_email ON public.scim_users USING btree (lower(email));
@@ -938,6 +944,7 @@ CREATE INDEX snapshots_box ON public.snapshots USING btree (box_id);
 CREATE INDEX snapshots_org ON public.snapshots USING btree (org_id, id) WHERE (state <> 'deleted'::text);
 CREATE INDEX snapshots_parent ON public.snapshots USING btree (parent_id) WHERE (state = ANY (ARRAY['requested'::text, 'local'::text]));
 CREATE UNIQUE INDEX ssh_keys_fingerprint ON public.ssh_keys USING btree (fingerprint, org_id) WHERE (revoked_at IS NULL);
+CREATE INDEX ssh_keys_parent ON public.ssh_keys USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX ssh_keys_user ON public.ssh_keys USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX strays_node ON public.strays USING btree (node_id) WHERE (ended_at IS NULL);
 CREATE INDEX strays_snapshot ON public.strays USING btree (snapshot_id) WHERE (ended_at IS NULL);
@@ -945,6 +952,7 @@ CREATE UNIQUE INDEX teams_name ON public.teams USING btree (org_id, name) WHERE 
 CREATE INDEX template_versions_building ON public.template_versions USING btree (id) WHERE (state = 'building'::text);
 CREATE INDEX templates_ever ON public.templates USING btree (org_id, id);
 CREATE UNIQUE INDEX templates_name ON public.templates USING btree (org_id, name) WHERE (deleted_at IS NULL);
+CREATE INDEX tokens_parent ON public.tokens USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX tokens_user ON public.tokens USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX usage_counts_org ON public.usage_counts USING btree (org_id, hour);
 CREATE INDEX usage_intervals_age ON public.usage_intervals USING btree (ended_at);
@@ -956,6 +964,7 @@ CREATE INDEX usage_rollups_org ON public.usage_rollups USING btree (org_id, id);
 CREATE INDEX used_logins_until ON public.used_logins USING btree (until);
 CREATE UNIQUE INDEX users_email ON public.users USING btree (lower(email)) WHERE ((email IS NOT NULL) AND (kind = 'person'::text));
 CREATE INDEX users_home ON public.users USING btree (home_org_id, id) WHERE (home_org_id IS NOT NULL);
+CREATE UNIQUE INDEX users_service_name ON public.users USING btree (home_org_id, lower(name)) WHERE ((kind = 'service'::text) AND (disabled_at IS NULL));
 CREATE INDEX volumes_box ON public.volumes USING btree (box_id);
 CREATE INDEX volumes_org ON public.volumes USING btree (org_id, id) WHERE (deleted_at IS NULL);
 CREATE INDEX web_sessions_age ON public.web_sessions USING btree (expires_at);
@@ -1497,6 +1506,10 @@ create policy own on grants for all to berth_tenant
 create policy own on idempotency_keys for all to berth_tenant
   using (org_id = ( SELECT acting_org() AS acting_org))
   with check (org_id = ( SELECT acting_org() AS acting_org));
+create policy own on identities for select to berth_tenant
+  using (EXISTS ( SELECT 1
+   FROM providers p
+  WHERE ((p.id = identities.provider_id) AND (p.org_id = ( SELECT acting_org() AS acting_org)))));
 create policy own on invitations for all to berth_tenant
   using (org_id = ( SELECT acting_org() AS acting_org))
   with check (org_id = ( SELECT acting_org() AS acting_org));
@@ -1601,10 +1614,21 @@ create policy own on usage_spend for all to berth_tenant
   with check (org_id = ( SELECT acting_org() AS acting_org));
 create policy changed on users for update to berth_tenant
   using ((home_org_id = ( SELECT acting_org() AS acting_org)) AND (kind = 'service'::text));
+create policy held on users for update to berth_tenant
+  using ((EXISTS ( SELECT 1
+   FROM grants g
+  WHERE ((g.user_id = users.id) AND (g.org_id = ( SELECT acting_org() AS acting_org))))) OR (EXISTS ( SELECT 1
+   FROM scim_users s
+  WHERE ((s.user_id = users.id) AND (s.org_id = ( SELECT acting_org() AS acting_org))))))
+  with check false;
 create policy known on users for select to berth_tenant
   using ((home_org_id = ( SELECT acting_org() AS acting_org)) OR (EXISTS ( SELECT 1
    FROM grants g
   WHERE ((g.user_id = users.id) AND (g.org_id = ( SELECT acting_org() AS acting_org))))));
+create policy listed on users for select to berth_tenant
+  using (EXISTS ( SELECT 1
+   FROM scim_users s
+  WHERE ((s.user_id = users.id) AND (s.org_id = ( SELECT acting_org() AS acting_org)))));
 create policy made on users for insert to berth_tenant
   with check ((home_org_id = ( SELECT acting_org() AS acting_org)) AND (kind = 'service'::text) AND (NOT is_operator));
 create policy own on volumes for all to berth_tenant
@@ -1625,6 +1649,7 @@ grant insert, select on events to berth_tenant;
 grant select on gateways to berth_tenant;
 grant delete, insert, select, update on grants to berth_tenant;
 grant insert, select, update on idempotency_keys to berth_tenant;
+grant select on identities to berth_tenant;
 grant insert, select, update on invitations to berth_tenant;
 grant select on node_revisions to berth_tenant;
 grant select on nodes to berth_tenant;
@@ -1641,7 +1666,10 @@ grant select on quota_deltas to berth_tenant;
 grant insert, select, update on quota_limits to berth_tenant;
 grant select on quota_usage to berth_tenant;
 grant insert, select on revocations to berth_tenant;
+grant delete, insert, select, update on scim_groups to berth_tenant;
+grant delete, insert, select, update on scim_members to berth_tenant;
 grant insert, select, update on scim_tokens to berth_tenant;
+grant delete, insert, select, update on scim_users to berth_tenant;
 grant select on snapshot_copies to berth_tenant;
 grant insert, select, update on snapshots to berth_tenant;
 grant insert, select, update on ssh_keys to berth_tenant;

@@ -68,7 +68,7 @@ test("a person who may see it is sent back with a code that only this browser ca
   assert.match(grant.credentialId, /^web_/);
 });
 
-test("private is for the owner, org for the organization; others get a page, and no code", async (t) => {
+test("private is for the owner, org for the organization; others of it get a page, and no code; elsewhere it is not there", async (t) => {
   const { plane, owner, member, preview } = await world(t);
   const people = { owner, member, admin: plane.admin, stranger: plane.stranger };
   const statuses = async () => {
@@ -88,11 +88,11 @@ test("private is for the owner, org for the organization; others get a page, and
     }
     return found;
   };
-  assert.deepEqual(await statuses(), { owner: 302, member: 403, admin: 302, stranger: 403 });
+  assert.deepEqual(await statuses(), { owner: 302, member: 403, admin: 302, stranger: 404 });
   await owner.client.previews.update(preview.id, { visibility: "org" });
-  assert.deepEqual(await statuses(), { owner: 302, member: 302, admin: 302, stranger: 403 });
+  assert.deepEqual(await statuses(), { owner: 302, member: 302, admin: 302, stranger: 404 });
   await owner.client.previews.update(preview.id, { visibility: "private" });
-  assert.deepEqual(await statuses(), { owner: 302, member: 403, admin: 302, stranger: 403 });
+  assert.deepEqual(await statuses(), { owner: 302, member: 403, admin: 302, stranger: 404 });
 });
 
 test("who is not logged in is sent to the login, and from there back here", async (t) => {

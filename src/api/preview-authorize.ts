@@ -11,6 +11,7 @@ import { insertAuditEntries, rolesOf } from "#store/audit.ts";
 import type { Db } from "#store/db.ts";
 import { findPreview, refuseVisit } from "#store/preview-visits.ts";
 import type { PreviewView } from "#store/previews.ts";
+import { forOrg } from "#store/tenant.ts";
 import type { Identified } from "#store/tokens.ts";
 import type { ApiContext } from "./context.ts";
 import { type Authenticate, readCookie, sessionCookie } from "./credentials.ts";
@@ -52,7 +53,8 @@ async function nextOf(
   const secret = readCookie(request.headers.cookie, sessionCookie(context.dashboardOrigin));
   const session = secret ? await authenticate({ kind: "session", secret }) : null;
   if (!session) return `/login?next=${encodeURIComponent(`${PATH}?${print(wanted)}`)}`;
-  const { db, clock, signPreview } = context;
+  const { clock, signPreview } = context;
+  const db = forOrg(context.db, session.subject.orgId);
   const preview = await findPreview(db, wanted.port, wanted.label);
   await refuseVisit(db, session.subject, preview);
   const nowMs = clock.nowMs();

@@ -10,7 +10,7 @@ import { type Comparison, parseFilter } from "#identity/scim-filter.ts";
 import { applyPatch, readOperations } from "#identity/scim-patch.ts";
 import { ERROR, groupOf, LIST, readGroup, readUser, userOf } from "#identity/scim-resources.ts";
 import { MAX_RESULTS, resourceTypes, schemas, serviceConfig } from "#identity/scim-schemas.ts";
-import { isUnavailable } from "#store/db.ts";
+import { type Db, isUnavailable } from "#store/db.ts";
 import {
   changeScimUser,
   createScimUser,
@@ -27,6 +27,7 @@ import {
   getScimGroup,
   listScimGroups,
 } from "#store/scim-groups.ts";
+import { forOrg } from "#store/tenant.ts";
 import { hashToken, looksLikeToken } from "#trust/token-hash.ts";
 import { callerFrom } from "./login.ts";
 
@@ -37,9 +38,15 @@ interface ById {
   Params: { id: string };
 }
 
+/** Who speaks, and the database held to their organization. */
+interface Directory {
+  readonly caller: DirectoryCaller;
+  readonly db: Db;
+}
+
 declare module "fastify" {
   interface FastifyRequest {
-    directory?: DirectoryCaller;
+    directory?: Directory;
   }
 }
 
@@ -55,7 +62,8 @@ export function registerScim(app: FastifyInstance, identity: IdentityContext): v
         });
       scope.addHook("onRequest", async (request, reply) => {
         reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
-        request.directory = await callerOf(request, identity);
+        const caller = await callerOf(request, identity);
+        request.directory = { caller, db: forOrg(db, caller.orgId) };
       });
       scope.setErrorHandler((error, request, reply) => {
         const answer = toScimError(error);
@@ -71,8 +79,8 @@ export function registerScim(app: FastifyInstance, identity: IdentityContext): v
       scope.setNotFoundHandler(() => {
         throw new ScimError(404, null, "There is no such resource.");
       });
-      registerUsers(scope, db, base);
-      registerGroups(scope, db, base);
+      registerUsers(scope, base);
+      registerGroups(scope, base);
       registerService(scope, base);
     },
     { prefix: PATH },
@@ -95,9 +103,9 @@ async function callerOf(
   return caller;
 }
 
-function registerUsers(scope: FastifyInstance, db: IdentityContext["db"], base: string): void {
+function registerUsers(scope: FastifyInstance, base: string): void {
   scope.post("/Users", named("scim.createUser"), async (request, reply) => {
-    const user = await createScimUser(db, directoryOf(request), readUser(request.body));
+    const user = await createScimUser(...directoryOf(request), readUser(request.body));
     return send(reply.header("location", `${base}/Users/${user.id}`), 201, userOf(user, base));
   });
   scope.get("/Users", named("scim.listUsers"), async (request, reply) => {
@@ -109,8 +117,7 @@ function registerUsers(scope: FastifyInstance, db: IdentityContext["db"], base: 
     const isActive = filter.find(({ attribute }) => attribute === "active")?.value;
     refuseOthers(filter, ["id", "username", "externalid", "emails.value", "emails", "active"]);
     const found = await listScimUsers(
-      db,
-      directoryOf(request),
+      ...directoryOf(request),
       {
         ...wanted,
         ...(wanted.plainEmail === undefined ? {} : { email: wanted.plainEmail }),
@@ -126,29 +133,29 @@ function registerUsers(scope: FastifyInstance, db: IdentityContext["db"], base: 
     );
   });
   scope.get<ById>("/Users/:id", named("scim.getUser"), async (request, reply) =>
-    send(reply, 200, userOf(await getScimUser(db, directoryOf(request), request.params.id), base)),
+    send(reply, 200, userOf(await getScimUser(...directoryOf(request), request.params.id), base)),
   );
   scope.put<ById>("/Users/:id", named("scim.replaceUser"), async (request, reply) => {
     const fields = readUser(request.body);
-    const user = await changeScimUser(db, directoryOf(request), request.params.id, () => fields);
+    const user = await changeScimUser(...directoryOf(request), request.params.id, () => fields);
     return send(reply, 200, userOf(user, base));
   });
   scope.patch<ById>("/Users/:id", named("scim.changeUser"), async (request, reply) => {
     const operations = readOperations(request.body);
-    const user = await changeScimUser(db, directoryOf(request), request.params.id, (current) =>
+    const user = await changeScimUser(...directoryOf(request), request.params.id, (current) =>
       readUser(applyPatch(userOf(current, base), operations)),
     );
     return send(reply, 200, userOf(user, base));
   });
   scope.delete<ById>("/Users/:id", named("scim.deleteUser"), async (request, reply) => {
-    await deleteScimUser(db, directoryOf(request), request.params.id);
+    await deleteScimUser(...directoryOf(request), request.params.id);
     return reply.status(204).send();
   });
 }
 
-function registerGroups(scope: FastifyInstance, db: IdentityContext["db"], base: string): void {
+function registerGroups(scope: FastifyInstance, base: string): void {
   scope.post("/Groups", named("scim.createGroup"), async (request, reply) => {
-    const group = await createScimGroup(db, directoryOf(request), readGroup(request.body));
+    const group = await createScimGroup(...directoryOf(request), readGroup(request.body));
     const location = `${base}/Groups/${group.id}`;
     return send(reply.header("location", location), 201, groupOf(group, base, true));
   });
@@ -160,28 +167,28 @@ function registerGroups(scope: FastifyInstance, db: IdentityContext["db"], base:
       displayName: "displayname",
       externalId: "externalid",
     });
-    const found = await listScimGroups(db, directoryOf(request), wanted, page);
+    const found = await listScimGroups(...directoryOf(request), wanted, page);
     const resources = found.items.map((one) => groupOf(one, base, wantsMembers(request)));
     return sendList(reply, found.total, startIndex, resources);
   });
   scope.get<ById>("/Groups/:id", named("scim.getGroup"), async (request, reply) => {
-    const group = await getScimGroup(db, directoryOf(request), request.params.id);
+    const group = await getScimGroup(...directoryOf(request), request.params.id);
     return send(reply, 200, groupOf(group, base, wantsMembers(request)));
   });
   scope.put<ById>("/Groups/:id", named("scim.replaceGroup"), async (request, reply) => {
     const fields = readGroup(request.body);
-    const group = await changeScimGroup(db, directoryOf(request), request.params.id, () => fields);
+    const group = await changeScimGroup(...directoryOf(request), request.params.id, () => fields);
     return send(reply, 200, groupOf(group, base, true));
   });
   scope.patch<ById>("/Groups/:id", named("scim.changeGroup"), async (request, reply) => {
     const operations = readOperations(request.body);
-    const group = await changeScimGroup(db, directoryOf(request), request.params.id, (current) =>
+    const group = await changeScimGroup(...directoryOf(request), request.params.id, (current) =>
       readGroup(applyPatch(groupOf(current, base, true), operations)),
     );
     return send(reply, 200, groupOf(group, base, true));
   });
   scope.delete<ById>("/Groups/:id", named("scim.deleteGroup"), async (request, reply) => {
-    await deleteScimGroup(db, directoryOf(request), request.params.id);
+    await deleteScimGroup(...directoryOf(request), request.params.id);
     return reply.status(204).send();
   });
 }
@@ -205,9 +212,9 @@ function registerService(scope: FastifyInstance, base: string): void {
   }
 }
 
-function directoryOf({ directory }: FastifyRequest): DirectoryCaller {
+function directoryOf({ directory }: FastifyRequest): [Db, DirectoryCaller] {
   if (!directory) throw new ScimError(401, null, "The request has no SCIM token.");
-  return directory;
+  return [directory.db, directory.caller];
 }
 
 function listOf(request: FastifyRequest) {

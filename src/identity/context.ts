@@ -3,14 +3,14 @@
 import { Problem } from "#contract/errors.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
-import type { Db } from "#store/db.ts";
+import type { Database } from "#store/db.ts";
 import { findProvider, type ProviderView } from "#store/providers.ts";
 import type { Sealer } from "#trust/seal.ts";
 import { OidcClients, OidcError } from "./oidc.ts";
 import type { ProviderSettings } from "./provider.ts";
 
 export interface IdentityContext {
-  readonly db: Db;
+  readonly db: Database;
   readonly clock: Clock;
   readonly log: Log;
   readonly sealer: Sealer;

@@ -19,7 +19,6 @@ const OF_INSTALLATION: Readonly<Record<string, string>> = {
   tenant_login: "",
   join_tokens: "",
   used_logins: "",
-  identities: "",
   logins: "",
   nodes: "SELECT",
   node_revisions: "SELECT",

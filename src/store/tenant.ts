@@ -80,6 +80,12 @@ export function forRequest(db: Db & { readonly tenants: Tenants }, request: Requ
   };
 }
 
+/** The same database for one organization, where no request of a subject's asks: a directory, a door of previews. */
+export function forOrg(db: Db & { readonly tenants: Tenants }, orgId: OrgId): Db {
+  const { failpoints, committing, request, tenants } = db;
+  return { failpoints, committing, request, query: tenants.of({ orgId }) };
+}
+
 /** Handles are small, but there are as many as organizations. */
 const HANDLES_MAX = 5000;
 

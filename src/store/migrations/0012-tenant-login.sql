@@ -58,3 +58,17 @@ end $$;
 alter function usage_set(text, text, text, text, text, text, text[], bigint[]) security invoker;
 alter function usage_box_changed() security definer;
 alter function usage_snapshot_changed() security definer;
+
+-- A directory speaks for its organization. It sees whose its entries are, by what the organization's own providers say, and
+-- holds on to them while their roles change.
+grant select, insert, update, delete on scim_users, scim_groups, scim_members to berth_tenant;
+alter table identities enable row level security;
+create policy own on identities for select to berth_tenant using (exists (
+  select 1 from providers p where p.id = provider_id and p.org_id = (select acting_org())));
+grant select on identities to berth_tenant;
+create policy listed on users for select to berth_tenant using (exists (
+  select 1 from scim_users s where s.user_id = users.id and s.org_id = (select acting_org())));
+create policy held on users for update to berth_tenant using (
+  exists (select 1 from grants g where g.user_id = users.id and g.org_id = (select acting_org()))
+  or exists (select 1 from scim_users s where s.user_id = users.id and s.org_id = (select acting_org())))
+with check (false);
