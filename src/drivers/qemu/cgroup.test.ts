@@ -27,6 +27,9 @@ test("v2: controllers are passed down, limits written, one file to enter by", as
   assert.equal(await read("memory.max"), String(640 * 1024 * 1024));
   assert.equal(await read("cpu.max"), "125000 100000");
   assert.equal(await read("cpu.weight"), "125");
+  await groups.create("box_a", { ...LIMITS, weight: 0.1 });
+  assert.equal(await read("cpu.weight"), "10");
+  assert.equal(await read("cpu.max"), "125000 100000");
   assert.equal(await read("../cpu.weight"), String(100 * availableParallelism()));
   assert.equal(await read("pids.max"), "256");
   assert.equal(await read("memory.oom.group"), "1");

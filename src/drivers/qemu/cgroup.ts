@@ -10,6 +10,8 @@ export interface CgroupLimits {
   readonly memoryMib: number;
   readonly cpus: number;
   readonly processes: number;
+  /** On a busy host it gets as much as this many ordinary programs; unless said, as it has CPUs. */
+  readonly weight?: number;
 }
 
 interface Hierarchy {
@@ -24,18 +26,19 @@ const KILL_PAUSE_MS = 25;
 
 const MIB = 1024 * 1024;
 const quotaUs = (limits: CgroupLimits) => String(Math.round(limits.cpus * CPU_PERIOD_US));
-// On a busy host a group gets as much as this many ordinary programs: without it all boxes together count as one.
-const sharesV1 = (cpus: number) => ({ "cpu.shares": String(Math.round(cpus * 1024)) });
-const sharesV2 = (cpus: number) => ({
-  "cpu.weight": String(Math.min(10_000, Math.round(cpus * 100))),
+// Without these all boxes together count as one program.
+const sharesV1 = (weight: number) => ({ "cpu.shares": String(Math.round(weight * 1024)) });
+const sharesV2 = (weight: number) => ({
+  "cpu.weight": String(Math.min(10_000, Math.round(weight * 100))),
 });
+const weightOf = ({ weight, cpus }: CgroupLimits) => weight ?? cpus;
 
 const V1_SETTINGS = {
   memory: (limits: CgroupLimits) => ({ "memory.limit_in_bytes": String(limits.memoryMib * MIB) }),
   cpu: (limits: CgroupLimits) => ({
     "cpu.cfs_period_us": String(CPU_PERIOD_US),
     "cpu.cfs_quota_us": quotaUs(limits),
-    ...sharesV1(limits.cpus),
+    ...sharesV1(weightOf(limits)),
   }),
   pids: (limits: CgroupLimits) => ({ "pids.max": String(limits.processes) }),
 };
@@ -44,7 +47,7 @@ const v2Settings = (limits: CgroupLimits) => ({
   "memory.max": String(limits.memoryMib * MIB),
   "memory.oom.group": "1",
   "cpu.max": `${quotaUs(limits)} ${CPU_PERIOD_US}`,
-  ...sharesV2(limits.cpus),
+  ...sharesV2(weightOf(limits)),
   "pids.max": String(limits.processes),
 });
 

@@ -81,9 +81,10 @@ export class QemuDriver implements Driver {
     this.#vmms.spares.fill();
   }
 
-  /** Resolves when the spare VMMs that are wanted now are made, or could not be. */
+  /** Resolves when the spare VMMs and networks that are wanted now are made, or could not be. */
   async sparesReady(): Promise<void> {
     await this.#vmms.spares.settled();
+    await this.#host.spares.settled();
   }
 
   async fingerprint(): Promise<Fingerprint> {
@@ -112,21 +113,25 @@ export class QemuDriver implements Driver {
   }
 
   async start(run: BoxRun, options: StartOptions): Promise<StartResult> {
-    return await this.#turns.take(run.boxId, async () => {
-      options.signal?.throwIfAborted();
-      const phases = new Phases(this.#host);
-      const record = await this.#filesFor(run);
-      phases.end("prepare");
-      if (await isReady(this.#host, record, run.epoch)) return resultOf(record, "adopted");
-      const signing = beginSigning(record, options);
-      const [live, how] = await this.#liveFor(record, run, phases, options.signal);
-      const certificate = await signing;
-      phases.end("sign");
-      const keys = options.sshAuthorizedKeys;
-      const ready = await renew(this.#host, this.#vmms, live, run, certificate, how, phases, keys);
-      if (how === "restored") this.#vmms.spares.fill(); // Not before: it would take the CPU from this one.
-      return resultOf(ready, how);
-    });
+    const start = () => this.#start(run, options);
+    const isRestore = run.source.kind === "snapshot" && run.source.withMemory;
+    return await this.#turns.take(run.boxId, isRestore ? () => this.#host.lull.not(start) : start);
+  }
+
+  async #start(run: BoxRun, options: StartOptions): Promise<StartResult> {
+    options.signal?.throwIfAborted();
+    const phases = new Phases(this.#host);
+    const record = await this.#filesFor(run);
+    phases.end("prepare");
+    if (await isReady(this.#host, record, run.epoch)) return resultOf(record, "adopted");
+    const signing = beginSigning(record, options);
+    const [live, how] = await this.#liveFor(record, run, phases, options.signal);
+    const certificate = await signing;
+    phases.end("sign");
+    const keys = options.sshAuthorizedKeys;
+    const ready = await renew(this.#host, this.#vmms, live, run, certificate, how, phases, keys);
+    if (how === "restored") this.#vmms.spares.fill();
+    return resultOf(ready, how);
   }
 
   /** The box's complete files: those that are here, unless the source has newer ones. */

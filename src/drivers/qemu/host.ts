@@ -10,6 +10,7 @@ import type { Run } from "#lib/run.ts";
 import { type Accelerators, openAccelerators } from "./accelerator.ts";
 import { BoxDirectory } from "./box-record.ts";
 import { Cgroups } from "./cgroup.ts";
+import { Lull } from "./lull.ts";
 import { type BoxNetworks, boxNetworks } from "./network.ts";
 import { readBootId } from "./proc.ts";
 import { canReflink } from "./reflink-fs.ts";
@@ -56,6 +57,7 @@ export interface Host {
   readonly slots: Slots;
   readonly networks: BoxNetworks;
   readonly spares: SpareNetworks;
+  readonly lull: Lull;
   readonly spareVmmsWanted: number;
   readonly cgroups: Cgroups;
   readonly accelerators: Accelerators;
@@ -83,6 +85,7 @@ export async function openHost(options: QemuDriverOptions): Promise<Host> {
   await networks.protectHost();
   const slots = await openSlots(join(runRoot, "slots"), owner);
   const uidBase = options.uidBase ?? UID_BASE;
+  const lull = new Lull(clock);
   const wanted = options.spareNetworks ?? SPARE_NETWORKS;
   return {
     ...{
@@ -101,7 +104,8 @@ export async function openHost(options: QemuDriverOptions): Promise<Host> {
     snapshots: new SnapshotDirectory(stateDir, bootId),
     slots,
     networks,
-    spares: new SpareNetworks(networks, slots, { uidBase, log, wanted }),
+    spares: new SpareNetworks(networks, slots, { uidBase, log, wanted, lull }),
+    lull,
     // A snapshot's bytes get into the files that a spare has open by reference, or not at all.
     spareVmmsWanted: (await canReflink(stateDir)) ? (options.spareVmms ?? SPARE_VMMS) : 0,
     cgroups: await Cgroups.open(`berth-${owner}`, clock),

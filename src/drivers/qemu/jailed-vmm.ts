@@ -31,9 +31,13 @@ export interface VmmPlace {
 }
 
 /** Everything that must stand before the process does, but for the slot's network. */
-export async function makeJail(host: Host, place: VmmPlace): Promise<void> {
+export async function makeJail(
+  host: Host,
+  place: VmmPlace,
+  limits = limitsOf(place.spec),
+): Promise<void> {
   await Promise.all([
-    host.cgroups.create(place.name, limitsOf(place.spec)),
+    host.cgroups.create(place.name, limits),
     giveFiles(place.files, host.uidBase + place.slot),
     mkdir(jailSocketsOf(host, place.name), { recursive: true, mode: 0o755 }),
   ]);

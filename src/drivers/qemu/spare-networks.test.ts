@@ -6,6 +6,7 @@ import { type TestContext, test } from "node:test";
 import type { BoxId } from "#domain/ids.ts";
 import { systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
+import { Lull } from "./lull.ts";
 import type { BoxNetworks } from "./network.ts";
 import { boxLink } from "./network-rules.ts";
 import { openSlots, type Slots } from "./slots.ts";
@@ -16,6 +17,7 @@ const BOX = "box_00000000000000000000" as BoxId;
 interface Fixture {
   readonly slots: Slots;
   readonly spares: SpareNetworks;
+  readonly lull: Lull;
   /** Slots that have a network. */
   readonly made: Set<number>;
   fails: boolean;
@@ -33,8 +35,10 @@ async function fixture(t: TestContext): Promise<Fixture> {
     },
     remove: async (slot: number) => void made.delete(slot),
   } as unknown as BoxNetworks;
-  const spares = new SpareNetworks(networks, slots, { uidBase: 1000, log: silentLog, wanted: 2 });
-  const f: Fixture = { slots, spares, made, fails: false };
+  const lull = new Lull(systemClock);
+  const options = { uidBase: 1000, log: silentLog, wanted: 2, lull };
+  const spares = new SpareNetworks(networks, slots, options);
+  const f: Fixture = { slots, spares, lull, made, fails: false };
   t.after(async () => {
     await spares.close();
     await rm(directory, { recursive: true });
@@ -68,6 +72,26 @@ test("one that cannot be made is no failure of a box, and is tried again", async
   f.fails = false;
   f.spares.fill();
   await filled(f, 2);
+});
+
+test("none is made while a box is restored, and closing does not wait for it", async (t) => {
+  const f = await fixture(t);
+  const restored = Promise.withResolvers<void>();
+  const restore = f.lull.not(() => restored.promise);
+  f.spares.fill();
+  await systemClock.sleep(200);
+  assert.equal(f.made.size, 0);
+  restored.resolve();
+  await restore;
+  await filled(f, 2);
+  const again = Promise.withResolvers<void>();
+  const second = f.lull.not(() => again.promise);
+  await f.spares.settled();
+  while ((await f.spares.take(BOX)) === null) await systemClock.sleep(1);
+  await f.spares.close();
+  assert.equal(f.made.size, 1);
+  again.resolve();
+  await second;
 });
 
 test("what an agent before left is not held, so a sweep removes it", async (t) => {

@@ -2,6 +2,7 @@
 // instruction. A spare has a slot of its own, and is shut like every new network.
 
 import type { Log } from "#lib/log.ts";
+import type { Lull } from "./lull.ts";
 import type { BoxNetworks } from "./network.ts";
 import type { Slots } from "./slots.ts";
 
@@ -12,6 +13,7 @@ export class SpareNetworks {
   readonly #slots: Slots;
   readonly #uidBase: number;
   readonly #log: Log;
+  readonly #lull: Lull;
   readonly #wanted: number;
   /** Slot by the name that it is claimed under, once its network stands. */
   readonly #ready = new Map<string, number>();
@@ -24,12 +26,13 @@ export class SpareNetworks {
   constructor(
     networks: BoxNetworks,
     slots: Slots,
-    options: { uidBase: number; log: Log; wanted: number },
+    options: { uidBase: number; log: Log; wanted: number; lull: Lull },
   ) {
     this.#networks = networks;
     this.#slots = slots;
     this.#uidBase = options.uidBase;
     this.#log = options.log;
+    this.#lull = options.lull;
     this.#wanted = options.wanted;
   }
 
@@ -52,7 +55,11 @@ export class SpareNetworks {
   /** Makes what is missing, one after the other, in the background. */
   fill(): void {
     this.#filling = this.#filling.then(async () => {
-      while (!this.#isClosed && this.#ready.size < this.#wanted) await this.#makeOne();
+      while (this.#ready.size < this.#wanted) {
+        await this.#lull.comes(() => this.#isClosed);
+        if (this.#isClosed) return;
+        await this.#makeOne();
+      }
     });
     this.#filling = this.#filling.catch((error: Error) =>
       this.#log.warn({ error: error.message }, "no spare network"),
@@ -69,6 +76,11 @@ export class SpareNetworks {
     } finally {
       this.#moving.delete(name);
     }
+  }
+
+  /** Resolves when what is wanted now is made, or could not be. */
+  async settled(): Promise<void> {
+    await this.#filling;
   }
 
   /** Is the claim of this name one of ours, and not what an agent before left? */

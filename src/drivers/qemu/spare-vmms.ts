@@ -38,6 +38,8 @@ interface Taken {
 }
 
 const MONITOR_TIMEOUT_MS = 60_000;
+/** Of an ordinary program, while it is made: a box that is started meanwhile goes first. */
+const MAKING_WEIGHT = 0.1;
 
 export class SpareVmms {
   readonly #host: Host;
@@ -117,14 +119,16 @@ export class SpareVmms {
     await failpoints.hit("driver.launch.spawned");
   }
 
-  /** Makes what is missing, one after the other, in the background. */
+  /** Makes what is missing, one after the other, when no box is being restored. */
   fill(): void {
     this.#then(async () => {
       for (const spare of this.#surplus()) {
         this.#ready = this.#ready.filter((ready) => ready !== spare);
         await this.#end(spare);
       }
-      for (let shape = this.#missing(); shape && !this.#isClosed; shape = this.#missing()) {
+      for (let shape = this.#missing(); shape; shape = this.#missing()) {
+        await this.#host.lull.comes(() => this.#isClosed);
+        if (this.#isClosed) return;
         const made = await this.#make(shape);
         this.#ready.push(made); // Only now looked up: a `take` in the meantime has replaced the list.
       }
@@ -182,7 +186,7 @@ export class SpareVmms {
   }
 
   async #make(shape: VmmShape): Promise<SpareVmm> {
-    const { stateDir, run, spares, slots, networks, uidBase, clock } = this.#host;
+    const { stateDir, run, spares, slots, networks, uidBase, clock, cgroups } = this.#host;
     const { spec, imageDigest } = shape;
     const name = `${SPARE_PREFIX}${randomBytes(6).toString("hex")}`;
     const directory = join(stateDir, "spares", name);
@@ -200,10 +204,12 @@ export class SpareVmms {
       }
       const logPath = join(directory, "vmm.log");
       const place = { name, slot, spec, imageDigest, files, logPath };
-      await makeJail(this.#host, place);
+      const limits = limitsOf(spec);
+      await makeJail(this.#host, place, { ...limits, weight: MAKING_WEIGHT });
       const spawned = await spawnVmm(this.#host, place, true);
       const qmpPath = join(socketsOf(this.#host, name), "qmp.sock");
       const qmp = await connectQmp(qmpPath, clock, MONITOR_TIMEOUT_MS);
+      await cgroups.create(name, limits); // It only waits from now on.
       return { name, directory, shape, slot, spawned, qmp };
     } catch (error) {
       await this.#remove(name, slot);
