@@ -2,7 +2,17 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ago, bytes, count, memory, milliseconds, span, until } from "./format.ts";
+import {
+  ago,
+  bytes,
+  count,
+  memory,
+  milliseconds,
+  sentence,
+  shortAgo,
+  span,
+  until,
+} from "./format.ts";
 
 const NOW_MS = Date.parse("2026-11-27T12:00:00Z");
 
@@ -19,10 +29,20 @@ test("spans name their largest unit", () => {
 });
 
 test("times are told from now, and a clock that is ahead does no harm", () => {
-  assert.equal(ago("2026-11-27T11:58:00Z", NOW_MS), "2m ago");
+  assert.equal(ago("2026-11-27T11:58:00Z", NOW_MS), "2 minutes ago");
+  assert.equal(ago("2026-11-27T11:00:00Z", NOW_MS), "1 hour ago");
+  assert.equal(shortAgo("2026-11-27T11:58:00Z", NOW_MS), "2m ago");
   assert.equal(ago("2026-11-27T12:00:03Z", NOW_MS), "now");
-  assert.equal(until("2026-11-28T12:00:00Z", NOW_MS), "in 1d");
+  assert.equal(until("2026-11-28T12:00:00Z", NOW_MS), "in 1 day");
   assert.equal(until("2026-11-27T11:59:59Z", NOW_MS), "expired");
+});
+
+test("a sentence begins with a capital, unless its first word has one inside", () => {
+  assert.deepEqual(["memory of boxes", "vCPUs of boxes", ""].map(sentence), [
+    "Memory of boxes",
+    "vCPUs of boxes",
+    "",
+  ]);
 });
 
 test("sizes", () => {

@@ -13,15 +13,30 @@ export function span(ms: number): string {
   return `${Math.floor(seconds / DAY_S)}d`;
 }
 
-export function ago(iso: string, nowMs: number): string {
+export function shortAgo(iso: string, nowMs: number): string {
   const ms = nowMs - Date.parse(iso);
   return ms < 5000 ? "now" : `${span(ms)} ago`;
+}
+
+const UNIT_WORDS: Readonly<Record<string, string>> = {
+  ...{ s: "second", m: "minute", h: "hour", d: "day" },
+};
+
+/** 42 seconds, 1 minute, 12 days. */
+function spanWords(ms: number): string {
+  const short = span(ms);
+  return count(Number(short.slice(0, -1)), UNIT_WORDS[short.slice(-1)] ?? "");
+}
+
+export function ago(iso: string, nowMs: number): string {
+  const ms = nowMs - Date.parse(iso);
+  return ms < 5000 ? "now" : `${spanWords(ms)} ago`;
 }
 
 /** The same for a time to come. */
 export function until(iso: string, nowMs: number): string {
   const ms = Date.parse(iso) - nowMs;
-  return ms <= 0 ? "expired" : `in ${span(ms)}`;
+  return ms <= 0 ? "expired" : `in ${spanWords(ms)}`;
 }
 
 export function memory(mib: number): string {
@@ -48,6 +63,11 @@ export function milliseconds(ms: number): string {
 /** `1 box`, `3 boxes`. */
 export function count(number: number, one: string, many = `${one}s`): string {
   return `${number} ${number === 1 ? one : many}`;
+}
+
+/** A word that begins like `vCPUs` is written like that everywhere. */
+export function sentence(words: string): string {
+  return /^[a-z]+[A-Z]/.test(words) ? words : words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 export function clockTime(iso: string): string {

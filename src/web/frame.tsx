@@ -31,6 +31,7 @@ import { useSystem } from "./data/me.ts";
 import { mayCreate } from "./data/rights.ts";
 import type { Permission, Who } from "./data/types.ts";
 import css from "./frame.module.css";
+import { sectionsFor as installationFor } from "./installation/sections.ts";
 import { Logo } from "./logo.tsx";
 import { OrgSwitch } from "./org/org-switch.tsx";
 import { sectionsFor } from "./org/sections.ts";
@@ -42,8 +43,8 @@ import { attempt } from "./parts/notify.ts";
 const PLACES = [
   { to: "/boxes", label: "Boxes", icon: IconBox, needs: "box.read" },
   { to: "/templates", label: "Templates", icon: IconStack2, needs: "template.read" },
-  { to: "/nodes", label: "Nodes", icon: IconServer, needs: "node.read" },
   { to: "/org", label: "Organization", icon: IconBuilding, needs: "org.read" },
+  { to: "/installation", label: "Installation", icon: IconServer, needs: "org.create" },
   { to: "/keys", label: "SSH keys", icon: IconKey, needs: "key.manage" },
   { to: "/tokens", label: "Tokens", icon: IconTicket, needs: "token.manage" },
 ] as const satisfies readonly { readonly needs: Permission; readonly [more: string]: unknown }[];
@@ -77,7 +78,11 @@ export function Frame() {
   const places = placesFor(user);
   const pages = [
     ...places,
-    ...sectionsFor(user.permissions).map(({ id, label }) => ({ to: `/org/${id}`, label })),
+    ...sectionsFor(user).map(({ id, label }) => ({ to: `/org/${id}`, label })),
+    ...installationFor(user).map(({ id, label }) => ({
+      to: `/installation/${id}`,
+      label: `Installation: ${label}`,
+    })),
   ];
   return (
     <div className={css.frame}>

@@ -53,7 +53,9 @@ const template = createRoute({
 const nodes = createRoute({
   getParentRoute: () => inside,
   path: "/nodes",
-  component: lazyRouteComponent(() => import("./nodes/nodes-page.tsx"), "NodesPage"),
+  beforeLoad: () => {
+    throw redirect({ to: "/installation/$section", params: { section: "nodes" }, replace: true });
+  },
 });
 const nowhere = createRoute({ getParentRoute: () => inside, path: "$", component: NotFound });
 const keys = createRoute({
@@ -74,6 +76,21 @@ const orgSection = createRoute({
   component: orgPage,
 });
 
+const installationPage = lazyRouteComponent(
+  () => import("./installation/installation-page.tsx"),
+  "InstallationPage",
+);
+const installation = createRoute({
+  getParentRoute: () => inside,
+  path: "/installation",
+  component: installationPage,
+});
+const installationSection = createRoute({
+  getParentRoute: () => inside,
+  path: "/installation/$section",
+  component: installationPage,
+});
+
 export const router = createRouter({
   routeTree: root.addChildren([
     login,
@@ -90,6 +107,8 @@ export const router = createRouter({
       tokens,
       org,
       orgSection,
+      installation,
+      installationSection,
       nowhere,
     ]),
   ]),

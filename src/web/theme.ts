@@ -63,6 +63,10 @@ export const theme = createTheme({
       defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 } },
       styles: { title: { fontWeight: 600, fontSize: 15 } },
     },
+    Drawer: {
+      defaultProps: { overlayProps: { backgroundOpacity: 0.45 } },
+      styles: { title: { fontWeight: 600, fontSize: 15 } },
+    },
     ActionIcon: {
       defaultProps: { variant: "subtle", color: "gray", size: "md" },
       vars: () => ({ root: { "--ai-color": "var(--text-dim)" } }),

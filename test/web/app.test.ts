@@ -152,7 +152,7 @@ test("checkpoints are made, restored and deleted", async () => {
   await page.goto(`${url}/boxes/web/snapshots`);
   await page.getByRole("button", { name: "Checkpoint" }).click();
   await page.getByRole("dialog").getByLabel("Name").fill("before");
-  await page.getByRole("button", { name: "Make it" }).click();
+  await page.getByRole("button", { name: "Create", exact: true }).click();
   const cell = page.getByRole("cell", { name: "before", exact: true });
   const line = page.getByRole("row").filter({ has: cell });
   await line.getByText(/durable/).waitFor();
@@ -190,7 +190,7 @@ test("keys and tokens are made and revoked; a revoked token logs its browser out
   await page.goto(`${url}/tokens`);
   await page.getByRole("button", { name: "New token" }).click();
   await page.getByLabel("What it is for").fill("laptop");
-  await page.getByRole("button", { name: "Make it" }).click();
+  await page.getByRole("button", { name: "Create", exact: true }).click();
   const made =
     (await page
       .getByRole("dialog")

@@ -46,7 +46,7 @@ async function makeInvitation(role?: string): Promise<string> {
     await dialogOf(page).getByLabel("Member", { exact: true }).uncheck();
     await dialogOf(page).getByLabel(role, { exact: true }).check();
   }
-  await dialogOf(page).getByRole("button", { name: "Make the link" }).click();
+  await dialogOf(page).getByRole("button", { name: "Create link" }).click();
   const link = await dialogOf(page)
     .getByTitle(/\/invitation#/)
     .textContent();
@@ -115,7 +115,7 @@ test("a team is made, and somebody is in it with a role", async () => {
   await open(page, "teams", "Teams");
   await page.getByRole("button", { name: "New team" }).click();
   await dialogOf(page).getByLabel("Name").fill("web");
-  await dialogOf(page).getByRole("button", { name: "Make it" }).click();
+  await dialogOf(page).getByRole("button", { name: "Create", exact: true }).click();
   await page.getByRole("button", { name: "Members of web" }).click();
   await dialogOf(page).getByRole("combobox", { name: "Add a member" }).fill("<img");
   await page.getByRole("option", { name: HOSTILE }).click();
@@ -231,10 +231,10 @@ test("a service account's token is shown once, and works", async () => {
   await open(page, "service-accounts", "Service accounts");
   await page.getByRole("button", { name: "New service account" }).click();
   await dialogOf(page).getByLabel("Name").fill("ci");
-  await dialogOf(page).getByRole("button", { name: "Make it" }).click();
+  await dialogOf(page).getByRole("button", { name: "Create", exact: true }).click();
   await page.getByRole("button", { name: "New token" }).click();
   await page.getByLabel("What it is for").fill("nightly");
-  await page.getByRole("button", { name: "Make it" }).click();
+  await page.getByRole("button", { name: "Create", exact: true }).click();
   const token = (await page.getByText(/^berth_/).textContent()) ?? "";
   const headers = { authorization: `Bearer ${token}` };
   const answer = await fetch(`${url}/v1/system`, { headers });

@@ -137,7 +137,7 @@ test("a link opens it for whoever has it, until it is taken back", async () => {
   await dialog.getByText("None yet").waitFor();
   await dialog.getByRole("combobox").click();
   await page.getByRole("option", { name: "1 hour" }).click();
-  await dialog.getByRole("button", { name: "Make a link" }).click();
+  await dialog.getByRole("button", { name: "Create link" }).click();
   const link = (await dialog.getByText(/berth_link=/).textContent()) ?? "";
   await dialog.getByText("expires in 59m").waitFor();
   // What is copied is the whole link, of which the page shows as much as fits.

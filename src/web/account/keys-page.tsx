@@ -4,11 +4,9 @@ import { Textarea, TextInput } from "@mantine/core";
 import { IconKey, IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
-import { useNow } from "../data/live.ts";
 import { useSystem } from "../data/me.ts";
-import { usePages } from "../data/pages.ts";
+import { newestFirst, usePages } from "../data/pages.ts";
 import type { SshKey } from "../data/types.ts";
-import { ago, fullTime } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty } from "../parts/empty.tsx";
 import { FormDialog } from "../parts/form-dialog.tsx";
@@ -16,28 +14,45 @@ import { ListPage } from "../parts/list-card.tsx";
 import { attempt } from "../parts/notify.ts";
 import css from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
+import { Ago } from "../parts/when.tsx";
 import { nameOfKey } from "./key-name.ts";
 
 const refresh = () => queries.invalidateQueries({ queryKey: ["keys"] });
 
+function sshCommand(address: string): string {
+  const [, host, port] = /^(.*):(\d+)$/.exec(address) ?? [];
+  return port === "22" ? `ssh BOX@${host}` : `ssh -p ${port} BOX@${host}`;
+}
+
 export function KeysPage() {
   const [isAdding, setAdding] = useState(false);
   const { data: system } = useSystem();
-  const list = usePages(["keys"], (page) => berth.keys.list(page));
+  const list = usePages(["keys"], (page) => berth.keys.list(page), newestFirst);
   const address = system?.sshAddress ?? null;
   return (
     <ListPage
       title="SSH keys"
       lead={
-        address
-          ? `A registered key enters your boxes by plain ssh, from any machine: ssh BOX@… at ${address}.`
-          : "A registered key enters your boxes by plain ssh, from any machine."
+        <>
+          A registered key enters your boxes by plain ssh, from any machine
+          {address ? (
+            <>
+              : <code>{sshCommand(address)}</code>
+            </>
+          ) : null}
+          .
+        </>
       }
       add={{ label: "Add key", open: () => setAdding(true) }}
       list={list}
       empty={
-        <Empty icon={<IconKey size={34} stroke={1.4} />} title="No keys yet">
-          With our CLI none is needed: it gets certificates that last minutes.
+        <Empty
+          icon={<IconKey size={34} stroke={1.4} />}
+          title="No keys yet"
+          add={{ label: "Add the first one", open: () => setAdding(true) }}
+        >
+          Add the public key of a machine without our CLI. With the CLI none is needed: it gets
+          certificates that last minutes.
         </Empty>
       }
       also={isAdding ? <AddKey close={() => setAdding(false)} /> : null}
@@ -48,7 +63,6 @@ export function KeysPage() {
 }
 
 function KeyTable({ keys }: { readonly keys: readonly SshKey[] }) {
-  const now = useNow();
   const remove = async (key: SshKey) => {
     const text = "It opens nothing any more, and what it has open ends within seconds.";
     if (!(await confirm({ title: `Remove ${key.name}?`, text, yes: "Remove", isDangerous: true })))
@@ -75,8 +89,8 @@ function KeyTable({ keys }: { readonly keys: readonly SshKey[] }) {
             <td style={{ overflowWrap: "anywhere" }}>
               <code>{key.fingerprint}</code>
             </td>
-            <td className={`${css.dim} ${css.wideOnly}`} title={fullTime(key.createdAt)}>
-              {ago(key.createdAt, now)}
+            <td className={`${css.dim} ${css.wideOnly}`}>
+              <Ago at={key.createdAt} />
             </td>
             <td>
               <RowActions

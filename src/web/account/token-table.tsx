@@ -3,22 +3,21 @@
 import { Badge, Checkbox, MultiSelect, Select, TextInput } from "@mantine/core";
 import { IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
-import { useNow } from "../data/live.ts";
 import { useWho } from "../data/me.ts";
 import type { Permission, Token } from "../data/types.ts";
-import { ago, count, until } from "../format.ts";
+import { count } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { FormDialog, MadeDialog } from "../parts/form-dialog.tsx";
 import { attempt } from "../parts/notify.ts";
 import css from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
+import { Ago, Until } from "../parts/when.tsx";
 
 export function TokenTable(props: {
   readonly tokens: readonly Token[];
   readonly revoke: (token: Token) => Promise<void>;
   readonly refresh: () => Promise<void>;
 }) {
-  const now = useNow();
   const remove = async (token: Token) => {
     const text = token.isCurrent
       ? "This page was logged in with it: you are logged out, and what it has open ends."
@@ -36,7 +35,7 @@ export function TokenTable(props: {
           <th className={css.wideOnly}>May</th>
           <th>Last used</th>
           <th>Expires</th>
-          <th className={css.wideOnly}>Made</th>
+          <th className={css.wideOnly}>Created</th>
           <th aria-label="Actions" />
         </tr>
       </thead>
@@ -54,9 +53,15 @@ export function TokenTable(props: {
             <td className={`${css.dim} ${css.wideOnly}`} title={token.scopes?.join(", ")}>
               {scopeWords(token.scopes)}
             </td>
-            <td className={css.dim}>{token.lastUsedAt ? ago(token.lastUsedAt, now) : "never"}</td>
-            <td className={css.dim}>{token.expiresAt ? until(token.expiresAt, now) : "never"}</td>
-            <td className={`${css.dim} ${css.wideOnly}`}>{ago(token.createdAt, now)}</td>
+            <td className={css.dim}>
+              {token.lastUsedAt ? <Ago at={token.lastUsedAt} /> : "never"}
+            </td>
+            <td className={css.dim}>
+              {token.expiresAt ? <Until at={token.expiresAt} /> : "never"}
+            </td>
+            <td className={`${css.dim} ${css.wideOnly}`}>
+              <Ago at={token.createdAt} />
+            </td>
             <td>
               <RowActions
                 of={token.name}
@@ -129,7 +134,7 @@ function MakeToken(props: {
   return (
     <FormDialog
       title="New token"
-      yes="Make it"
+      yes="Create"
       isReady={name.trim() !== "" && (!isNarrow || scopes.length > 0)}
       close={props.close}
       send={() =>

@@ -3,7 +3,7 @@
 import { IconTicket } from "@tabler/icons-react";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
-import { usePages } from "../data/pages.ts";
+import { newestFirst, usePages } from "../data/pages.ts";
 import { Empty } from "../parts/empty.tsx";
 import { ListPage } from "../parts/list-card.tsx";
 import { TokenDialogs, TokenTable } from "./token-table.tsx";
@@ -12,14 +12,22 @@ const refresh = () => queries.invalidateQueries({ queryKey: ["tokens"] });
 
 export function TokensPage() {
   const [isMaking, setMaking] = useState(false);
-  const list = usePages(["tokens"], (page) => berth.tokens.list(page));
+  const list = usePages(["tokens"], (page) => berth.tokens.list(page), newestFirst);
   return (
     <ListPage
       title="Tokens"
       lead="What programs and the CLI show to be let in. Revoking one also logs out the browsers that logged in with it."
       add={{ label: "New token", open: () => setMaking(true) }}
       list={list}
-      empty={<Empty icon={<IconTicket size={34} stroke={1.4} />} title="No tokens" />}
+      empty={
+        <Empty
+          icon={<IconTicket size={34} stroke={1.4} />}
+          title="No tokens yet"
+          add={{ label: "Create the first one", open: () => setMaking(true) }}
+        >
+          Create one for a program, or for the CLI on another machine.
+        </Empty>
+      }
       also={
         <TokenDialogs
           isMaking={isMaking}

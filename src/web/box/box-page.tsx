@@ -9,12 +9,13 @@ import { ActionMenu, actionIcon } from "../boxes/action-menu.tsx";
 import { ACTION_WORDS, allowedActions, mainAction, noteOf } from "../boxes/actions.ts";
 import { doAction } from "../boxes/do-action.ts";
 import { PhaseLabel } from "../boxes/phase.tsx";
-import { useBoxes, useLive, useNow } from "../data/live.ts";
+import { useBoxes, useLive } from "../data/live.ts";
 import { useMayOnBox, useShares } from "../data/me.ts";
-import { ago, memory } from "../format.ts";
+import { count, memory } from "../format.ts";
 import { Empty, Loading } from "../parts/empty.tsx";
 import { NotFound } from "../parts/lost.tsx";
 import { useTitle } from "../parts/page.tsx";
+import { Ago } from "../parts/when.tsx";
 import css from "./box.module.css";
 import { EventsTab } from "./events-tab.tsx";
 import { InfoTab } from "./info-tab.tsx";
@@ -122,7 +123,6 @@ function bodyOf(shown: TabId, box: Box): ReactNode {
 }
 
 function Head({ box }: { readonly box: Box }) {
-  const now = useNow();
   const note = noteOf(box);
   const possible = allowedActions(box, useMayOnBox(box));
   const action = mainAction(possible);
@@ -136,8 +136,8 @@ function Head({ box }: { readonly box: Box }) {
       </div>
       <PhaseLabel phase={box.phase} />
       <span className={css.facts}>
-        {ago(box.since, now)} · {box.template.name} v{box.template.version} · {box.spec.cpus} CPU ·{" "}
-        {memory(box.spec.memoryMib)}
+        <Ago at={box.since} /> · {box.template.name} v{box.template.version} ·{" "}
+        {count(box.spec.cpus, "vCPU")} · {memory(box.spec.memoryMib)}
         {box.node ? ` · ${box.node.name}` : ""}
       </span>
       {note ? (

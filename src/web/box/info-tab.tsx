@@ -7,12 +7,12 @@ import type { Box } from "#sdk/client.ts";
 import { possibleActions } from "../boxes/actions.ts";
 import { doAction } from "../boxes/do-action.ts";
 import { berth } from "../data/berth.ts";
-import { useNow } from "../data/live.ts";
 import { useMayOnBox, useSystem } from "../data/me.ts";
 import { useNameOf } from "../data/people.ts";
-import { ago, fullTime, memory, milliseconds } from "../format.ts";
+import { count, memory, milliseconds } from "../format.ts";
 import { Card, Copyable, type Fact, Facts } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
+import { Ago } from "../parts/when.tsx";
 import css from "./box.module.css";
 import { jetBrainsLink, sshCommands, vsCodeLink } from "./ways-in.ts";
 
@@ -85,12 +85,11 @@ function WaysIn({ box }: { readonly box: Box }) {
 }
 
 function useBoxFacts(box: Box): readonly Fact[] {
-  const now = useNow();
   const nameOf = useNameOf();
-  const at = (iso: string) => <span title={fullTime(iso)}>{ago(iso, now)}</span>;
+  const at = (iso: string) => <Ago at={iso} />;
   return [
     ["Id", <Copyable key="id" text={box.id} />],
-    ["Size", `${box.spec.cpus} CPU, ${memory(box.spec.memoryMib)} memory`],
+    ["Size", `${count(box.spec.cpus, "vCPU")}, ${memory(box.spec.memoryMib)} memory`],
     ["Disks", `${box.spec.rootDiskGib} GiB system, ${box.spec.homeDiskGib} GiB home`],
     [
       "Template",
@@ -114,7 +113,10 @@ function useBoxFacts(box: Box): readonly Fact[] {
         <div key="notices" className={css.links}>
           {box.notices.map((notice) => (
             <span key={`${notice.code} ${notice.at}`}>
-              {notice.message} <span className={parts.dim}>({ago(notice.at, now)})</span>
+              {notice.message}{" "}
+              <span className={parts.dim}>
+                (<Ago at={notice.at} />)
+              </span>
             </span>
           ))}
         </div>
@@ -128,7 +130,6 @@ function useBoxFacts(box: Box): readonly Fact[] {
 }
 
 function HowItCameUp({ box }: { readonly box: Box }) {
-  const now = useNow();
   if (!box.started && !box.renewal) return null;
   const phases = Object.entries(box.started?.phasesMs ?? {});
   return (
@@ -143,7 +144,7 @@ function HowItCameUp({ box }: { readonly box: Box }) {
               : null,
           ],
           ["Renewed", box.renewal ? box.renewal.renewed.join(", ") : null],
-          ["Renewed at", box.renewal ? ago(box.renewal.at, now) : null],
+          ["Renewed at", box.renewal ? <Ago key="renewed" at={box.renewal.at} /> : null],
           ["Host key", box.renewal ? <Copyable key="key" text={box.renewal.sshHostKey} /> : null],
         ]}
       />

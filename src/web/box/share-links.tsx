@@ -5,13 +5,12 @@ import { IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { berth } from "../data/berth.ts";
-import { useNow } from "../data/live.ts";
 import type { Preview } from "../data/types.ts";
-import { ago, until } from "../format.ts";
 import { Failed, Loading } from "../parts/empty.tsx";
 import { attempt } from "../parts/notify.ts";
 import { Copyable } from "../parts/page.tsx";
 import css from "../parts/parts.module.css";
+import { Ago, Until } from "../parts/when.tsx";
 
 const HOUR_MS = 3_600_000;
 const LIFETIMES = [
@@ -34,7 +33,6 @@ export function ShareLinks({ preview, close }: ShareLinksProps) {
 }
 
 function Links({ preview }: { readonly preview: Preview }) {
-  const now = useNow();
   const [lifetime, setLifetime] = useState(LIFETIMES[1]?.value ?? "");
   const [made, setMade] = useState<{ readonly id: string; readonly url: string } | null>(null);
   const links = useQuery({
@@ -67,7 +65,7 @@ function Links({ preview }: { readonly preview: Preview }) {
           onChange={(value) => setLifetime(value ?? "")}
         />
         <Button size="sm" onClick={() => void make()}>
-          Make a link
+          Create link
         </Button>
       </Group>
       {made && links.data?.items.some(({ id }) => id === made.id) ? (
@@ -87,8 +85,12 @@ function Links({ preview }: { readonly preview: Preview }) {
           <tbody>
             {links.data.items.map((link) => (
               <tr key={link.id}>
-                <td>made {ago(link.createdAt, now)}</td>
-                <td className={css.dim}>expires {until(link.expiresAt, now)}</td>
+                <td>
+                  made <Ago at={link.createdAt} />
+                </td>
+                <td className={css.dim}>
+                  expires <Until at={link.expiresAt} />
+                </td>
                 <td>
                   <Tooltip label="Take it back">
                     <ActionIcon

@@ -5,11 +5,10 @@ import { IconArrowRight, IconShare, IconUserMinus } from "@tabler/icons-react";
 import { useState } from "react";
 import type { Box } from "#sdk/client.ts";
 import { berth, queries } from "../data/berth.ts";
-import { live, useNow } from "../data/live.ts";
+import { live } from "../data/live.ts";
 import { useMayOnBox, useShares, useWho } from "../data/me.ts";
 import { useNameOf, useTeams } from "../data/people.ts";
 import type { BoxRole, Share } from "../data/types.ts";
-import { ago } from "../format.ts";
 import { PersonField } from "../org/person-field.tsx";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty, Failed, Loading } from "../parts/empty.tsx";
@@ -18,6 +17,8 @@ import { attempt, notifyDone } from "../parts/notify.ts";
 import { Card, Facts } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
+import { Refusal, useSending } from "../parts/sending.tsx";
+import { Ago } from "../parts/when.tsx";
 
 const ROLES: Readonly<Record<BoxRole, readonly [label: string, means: string]>> = {
   view: ["Can view", "See it, its snapshots, ports and events"],
@@ -135,11 +136,10 @@ function AddShare({ box }: { readonly box: Box }) {
   const [user, setUser] = useState("");
   const [team, setTeam] = useState<string | null>(null);
   const [role, setRole] = useState<BoxRole>("use");
+  const sending = useSending();
   const share = async () => {
     const whom = kind === "team" ? { team: team ?? "" } : { user: user.trim() };
-    const isDone = await attempt(`${box.name} was not shared`, () =>
-      berth.shares.create(box.id, { ...whom, role }),
-    );
+    const isDone = await sending.send(() => berth.shares.create(box.id, { ...whom, role }));
     if (isDone) {
       setUser("");
       setTeam(null);
@@ -185,10 +185,11 @@ function AddShare({ box }: { readonly box: Box }) {
             )}
           </div>
           <RoleSelect role={role} setRole={setRole} />
-          <Button size="sm" type="submit" disabled={!isReady}>
+          <Button size="sm" type="submit" disabled={!isReady} loading={sending.isSending}>
             Share
           </Button>
         </Group>
+        <Refusal of={sending} />
       </form>
     </Card>
   );
@@ -221,7 +222,6 @@ function ShareTable(props: {
   readonly mayShare: boolean;
 }) {
   const { box } = props;
-  const now = useNow();
   const who = useWho();
   const remove = async (share: Share, name: string) => {
     const isMine = share.user?.id === who?.id;
@@ -248,7 +248,9 @@ function ShareTable(props: {
                 {share.user?.name ?? share.team?.name}
               </td>
               <td title={ROLES[share.role][1]}>{ROLES[share.role][0]}</td>
-              <td className={`${parts.dim} ${parts.wideOnly}`}>{ago(share.createdAt, now)}</td>
+              <td className={`${parts.dim} ${parts.wideOnly}`}>
+                <Ago at={share.createdAt} />
+              </td>
               <td>
                 <RowActions
                   of={name}

@@ -7,14 +7,15 @@ import { useState } from "react";
 import type { Box, Snapshot } from "#sdk/client.ts";
 import { allowedActions } from "../boxes/actions.ts";
 import { berth, queries } from "../data/berth.ts";
-import { live, useNow } from "../data/live.ts";
+import { live } from "../data/live.ts";
 import { useMayOnBox } from "../data/me.ts";
-import { ago, bytes, count, fullTime } from "../format.ts";
+import { bytes, count } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty, Failed, Loading } from "../parts/empty.tsx";
 import { attempt, notifyDone } from "../parts/notify.ts";
 import { Card } from "../parts/page.tsx";
 import css from "../parts/parts.module.css";
+import { Ago } from "../parts/when.tsx";
 
 export function SnapshotsTab({ box }: { readonly box: Box }) {
   const [dialog, setDialog] = useState<"checkpoint" | "fork" | null>(null);
@@ -76,7 +77,6 @@ function SnapshotTable({
   readonly box: Box;
   readonly snapshots: readonly Snapshot[];
 }) {
-  const now = useNow();
   return (
     <table className={css.table}>
       <thead>
@@ -85,7 +85,7 @@ function SnapshotTable({
           <th>Kind</th>
           <th>State</th>
           <th className={css.wideOnly}>Size</th>
-          <th className={css.wideOnly}>Made</th>
+          <th className={css.wideOnly}>Created</th>
           <th aria-label="Actions" />
         </tr>
       </thead>
@@ -99,8 +99,8 @@ function SnapshotTable({
             </td>
             <td className={css.dim}>{stateOf(snapshot)}</td>
             <td className={`${css.dim} ${css.wideOnly}`}>{sizeOf(snapshot)}</td>
-            <td className={`${css.dim} ${css.wideOnly}`} title={fullTime(snapshot.createdAt)}>
-              {ago(snapshot.createdAt, now)}
+            <td className={`${css.dim} ${css.wideOnly}`}>
+              <Ago at={snapshot.createdAt} />
             </td>
             <td className={css.nowrap}>
               {snapshot.kind === "checkpoint" ? (
@@ -210,7 +210,7 @@ function CheckpointDialog({ box, isOpen, close }: DialogProps) {
           <Button variant="default" onClick={close}>
             Cancel
           </Button>
-          <Button type="submit">Make it</Button>
+          <Button type="submit">Create</Button>
         </Group>
       </form>
     </Modal>

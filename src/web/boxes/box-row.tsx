@@ -3,9 +3,9 @@
 import { ActionIcon, Checkbox, Tooltip } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import type { Box } from "#sdk/client.ts";
-import { useNow } from "../data/live.ts";
 import { mayOnListed } from "../data/me.ts";
-import { ago, fullTime, memory } from "../format.ts";
+import { count, memory } from "../format.ts";
+import { ShortAgo } from "../parts/when.tsx";
 import { ActionMenu, actionIcon } from "./action-menu.tsx";
 import { ACTION_WORDS, type Action, allowedActions, mainAction, noteOf } from "./actions.ts";
 import css from "./boxes.module.css";
@@ -58,7 +58,7 @@ export function BoxRow(props: {
         <span className={css.version}>v{box.template.version}</span>
       </td>
       <td className={css.size}>
-        {box.spec.cpus} CPU · {memory(box.spec.memoryMib)}
+        {count(box.spec.cpus, "vCPU")} · {memory(box.spec.memoryMib)}
       </td>
       <td className={css.node}>{box.node?.name ?? "–"}</td>
       <Since iso={box.since} />
@@ -72,8 +72,8 @@ export function BoxRow(props: {
 
 function Since({ iso }: { readonly iso: string }) {
   return (
-    <td className={css.since} title={fullTime(iso)}>
-      {ago(iso, useNow())}
+    <td className={css.since}>
+      <ShortAgo at={iso} />
     </td>
   );
 }

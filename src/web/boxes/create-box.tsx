@@ -10,7 +10,7 @@ import { live } from "../data/live.ts";
 import { useWho } from "../data/me.ts";
 import { useTeams } from "../data/people.ts";
 import { creatingTeams } from "../data/rights.ts";
-import { memory } from "../format.ts";
+import { count, memory } from "../format.ts";
 import { money } from "../org/money.ts";
 import css from "./create-box.module.css";
 import { parseEnv, problemOfName } from "./new-box.ts";
@@ -234,7 +234,7 @@ function SizeOf({ template }: { readonly template: Template }) {
   return (
     <span className={css.size}>
       {size
-        ? `${size.cpus} CPU · ${memory(size.memoryMib)} · ${size.rootDiskGib} GiB disk · ${size.homeDiskGib} GiB home`
+        ? `${count(size.cpus, "vCPU")} · ${memory(size.memoryMib)} · ${size.rootDiskGib} GiB disk · ${size.homeDiskGib} GiB home`
         : "\u00a0"}
     </span>
   );

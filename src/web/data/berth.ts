@@ -25,10 +25,24 @@ export function noteError(error: unknown): void {
 /** What to show a person of an error. */
 export function wordsOf(error: unknown): string {
   if (error instanceof ApiError) {
-    const fields = error.fields.map((field) => `${field.path}: ${field.message}`);
-    return [error.detail, ...fields].join("\n");
+    // The detail of a refused form says them too, as programs name them.
+    return error.fields.length > 0 ? error.fields.map(fieldWords).join("\n") : error.detail;
   }
   return error instanceof Error ? error.message : String(error);
+}
+
+/** `body.clientId: must be…` as `Client id must be…`. */
+function fieldWords({
+  path,
+  message,
+}: {
+  readonly path: string;
+  readonly message: string;
+}): string {
+  const name = path
+    .replace(/^(?:body|query|params)\.?/, "")
+    .replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return name ? `${name.charAt(0).toUpperCase()}${name.slice(1)} ${message}` : message;
 }
 
 const STALE_MS = 30_000;

@@ -17,6 +17,7 @@ export type TeamRole = TeamMember["role"];
 export type Invitation = Schemas["Invitation"];
 export type Share = Schemas["Share"];
 export type BoxRole = Share["role"];
+export type InstallationOrg = Schemas["InstallationOrg"];
 export type Quota = Schemas["Quota"];
 export type QuotaLimits = Schemas["QuotaLimits"];
 export type Budget = Schemas["Budget"];

@@ -66,7 +66,7 @@ function NodeCard({ node }: { readonly node: Node }) {
         </div>
         {node.capacity ? (
           <>
-            <Meter label="CPU" used={node.used.cpus} of={node.capacity.cpus} />
+            <Meter label="vCPUs" used={node.used.cpus} of={node.capacity.cpus} />
             <Meter
               label="Memory"
               used={node.used.memoryMib}

@@ -1,10 +1,11 @@
 // One entry of the audit trail, with all that is known of it.
 
-import { Badge, Drawer } from "@mantine/core";
+import { Badge } from "@mantine/core";
 import type { AuditEntry } from "../data/types.ts";
 import { fullTime } from "../format.ts";
 import { Copyable, type Fact, Facts } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
+import { Sheet } from "../parts/sheet.tsx";
 import css from "./audit.module.css";
 
 export const OUTCOME_COLORS: Readonly<Record<AuditEntry["outcome"], string>> = {
@@ -58,11 +59,9 @@ export function EntryDrawer(props: {
 }) {
   const { entry } = props;
   return (
-    <Drawer
-      opened={entry !== null}
-      onClose={props.close}
-      position="right"
-      size="lg"
+    <Sheet
+      isOpen={entry !== null}
+      close={props.close}
       title={
         entry ? (
           <span className={css.title}>
@@ -75,6 +74,6 @@ export function EntryDrawer(props: {
       }
     >
       {entry ? <Facts facts={factsOf(entry)} /> : null}
-    </Drawer>
+    </Sheet>
   );
 }

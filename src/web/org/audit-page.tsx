@@ -3,9 +3,11 @@
 import { Badge, Button, Select, Switch, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { IconDownload, IconHistory, IconSearch } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { berth, noteError } from "../data/berth.ts";
 import { useLive, useNow } from "../data/live.ts";
+import { useWho } from "../data/me.ts";
 import { usePages } from "../data/pages.ts";
 import { useNameOf } from "../data/people.ts";
 import type { AuditEntry } from "../data/types.ts";
@@ -58,9 +60,12 @@ const OUTCOMES = [
   { value: "failed", label: "Failed" },
 ];
 
-function queryOf(filter: Filter, openedMs: number) {
+type Scope = "org" | "installation";
+
+function queryOf(scope: Scope, filter: Filter, openedMs: number) {
   const { text, actor, verb, outcome, sinceMs } = filter;
   return {
+    scope,
     ...(text.trim() ? { text: text.trim() } : {}),
     ...(actor.trim() ? { actor: actor.trim() } : {}),
     ...(verb ? { verb } : {}),
@@ -71,12 +76,31 @@ function queryOf(filter: Filter, openedMs: number) {
 type AuditQuery = ReturnType<typeof queryOf>;
 
 export function AuditPage() {
+  return (
+    <Trail
+      scope="org"
+      lead="Every change and every way into a box, kept in a chain that shows when something was taken out of it."
+    />
+  );
+}
+
+/** What operators did to the installation, and attempts of nobody who was recognized. */
+export function InstallationTrail() {
+  return (
+    <Trail
+      scope="installation"
+      lead="Acts on the installation itself, and attempts of nobody who was recognized. What is done in an organization is in its own trail."
+    />
+  );
+}
+
+function Trail({ scope, lead }: { readonly scope: Scope; readonly lead: string }) {
   const [filter, setFilter] = useState(NO_FILTER);
   const [openedMs] = useState(() => Date.now());
   const [settled] = useDebouncedValue(filter, 300);
   const [isLive, setLive] = useState(false);
   const [opened, setOpened] = useState<AuditEntry | null>(null);
-  const query = queryOf(settled, openedMs);
+  const query = queryOf(scope, settled, openedMs);
   const list = usePages(["audit", query], (page) => berth.audit.list({ ...query, ...page }));
   const fresh = useTail(isLive, query);
   const known = new Set(list.items?.map(({ id }) => id));
@@ -84,7 +108,7 @@ export function AuditPage() {
   return (
     <Page
       title="Audit"
-      lead="Every change and every way into a box, kept in a chain that shows when something was taken out of it."
+      lead={lead}
       actions={
         <div className={css.actions}>
           <Switch
@@ -95,8 +119,8 @@ export function AuditPage() {
           />
           <Button
             component="a"
-            href="/v1/audit/export"
-            download="audit.jsonl"
+            href={`/v1/audit/export?scope=${scope}`}
+            download={`audit-${scope}.jsonl`}
             variant="default"
             leftSection={<IconDownload size={14} />}
           >
@@ -110,7 +134,7 @@ export function AuditPage() {
         list={{ ...list, items }}
         empty={
           <Empty icon={<IconHistory size={34} stroke={1.4} />} title="No entry matches">
-            {Object.keys(query).length > 0
+            {Object.keys(query).length > 1
               ? "Change what is asked for above."
               : "What is done from now on appears here."}
           </Empty>
@@ -207,7 +231,19 @@ function Filters(props: { readonly filter: Filter; readonly setFilter: (filter: 
 function useNames(): (id: string) => string {
   const nameOf = useNameOf();
   const { boxes } = useLive();
-  return (id) => boxes.get(id)?.name ?? nameOf(id);
+  const orgs = useOrgNames();
+  return (id) => boxes.get(id)?.name ?? orgs.get(id) ?? nameOf(id);
+}
+
+/** Of other organizations nobody but an operator is told anything. */
+function useOrgNames(): ReadonlyMap<string, string> {
+  const isOperator = useWho()?.isOperator ?? false;
+  const { data } = useQuery({
+    queryKey: ["installation", "org-names"],
+    queryFn: async () => (await berth.orgs.listAll({ limit: 200 })).items,
+    enabled: isOperator,
+  });
+  return new Map(data?.map(({ id, name }) => [id, name]));
 }
 
 function Entries(props: {

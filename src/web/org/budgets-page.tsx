@@ -50,7 +50,11 @@ export function BudgetsPage() {
       {list.error ? <Failed error={list.error} retry={() => void list.refetch()} /> : null}
       {list.data?.length === 0 ? (
         <Card>
-          <Empty icon={<IconCoin size={34} stroke={1.4} />} title="No budgets">
+          <Empty
+            icon={<IconCoin size={34} stroke={1.4} />}
+            title="No budgets yet"
+            add={mayManage ? { label: "Create the first one", open } : null}
+          >
             {mayManage
               ? "Set one for the organization or for a team, and be told before it is spent."
               : "Nobody has set one for the organization or your teams."}

@@ -11,11 +11,15 @@ import css from "./org.module.css";
 import { LIMIT_NAMES, LIMITS, type LimitName } from "./resources.ts";
 
 export interface LimitsOf {
-  readonly scope: "org" | "team" | "user" | "everyTeam" | "everyUser";
+  readonly scope: "org" | "team" | "user" | "default" | "installation";
+  /** With the last two: `org`, `team` or `user`, of which each has them. */
   readonly id: string;
   readonly name: string;
-  readonly limits: QuotaLimits;
+  /** Without templates, where those cannot be limited. */
+  readonly limits: Limits;
 }
+
+type Limits = Omit<QuotaLimits, "templates"> & Partial<Pick<QuotaLimits, "templates">>;
 
 const sizeOf = (name: LimitName) => LIMITS[name].unit?.size ?? 1;
 
@@ -27,8 +31,10 @@ function send({ scope, id }: LimitsOf, limits: Partial<QuotaLimits>): Promise<un
       return berth.quotas.setTeam(id, limits);
     case "user":
       return berth.quotas.setUser(id, limits);
+    case "default":
+      return berth.quotas.setDefault(id, limits);
     default:
-      return berth.quotas.setDefault(scope === "everyTeam" ? "team" : "user", limits);
+      return berth.quotas.setInstallation(id, limits);
   }
 }
 
@@ -76,10 +82,12 @@ export function EditLimits({ of, close }: { readonly of: LimitsOf; readonly clos
           );
         })}
       </div>
-      <TemplatesField
-        value={now.templates}
-        setValue={(templates) => setChanges({ ...changes, templates })}
-      />
+      {now.templates === undefined ? null : (
+        <TemplatesField
+          value={now.templates}
+          setValue={(templates) => setChanges({ ...changes, templates })}
+        />
+      )}
     </FormDialog>
   );
 }

@@ -1,6 +1,14 @@
 // Making an identity provider known, and changing it.
 
-import { Checkbox, Modal, PasswordInput, Select, TagsInput, TextInput } from "@mantine/core";
+import {
+  Checkbox,
+  Modal,
+  NumberInput,
+  PasswordInput,
+  Select,
+  TagsInput,
+  TextInput,
+} from "@mantine/core";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
 import { useWho } from "../data/me.ts";
@@ -37,40 +45,53 @@ interface Draft {
   readonly issuer: string;
   readonly clientId: string;
   readonly clientSecret: string;
-  readonly isOfInstallation: boolean;
+  readonly isTrusted: boolean;
   readonly admitsNewUsers: boolean;
   readonly emailDomains: readonly string[];
   readonly groupsClaim: string;
   readonly defaultRole: OrgRole | null;
+  readonly sessionMaxMs: number;
 }
 
+const HOURS_MS = 3_600_000;
 const NEW: Draft = {
   ...{ name: "", label: "", issuer: "", clientId: "", clientSecret: "" },
-  ...{ isOfInstallation: false, admitsNewUsers: true, emailDomains: [], groupsClaim: "groups" },
-  defaultRole: "member",
+  ...{ isTrusted: false, admitsNewUsers: true, emailDomains: [], groupsClaim: "groups" },
+  ...{ defaultRole: "member", sessionMaxMs: HOURS_MS * 12 },
 };
 
-async function send(draft: Draft, provider: Provider | null): Promise<Provider> {
+interface SendOptions {
+  readonly provider: Provider | null;
+  readonly isOfInstallation: boolean;
+  /** Whether somebody is asked who answers for it. */
+  readonly isOperator: boolean;
+}
+
+async function send(draft: Draft, options: SendOptions): Promise<Provider> {
+  const { provider, isOfInstallation, isOperator } = options;
   const { name, label, clientId, clientSecret, admitsNewUsers, defaultRole } = draft;
+  const { isTrusted, sessionMaxMs } = draft;
   const body = {
-    ...{ name, label: label.trim(), clientId: clientId.trim(), admitsNewUsers, defaultRole },
+    ...{ name: name.trim(), label: label.trim(), clientId: clientId.trim() },
+    ...{ admitsNewUsers, defaultRole, sessionMaxMs },
+    ...(isOperator && !isOfInstallation ? { isTrusted } : {}),
     ...{ emailDomains: [...draft.emailDomains], groupsClaim: draft.groupsClaim.trim() },
     ...(clientSecret ? { clientSecret } : {}),
   };
-  const { issuer, isOfInstallation } = draft;
   return provider
     ? berth.providers.update(provider.id, body)
-    : berth.providers.create({ ...body, issuer: issuer.trim(), isOfInstallation });
+    : berth.providers.create({ ...body, issuer: draft.issuer.trim(), isOfInstallation });
 }
 
 interface EditProviderProps {
   readonly provider: Provider | null;
+  readonly isOfInstallation: boolean;
   readonly close: () => void;
   readonly made: (provider: Provider) => void;
 }
 
-export function EditProvider({ provider, close, made }: EditProviderProps) {
-  const who = useWho();
+export function EditProvider({ provider, isOfInstallation, close, made }: EditProviderProps) {
+  const isOperator = useWho()?.isOperator ?? false;
   const [draft, setDraft] = useState<Draft>({
     ...NEW,
     ...(provider ? { ...provider, clientSecret: "" } : {}),
@@ -87,12 +108,12 @@ export function EditProvider({ provider, close, made }: EditProviderProps) {
   return (
     <FormDialog
       title={provider ? `Change ${provider.label}` : "New sign-in provider"}
-      yes={provider ? "Save" : "Make it"}
+      yes={provider ? "Save" : "Create"}
       size="lg"
       isReady={isWhole}
       close={close}
       send={async () => {
-        const sent = await send(draft, provider);
+        const sent = await send(draft, { provider, isOfInstallation, isOperator });
         await queries.invalidateQueries({ queryKey: ["providers"] });
         made(sent);
       }}
@@ -129,15 +150,27 @@ export function EditProvider({ provider, close, made }: EditProviderProps) {
         />
         <TextInput label="Claim with the groups" {...field("groupsClaim")} />
       </div>
-      <Select
-        mt="sm"
-        label="Whom no group gives a role"
-        placeholder="Is not let in"
-        clearable
-        data={ORG_ROLES.map((role) => ({ value: role, label: ROLE_WORDS[role][0] }))}
-        value={draft.defaultRole}
-        onChange={(role) => set({ defaultRole: role as OrgRole | null })}
-      />
+      <div className={css.fields} style={{ marginTop: 12 }}>
+        <Select
+          label="Whom no group gives a role"
+          placeholder="Is not let in"
+          clearable
+          data={ORG_ROLES.map((role) => ({ value: role, label: ROLE_WORDS[role][0] }))}
+          value={draft.defaultRole}
+          onChange={(role) => set({ defaultRole: role as OrgRole | null })}
+        />
+        <NumberInput
+          size="sm"
+          label="No session is longer than"
+          min={1}
+          max={90 * 24}
+          suffix=" hours"
+          allowDecimal={false}
+          allowNegative={false}
+          value={draft.sessionMaxMs / HOURS_MS}
+          onChange={(hours) => set({ sessionMaxMs: Math.max(1, Number(hours)) * HOURS_MS })}
+        />
+      </div>
       <Checkbox
         mt="md"
         size="xs"
@@ -146,14 +179,14 @@ export function EditProvider({ provider, close, made }: EditProviderProps) {
         checked={draft.admitsNewUsers}
         onChange={(event) => set({ admitsNewUsers: event.currentTarget.checked })}
       />
-      {who?.isOperator && !provider ? (
+      {isOperator && !isOfInstallation ? (
         <Checkbox
           mt="sm"
           size="xs"
-          label="For the whole installation"
-          description="Everybody's login page shows it, and it is trusted."
-          checked={draft.isOfInstallation}
-          onChange={(event) => set({ isOfInstallation: event.currentTarget.checked })}
+          label="The installation answers for it"
+          description="It may be at a private address, and the e-mail addresses that it has verified are people's."
+          checked={draft.isTrusted}
+          onChange={(event) => set({ isTrusted: event.currentTarget.checked })}
         />
       ) : null}
     </FormDialog>

@@ -1,14 +1,12 @@
 // Inviting people: a link for each, which makes whoever opens it a member, once.
 
-import { Button, Select, TextInput } from "@mantine/core";
+import { Select, TextInput } from "@mantine/core";
 import { IconMail, IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
-import { useNow } from "../data/live.ts";
-import { usePages } from "../data/pages.ts";
+import { newestFirst, usePages } from "../data/pages.ts";
 import { useNameOf, useTeams } from "../data/people.ts";
 import type { Invitation, OrgRole } from "../data/types.ts";
-import { ago, until } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty } from "../parts/empty.tsx";
 import { FormDialog, MadeDialog } from "../parts/form-dialog.tsx";
@@ -16,6 +14,7 @@ import { ListPage } from "../parts/list-card.tsx";
 import { attempt } from "../parts/notify.ts";
 import css from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
+import { Ago, Until } from "../parts/when.tsx";
 import { RoleBadges, RolesField } from "./roles.tsx";
 
 const refresh = () => queries.invalidateQueries({ queryKey: ["invitations"] });
@@ -29,7 +28,7 @@ const LIFETIMES = [
 export function InvitationsPage() {
   const [isMaking, setMaking] = useState(false);
   const [url, setUrl] = useState<string | null>(null);
-  const list = usePages(["invitations"], (page) => berth.invitations.list(page));
+  const list = usePages(["invitations"], (page) => berth.invitations.list(page), newestFirst);
   const open = () => setMaking(true);
   return (
     <ListPage
@@ -38,13 +37,12 @@ export function InvitationsPage() {
       add={{ label: "Invite somebody", open }}
       list={list}
       empty={
-        <Empty icon={<IconMail size={34} stroke={1.4} />} title="No open invitations">
-          Make a link and send it to a colleague.
-          <div style={{ marginTop: 14 }}>
-            <Button variant="default" onClick={open}>
-              Make a link
-            </Button>
-          </div>
+        <Empty
+          icon={<IconMail size={34} stroke={1.4} />}
+          title="No open invitations"
+          add={{ label: "Invite the first one", open }}
+        >
+          Create a link and send it to a colleague.
         </Empty>
       }
       also={
@@ -69,7 +67,6 @@ export function InvitationsPage() {
 }
 
 function InvitationTable({ items }: { readonly items: readonly Invitation[] }) {
-  const now = useNow();
   const nameOf = useNameOf();
   const takeBack = async (invitation: Invitation) => {
     const text = "Its link leads nowhere any more.";
@@ -85,7 +82,7 @@ function InvitationTable({ items }: { readonly items: readonly Invitation[] }) {
           <th>For</th>
           <th>As</th>
           <th className={css.wideOnly}>Team</th>
-          <th className={css.wideOnly}>Made</th>
+          <th className={css.wideOnly}>Created</th>
           <th>Expires</th>
           <th aria-label="Actions" />
         </tr>
@@ -100,8 +97,12 @@ function InvitationTable({ items }: { readonly items: readonly Invitation[] }) {
                 <RoleBadges roles={invitation.roles} />
               </td>
               <td className={css.wideOnly}>{invitation.team ? nameOf(invitation.team) : "–"}</td>
-              <td className={`${css.dim} ${css.wideOnly}`}>{ago(invitation.createdAt, now)}</td>
-              <td className={css.dim}>{until(invitation.expiresAt, now)}</td>
+              <td className={`${css.dim} ${css.wideOnly}`}>
+                <Ago at={invitation.createdAt} />
+              </td>
+              <td className={css.dim}>
+                <Until at={invitation.expiresAt} />
+              </td>
               <td>
                 <RowActions
                   of={`the invitation for ${whom}`}
@@ -138,7 +139,7 @@ function Invite(props: { readonly close: () => void; readonly made: (url: string
   return (
     <FormDialog
       title="Invite somebody"
-      yes="Make the link"
+      yes="Create link"
       isReady={roles.length > 0}
       close={props.close}
       send={send}

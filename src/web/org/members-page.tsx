@@ -5,11 +5,10 @@ import { IconAdjustments, IconDoorExit, IconUserMinus, IconUsers } from "@tabler
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
-import { useNow } from "../data/live.ts";
 import { useMay, useWho } from "../data/me.ts";
-import { usePages } from "../data/pages.ts";
+import { byName, usePages } from "../data/pages.ts";
 import type { Member, OrgRole } from "../data/types.ts";
-import { ago, count, fullTime } from "../format.ts";
+import { count } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty } from "../parts/empty.tsx";
 import { FormDialog } from "../parts/form-dialog.tsx";
@@ -17,6 +16,7 @@ import { ListPage } from "../parts/list-card.tsx";
 import { attempt, notifyDone } from "../parts/notify.ts";
 import css from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
+import { Ago } from "../parts/when.tsx";
 import { RoleBadges, RolesField } from "./roles.tsx";
 
 const refresh = () => queries.invalidateQueries({ queryKey: ["members"] });
@@ -25,7 +25,7 @@ export function MembersPage() {
   const may = useMay();
   const navigate = useNavigate();
   const [edited, setEdited] = useState<Member | null>(null);
-  const list = usePages(["members", "list"], (page) => berth.members.list(page));
+  const list = usePages(["members", "list"], (page) => berth.members.list(page), byName);
   const invite = () => void navigate({ to: "/org/$section", params: { section: "invitations" } });
   return (
     <ListPage
@@ -42,7 +42,7 @@ export function MembersPage() {
             <tr>
               <th>Name</th>
               <th>Roles</th>
-              <th className={css.wideOnly}>Boxes</th>
+              <th className={`${css.number} ${css.wideOnly}`}>Boxes</th>
               <th className={css.wideOnly}>Since</th>
               <th aria-label="Actions" />
             </tr>
@@ -59,7 +59,6 @@ export function MembersPage() {
 }
 
 function MemberRow({ member, edit }: { readonly member: Member; readonly edit: () => void }) {
-  const now = useNow();
   const may = useMay();
   const who = useWho();
   const isMe = member.id === who?.id;
@@ -83,9 +82,9 @@ function MemberRow({ member, edit }: { readonly member: Member; readonly edit: (
       <td>
         <RoleBadges roles={member.roles} managed={member.managedRoles} />
       </td>
-      <td className={`${css.dim} ${css.wideOnly}`}>{member.boxes}</td>
-      <td className={`${css.dim} ${css.wideOnly} ${css.nowrap}`} title={fullTime(member.since)}>
-        {ago(member.since, now)}
+      <td className={`${css.number} ${css.dim} ${css.wideOnly}`}>{member.boxes}</td>
+      <td className={`${css.dim} ${css.wideOnly} ${css.nowrap}`}>
+        <Ago at={member.since} />
       </td>
       <td>
         <RowActions

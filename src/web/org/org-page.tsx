@@ -1,15 +1,13 @@
-// The pages about one's organization, with the way from one to the other.
+// The pages about one's organization.
 
-import { Link, Navigate, useParams } from "@tanstack/react-router";
-import { type ComponentType, lazy, Suspense } from "react";
+import { useParams } from "@tanstack/react-router";
+import { lazy } from "react";
 import { useWho } from "../data/me.ts";
-import { Empty, Loading } from "../parts/empty.tsx";
-import { NotFound } from "../parts/lost.tsx";
+import { type PagesOf, SectionFrame } from "../parts/section-frame.tsx";
 import { MembersPage } from "./members-page.tsx";
-import css from "./org.module.css";
 import { SECTIONS, type SectionId, sectionsFor } from "./sections.ts";
 
-const PAGES: Readonly<Record<SectionId, ComponentType>> = {
+const PAGES: PagesOf<SectionId> = {
   members: MembersPage,
   teams: lazy(() => import("./teams-page.tsx").then((one) => ({ default: one.TeamsPage }))),
   invitations: lazy(() =>
@@ -28,60 +26,19 @@ const PAGES: Readonly<Record<SectionId, ComponentType>> = {
   rules: lazy(() => import("./rules-page.tsx").then((one) => ({ default: one.RulesPage }))),
 };
 
-/** On a small screen they stand in a row that is longer than it is wide. */
-function showWhole(link: HTMLAnchorElement | null): void {
-  link?.scrollIntoView({ inline: "center", block: "nearest" });
-}
-
 export function OrgPage() {
   const { section } = useParams({ strict: false });
   const who = useWho();
   if (!who) return null;
-  const open = sectionsFor(who.permissions);
-  const shown = open.find(({ id }) => id === section);
-  const first = open[0];
-  if (!section && first)
-    return <Navigate to="/org/$section" params={{ section: first.id }} replace />;
-  const Body = shown ? PAGES[shown.id] : null;
   return (
-    <div className={css.org}>
-      <nav className={css.sections} aria-label={`Organization ${who.org.name}`}>
-        <div className={css.orgName}>{who.org.name}</div>
-        {open.map(({ id, label, icon: Icon }) => (
-          <Link
-            key={id}
-            to="/org/$section"
-            params={{ section: id }}
-            className={css.section}
-            data-active={id === section}
-            aria-current={id === section ? "page" : undefined}
-            ref={id === section ? showWhole : undefined}
-          >
-            <Icon size={16} stroke={1.6} />
-            {label}
-          </Link>
-        ))}
-      </nav>
-      <div className={css.body}>
-        {Body ? (
-          <Suspense fallback={<Loading rows={6} />}>
-            <Body />
-          </Suspense>
-        ) : (
-          <NoSuch section={section ?? ""} />
-        )}
-      </div>
-    </div>
-  );
-}
-
-function NoSuch({ section }: { readonly section: string }) {
-  const known = SECTIONS.find(({ id }) => id === section);
-  if (!known) return <NotFound />;
-  return (
-    <Empty title="This page is not for you">
-      {known.label} needs the permission {known.needs}. An owner or administrator of the
-      organization can give you a role that has it.
-    </Empty>
+    <SectionFrame
+      title={who.org.name}
+      label={`Organization ${who.org.name}`}
+      to="/org/$section"
+      all={SECTIONS}
+      open={sectionsFor(who)}
+      pages={PAGES}
+      section={section}
+    />
   );
 }

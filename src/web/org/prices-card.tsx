@@ -6,12 +6,19 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
 import { useMay } from "../data/me.ts";
+import { sentence } from "../format.ts";
 import { Failed, Loading } from "../parts/empty.tsx";
 import { FormDialog } from "../parts/form-dialog.tsx";
 import { Card } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
 import { money } from "./money.ts";
 import css from "./org.module.css";
+
+interface SetPricesProps {
+  readonly book: Book;
+  readonly org?: { readonly id: string; readonly name: string };
+  readonly close: () => void;
+}
 
 type Book = Awaited<ReturnType<typeof berth.prices.get>>;
 
@@ -51,7 +58,7 @@ export function PricesCard() {
             {book.data.prices.map(({ resource, title, unit, price, isOwn }) => (
               <tr key={resource}>
                 <td>
-                  <span className={css.sentence}>{title}</span>
+                  {sentence(title)}
                   {isOwn ? <span className={parts.dim}> · of this organization</span> : null}
                 </td>
                 <td>
@@ -69,20 +76,30 @@ export function PricesCard() {
   );
 }
 
-function SetPrices({ book, close }: { readonly book: Book; readonly close: () => void }) {
+/** Of the installation; or, with an organization, what differs for it: what one leaves empty stays as it is. */
+export function SetPrices({ book, org, close }: SetPricesProps) {
   const [currency, setCurrency] = useState(book.currency ?? "EUR");
   const [prices, setPrices] = useState<Readonly<Record<string, string>>>({});
   const send = async () => {
     const set = Object.entries(prices).map(([name, text]) => [name, text.trim() || null]);
-    await berth.prices.set({ currency, prices: Object.fromEntries(set) });
+    const ofOrg = org ? { org: org.id } : {};
+    await berth.prices.set({ ...ofOrg, currency, prices: Object.fromEntries(set) });
     for (const key of ["prices", "usage", "budgets"])
       await queries.invalidateQueries({ queryKey: [key] });
     close();
   };
   return (
-    <FormDialog title="Prices of the installation" yes="Save" close={close} send={send}>
+    <FormDialog
+      title={org ? `Prices of ${org.name}` : "Prices of the installation"}
+      yes="Save"
+      size="lg"
+      isReady={Object.keys(prices).length > 0 || (!org && currency !== book.currency)}
+      close={close}
+      send={send}
+    >
       <p className={parts.dim} style={{ marginTop: 0 }}>
         They hold from the first hour on that is not over yet; what an hour before has cost stays.
+        {org ? " What is left empty stays as it is." : ""}
       </p>
       <TextInput
         mb="md"
@@ -96,11 +113,11 @@ function SetPrices({ book, close }: { readonly book: Book; readonly close: () =>
         {book.prices.map(({ resource, title, unit, price }) => (
           <TextInput
             key={resource}
-            label={<span className={css.sentence}>{title}</span>}
+            label={sentence(title)}
             description={`For each ${unit}`}
             inputMode="decimal"
-            placeholder="0"
-            value={prices[resource] ?? (Number(price) === 0 ? "" : price)}
+            placeholder={org ? "As it is" : "0"}
+            value={prices[resource] ?? (org || Number(price) === 0 ? "" : price)}
             onChange={(event) =>
               setPrices({ ...prices, [resource]: event.currentTarget.value.replace(",", ".") })
             }

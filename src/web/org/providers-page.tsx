@@ -3,25 +3,25 @@
 import { Badge } from "@mantine/core";
 import {
   IconAddressBook,
+  IconLink,
   IconLogin2,
   IconPencil,
   IconTrash,
   IconUsersGroup,
 } from "@tabler/icons-react";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { berth, queries } from "../data/berth.ts";
-import { useNow } from "../data/live.ts";
 import { useWho } from "../data/me.ts";
-import { usePages } from "../data/pages.ts";
+import { byName, newestFirst, usePages } from "../data/pages.ts";
 import type { Provider, ScimToken } from "../data/types.ts";
-import { ago } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty } from "../parts/empty.tsx";
-import { AddButton, ListCard } from "../parts/list-card.tsx";
+import { AddButton, ListCard, ListPage } from "../parts/list-card.tsx";
 import { attempt } from "../parts/notify.ts";
 import { Page } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
+import { Ago } from "../parts/when.tsx";
 import { EditProvider, Registered } from "./edit-provider.tsx";
 import css from "./org.module.css";
 import { ProviderGroups } from "./provider-groups.tsx";
@@ -33,9 +33,8 @@ type Dialog =
 
 export function ProvidersPage() {
   const [dialog, setDialog] = useState<Dialog | null>(null);
-  const close = () => setDialog(null);
-  const list = usePages(["providers"], (page) => berth.providers.list(page));
-  const scim = usePages(["scim-tokens"], (page) => berth.scimTokens.list(page));
+  const list = usePages(["providers"], (page) => berth.providers.list(page), byName);
+  const scim = usePages(["scim-tokens"], (page) => berth.scimTokens.list(page), newestFirst);
   return (
     <Page
       title="Sign-in providers"
@@ -46,10 +45,9 @@ export function ProvidersPage() {
         title="OpenID Connect"
         list={list}
         empty={
-          <Empty icon={<IconLogin2 size={34} stroke={1.4} />} title="No provider yet">
-            People log in with tokens and invitations. Keycloak, Okta, Entra ID, Google, Authentik,
-            Dex: each will do.
-          </Empty>
+          <NoProvider add={() => setDialog({ kind: "make" })}>
+            People log in with tokens and invitations.
+          </NoProvider>
         }
       >
         {(providers) => <ProviderTable providers={providers} setDialog={setDialog} />}
@@ -60,32 +58,92 @@ export function ProvidersPage() {
           actions={<AddButton label="New SCIM token" open={() => setDialog({ kind: "scim" })} />}
           list={scim}
           empty={
-            <Empty icon={<IconAddressBook size={34} stroke={1.4} />} title="No directory">
-              A token lets your directory add people, and take out who has left: their sessions end
-              within seconds.
+            <Empty icon={<IconAddressBook size={34} stroke={1.4} />} title="No directory yet">
+              Create a token for yours: with it the directory adds people, and takes out who has
+              left, whose sessions end within seconds.
             </Empty>
           }
         >
           {(tokens) => <ScimTable tokens={tokens} />}
         </ListCard>
       </div>
-      {dialog?.kind === "make" ? (
+      <ProviderDialogs dialog={dialog} setDialog={setDialog} isOfInstallation={false} />
+    </Page>
+  );
+}
+
+/** Those of everybody. Only operators get here. */
+export function InstallationProviders() {
+  const [dialog, setDialog] = useState<Dialog | null>(null);
+  const all = usePages(["providers"], (page) => berth.providers.list(page), byName);
+  const items = all.items?.filter(({ isOfInstallation }) => isOfInstallation) ?? null;
+  const add = () => setDialog({ kind: "make" });
+  return (
+    <ListPage
+      title="Sign-in providers"
+      lead="Everybody's login page shows them. Whoever signs in by one can belong to several organizations and go from one to the other."
+      add={{ label: "New provider", open: add }}
+      list={{ ...all, items }}
+      empty={
+        <NoProvider add={add}>
+          People log in with tokens, invitations and what their organizations have set up.
+        </NoProvider>
+      }
+      also={<ProviderDialogs dialog={dialog} setDialog={setDialog} isOfInstallation />}
+    >
+      {(providers) => <ProviderTable providers={providers} setDialog={setDialog} />}
+    </ListPage>
+  );
+}
+
+function NoProvider(props: { readonly add: () => void; readonly children: ReactNode }) {
+  return (
+    <Empty
+      icon={<IconLogin2 size={34} stroke={1.4} />}
+      title="No provider yet"
+      add={{ label: "Create the first one", open: props.add }}
+    >
+      {props.children} Keycloak, Okta, Entra ID, Google, Authentik, Dex: each will do.
+    </Empty>
+  );
+}
+
+interface DialogProps {
+  readonly dialog: Dialog | null;
+  readonly setDialog: (dialog: Dialog | null) => void;
+  readonly isOfInstallation: boolean;
+}
+
+function ProviderDialogs({ dialog, setDialog, isOfInstallation }: DialogProps) {
+  const close = () => setDialog(null);
+  switch (dialog?.kind) {
+    case "make":
+      return (
         <EditProvider
           provider={null}
+          isOfInstallation={isOfInstallation}
           close={close}
           made={(provider) => setDialog({ kind: "made", provider })}
         />
-      ) : null}
-      {dialog?.kind === "edit" ? (
-        <EditProvider provider={dialog.provider} close={close} made={close} />
-      ) : null}
-      {dialog?.kind === "made" ? <Registered provider={dialog.provider} close={close} /> : null}
-      {dialog?.kind === "groups" ? (
-        <ProviderGroups provider={dialog.provider} close={close} />
-      ) : null}
-      {dialog?.kind === "scim" ? <MakeScimToken close={close} /> : null}
-    </Page>
-  );
+      );
+    case "edit":
+      return (
+        <EditProvider
+          provider={dialog.provider}
+          isOfInstallation={dialog.provider.isOfInstallation}
+          close={close}
+          made={close}
+        />
+      );
+    case "made":
+      return <Registered provider={dialog.provider} close={close} />;
+    case "groups":
+      return <ProviderGroups provider={dialog.provider} close={close} />;
+    case "scim":
+      return <MakeScimToken close={close} />;
+    default:
+      return null;
+  }
 }
 
 function ProviderTable(props: {
@@ -127,6 +185,11 @@ function ProviderTable(props: {
                   of={provider.name}
                   actions={[
                     {
+                      label: "Addresses to register at",
+                      icon: IconLink,
+                      run: () => props.setDialog({ kind: "made", provider }),
+                    },
+                    {
                       label: "Groups of",
                       icon: IconUsersGroup,
                       run: () => props.setDialog({ kind: "groups", provider }),
@@ -165,7 +228,6 @@ async function remove(provider: Provider): Promise<void> {
 }
 
 function ScimTable({ tokens }: { readonly tokens: readonly ScimToken[] }) {
-  const now = useNow();
   const revoke = async (token: ScimToken) => {
     const text = "The directory is not heard any more. Whoever it has let in stays.";
     const question = { title: `Revoke ${token.name}?`, text, yes: "Revoke", isDangerous: true };
@@ -179,7 +241,7 @@ function ScimTable({ tokens }: { readonly tokens: readonly ScimToken[] }) {
         <tr>
           <th>Name</th>
           <th>Last used</th>
-          <th className={parts.wideOnly}>Made</th>
+          <th className={parts.wideOnly}>Created</th>
           <th aria-label="Actions" />
         </tr>
       </thead>
@@ -187,8 +249,12 @@ function ScimTable({ tokens }: { readonly tokens: readonly ScimToken[] }) {
         {tokens.map((token) => (
           <tr key={token.id}>
             <td>{token.name}</td>
-            <td className={parts.dim}>{token.lastUsedAt ? ago(token.lastUsedAt, now) : "never"}</td>
-            <td className={`${parts.dim} ${parts.wideOnly}`}>{ago(token.createdAt, now)}</td>
+            <td className={parts.dim}>
+              {token.lastUsedAt ? <Ago at={token.lastUsedAt} /> : "never"}
+            </td>
+            <td className={`${parts.dim} ${parts.wideOnly}`}>
+              <Ago at={token.createdAt} />
+            </td>
             <td>
               <RowActions
                 of={token.name}

@@ -96,7 +96,7 @@ function EditButton({ label, edit }: { readonly label: string; readonly edit: ()
   );
 }
 
-function QuotaCard(props: {
+export function QuotaCard(props: {
   readonly title: string;
   readonly quota: Quota;
   readonly edit: (() => void) | null;
@@ -130,24 +130,42 @@ function Defaults(props: {
   readonly edit: ((of: LimitsOf) => void) | null;
 }) {
   const lines = [
-    { scope: "everyUser", name: "Every user", limits: props.everyUser },
-    { scope: "everyTeam", name: "Every team", limits: props.everyTeam },
+    { id: "user", name: "Every user", limits: props.everyUser },
+    { id: "team", name: "Every team", limits: props.everyTeam },
   ] as const;
   return (
-    <Card title="Without limits of their own">
+    <LimitsCard
+      title="Without limits of their own"
+      scope="default"
+      lines={lines}
+      edit={props.edit}
+    />
+  );
+}
+
+/** Who may how much, a line each. */
+export function LimitsCard(props: {
+  readonly title: string;
+  readonly scope: LimitsOf["scope"];
+  readonly lines: readonly Omit<LimitsOf, "scope">[];
+  readonly edit: ((of: LimitsOf) => void) | null;
+}) {
+  const { scope, edit } = props;
+  return (
+    <Card title={props.title}>
       <table className={parts.table}>
         <tbody>
-          {lines.map(({ scope, name, limits }) => (
-            <tr key={scope}>
-              <td className={parts.nowrap}>{name}</td>
+          {props.lines.map((line) => (
+            <tr key={line.id} aria-label={line.name}>
+              <td className={parts.lineName}>{line.name}</td>
               <td className={parts.dim} style={{ textAlign: "left" }}>
-                {limitWords(limits)}
+                {limitWords(line.limits)}
               </td>
-              {props.edit ? (
+              {edit ? (
                 <td>
                   <EditButton
-                    label={`Set the limits: ${name}`}
-                    edit={() => props.edit?.({ scope, id: "", name, limits })}
+                    label={`Set the limits: ${line.name}`}
+                    edit={() => edit({ scope, ...line })}
                   />
                 </td>
               ) : null}
@@ -195,6 +213,9 @@ function HoldersCard({ edit }: { readonly edit: ((quota: Quota) => void) | null 
 
 const COLUMNS = ["boxes", "running", "cpus", "memoryMib", "diskGib"] as const;
 
+const columnOf = (name: (typeof COLUMNS)[number]) =>
+  name === "boxes" ? parts.number : `${parts.number} ${parts.wideOnly}`;
+
 function HolderTable(props: {
   readonly quotas: readonly Quota[];
   readonly edit: ((quota: Quota) => void) | null;
@@ -205,7 +226,7 @@ function HolderTable(props: {
         <tr>
           <th>Name</th>
           {COLUMNS.map((name) => (
-            <th key={name} className={name === "boxes" ? "" : parts.wideOnly}>
+            <th key={name} className={columnOf(name)}>
               {COUNTED[name].label}
             </th>
           ))}
@@ -220,7 +241,7 @@ function HolderTable(props: {
               const limit = quota.limits[name];
               const { show } = COUNTED[name];
               return (
-                <td key={name} className={name === "boxes" ? "" : parts.wideOnly}>
+                <td key={name} className={columnOf(name)}>
                   {show(quota.usage[name])}
                   {limit === null ? null : <span className={parts.dim}> / {show(limit)}</span>}
                 </td>

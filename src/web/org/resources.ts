@@ -1,7 +1,7 @@
 // What is limited, in the words and units that people use.
 
 import type { Quota, QuotaLimits } from "../data/types.ts";
-import { bytes, memory } from "../format.ts";
+import { bytes, count, memory } from "../format.ts";
 
 export type Counted = keyof Quota["usage"];
 export type LimitName = Exclude<keyof QuotaLimits, "templates">;
@@ -43,11 +43,13 @@ export function isWorthShowing({ usage, limits }: Quota, name: Counted): boolean
 }
 
 /** The limits that are set, in one line. */
-export function limitWords(limits: QuotaLimits): string {
+export function limitWords(
+  limits: Omit<QuotaLimits, "templates"> & Partial<Pick<QuotaLimits, "templates">>,
+): string {
   const words = LIMIT_NAMES.flatMap((name) => {
     const limit = limits[name];
     return limit === null ? [] : [`${LIMITS[name].label} ${LIMITS[name].show(limit)}`];
   });
-  if (limits.templates !== null) words.push(`only ${limits.templates.length} templates`);
+  if (limits.templates) words.push(`only ${count(limits.templates.length, "template")}`);
   return words.length > 0 ? words.join(" · ") : "No limits";
 }

@@ -6,9 +6,10 @@ import { type ReactNode, useState } from "react";
 import { berth, queries } from "../data/berth.ts";
 import { useMay } from "../data/me.ts";
 import { Failed, Loading } from "../parts/empty.tsx";
-import { attempt, notifyDone } from "../parts/notify.ts";
+import { notifyDone } from "../parts/notify.ts";
 import { Card, Page } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
+import { Refusal, useSending } from "../parts/sending.tsx";
 import css from "./org.module.css";
 
 const VISIBILITIES = {
@@ -34,35 +35,43 @@ export function RulesPage() {
   );
 }
 
-async function save(title: string, work: () => Promise<unknown>): Promise<void> {
-  if (await attempt(title, work)) notifyDone("Saved");
-  for (const key of ["org", "system", "previews", "audit-policy"])
+async function saved(): Promise<void> {
+  notifyDone("Saved");
+  for (const key of ["org", "orgs", "system", "previews", "audit-policy"])
     await queries.invalidateQueries({ queryKey: [key] });
 }
 
 function Rule(props: {
   readonly title: string;
   readonly means: string;
-  readonly save: () => void;
+  readonly save: () => Promise<unknown>;
   readonly isReady: boolean;
   readonly children: ReactNode;
 }) {
+  const sending = useSending();
   return (
     <Card title={props.title}>
       <form
         className={css.meters}
         onSubmit={(event) => {
           event.preventDefault();
-          props.save();
+          void sending.send(() => props.save().then(saved));
         }}
       >
         <div className={parts.dim}>{props.means}</div>
         <div className={css.toolbar} style={{ marginBottom: 0 }}>
           {props.children}
-          <Button type="submit" size="sm" variant="default" disabled={!props.isReady}>
+          <Button
+            type="submit"
+            size="sm"
+            variant="default"
+            disabled={!props.isReady}
+            loading={sending.isSending}
+          >
             Save
           </Button>
         </div>
+        <Refusal of={sending} />
       </form>
     </Card>
   );
@@ -75,7 +84,7 @@ function Name({ name }: { readonly name: string }) {
       title="Name"
       means="What the organization is called; also in its sign-in address."
       isReady={value !== "" && value !== name}
-      save={() => void save("It was not renamed", () => berth.org.update({ name: value }))}
+      save={() => berth.org.update({ name: value })}
     >
       <TextInput
         aria-label="Name of the organization"
@@ -94,9 +103,7 @@ function Previews({ now }: { readonly now: Visibility }) {
       title="Previews"
       means="No preview of a port may be open to more people than this. Those that are wider are narrowed at once."
       isReady={value !== now}
-      save={() =>
-        void save("The rule was not changed", () => berth.org.update({ maxVisibility: value }))
-      }
+      save={() => berth.org.update({ maxVisibility: value })}
     >
       <Select
         aria-label="Previews are open at most to"
@@ -123,11 +130,7 @@ function Trail({ mayChange }: { readonly mayChange: boolean }) {
       title="Audit trail"
       means={`For how many days it is kept; left empty: for ever. The installation demands at least ${data.keepDaysMin}.`}
       isReady={mayChange && days !== null && shown !== (data.keepDays ?? "")}
-      save={() =>
-        void save("The rule was not changed", () =>
-          berth.audit.updatePolicy({ keepDays: shown === "" ? null : Number(shown) }),
-        )
-      }
+      save={() => berth.audit.updatePolicy({ keepDays: shown === "" ? null : Number(shown) })}
     >
       <NumberInput
         aria-label="Days that the audit trail is kept"

@@ -26,7 +26,7 @@ export function MakeScimToken({ close }: { readonly close: () => void }) {
   return (
     <FormDialog
       title="New SCIM token"
-      yes="Make it"
+      yes="Create"
       isReady={name.trim() !== ""}
       close={close}
       send={async () => {

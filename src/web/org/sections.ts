@@ -12,7 +12,8 @@ import {
   IconUsers,
   IconUsersGroup,
 } from "@tabler/icons-react";
-import type { Permission } from "../data/types.ts";
+import type { Who } from "../data/types.ts";
+import type { Section } from "../parts/section-frame.tsx";
 
 export const SECTIONS = [
   { id: "members", label: "Members", icon: IconUsers, needs: "member.read" },
@@ -25,11 +26,10 @@ export const SECTIONS = [
   { id: "audit", label: "Audit", icon: IconHistory, needs: "audit.read" },
   { id: "providers", label: "Sign-in providers", icon: IconLogin2, needs: "provider.manage" },
   { id: "rules", label: "Rules", icon: IconScale, needs: "org.manage" },
-] as const;
+] as const satisfies readonly Section[];
 export type SectionId = (typeof SECTIONS)[number]["id"];
 
-export function sectionsFor(
-  permissions: readonly Permission[],
-): readonly (typeof SECTIONS)[number][] {
+/** Whom the organization gave nothing has nothing to look at in it. */
+export function sectionsFor({ permissions }: Who): readonly Section[] {
   return SECTIONS.filter(({ needs }) => permissions.includes(needs));
 }

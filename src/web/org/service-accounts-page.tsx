@@ -1,14 +1,12 @@
 // Service accounts: users that are programs, with tokens of their own.
 
-import { Drawer, TextInput } from "@mantine/core";
+import { TextInput } from "@mantine/core";
 import { IconRobot, IconTicket, IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
 import { TokenDialogs, TokenTable } from "../account/token-table.tsx";
 import { berth, queries } from "../data/berth.ts";
-import { useNow } from "../data/live.ts";
-import { usePages } from "../data/pages.ts";
+import { byName, usePages } from "../data/pages.ts";
 import type { Member, OrgRole } from "../data/types.ts";
-import { ago } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty } from "../parts/empty.tsx";
 import { FormDialog } from "../parts/form-dialog.tsx";
@@ -16,6 +14,8 @@ import { AddButton, ListCard, ListPage } from "../parts/list-card.tsx";
 import { attempt } from "../parts/notify.ts";
 import css from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
+import { Sheet } from "../parts/sheet.tsx";
+import { Ago } from "../parts/when.tsx";
 import { RoleBadges, RolesField } from "./roles.tsx";
 
 const refresh = () => queries.invalidateQueries({ queryKey: ["service-accounts"] });
@@ -23,7 +23,11 @@ const refresh = () => queries.invalidateQueries({ queryKey: ["service-accounts"]
 export function ServiceAccountsPage() {
   const [isMaking, setMaking] = useState(false);
   const [opened, setOpened] = useState<Member | null>(null);
-  const list = usePages(["service-accounts", "list"], (page) => berth.serviceAccounts.list(page));
+  const list = usePages(
+    ["service-accounts", "list"],
+    (page) => berth.serviceAccounts.list(page),
+    byName,
+  );
   return (
     <ListPage
       title="Service accounts"
@@ -31,22 +35,24 @@ export function ServiceAccountsPage() {
       add={{ label: "New service account", open: () => setMaking(true) }}
       list={list}
       empty={
-        <Empty icon={<IconRobot size={34} stroke={1.4} />} title="No service accounts yet">
+        <Empty
+          icon={<IconRobot size={34} stroke={1.4} />}
+          title="No service accounts yet"
+          add={{ label: "Create the first one", open: () => setMaking(true) }}
+        >
           A program with a person's token stops working when the person leaves. Give it an account.
         </Empty>
       }
       also={
         <>
           {isMaking ? <Make close={() => setMaking(false)} made={setOpened} /> : null}
-          <Drawer
-            opened={opened !== null}
-            onClose={() => setOpened(null)}
-            position="right"
-            size="lg"
+          <Sheet
+            isOpen={opened !== null}
+            close={() => setOpened(null)}
             title={opened ? `Tokens of ${opened.name}` : ""}
           >
             {opened ? <AccountTokens account={opened} /> : null}
-          </Drawer>
+          </Sheet>
         </>
       }
     >
@@ -59,15 +65,14 @@ function AccountTable(props: {
   readonly accounts: readonly Member[];
   readonly open: (account: Member) => void;
 }) {
-  const now = useNow();
   return (
     <table className={css.table}>
       <thead>
         <tr>
           <th>Name</th>
           <th>Roles</th>
-          <th className={css.wideOnly}>Boxes</th>
-          <th className={css.wideOnly}>Made</th>
+          <th className={`${css.number} ${css.wideOnly}`}>Boxes</th>
+          <th className={css.wideOnly}>Created</th>
           <th aria-label="Actions" />
         </tr>
       </thead>
@@ -82,8 +87,10 @@ function AccountTable(props: {
             <td>
               <RoleBadges roles={account.roles} />
             </td>
-            <td className={`${css.dim} ${css.wideOnly}`}>{account.boxes}</td>
-            <td className={`${css.dim} ${css.wideOnly}`}>{ago(account.since, now)}</td>
+            <td className={`${css.number} ${css.dim} ${css.wideOnly}`}>{account.boxes}</td>
+            <td className={`${css.dim} ${css.wideOnly}`}>
+              <Ago at={account.since} />
+            </td>
             <td>
               <RowActions
                 of={account.name}
@@ -118,7 +125,7 @@ function Make(props: { readonly close: () => void; readonly made: (account: Memb
   return (
     <FormDialog
       title="New service account"
-      yes="Make it"
+      yes="Create"
       isReady={name !== "" && roles.length > 0}
       close={props.close}
       send={async () => {
@@ -154,7 +161,7 @@ function AccountTokens({ account }: { readonly account: Member }) {
         list={list}
         empty={
           <Empty title="No tokens yet">
-            Make one and give it to the program: it is shown once.
+            Create one and give it to the program: it is shown once.
           </Empty>
         }
       >

@@ -1,6 +1,6 @@
 // Teams: members with boxes in common.
 
-import { Button, Drawer, Group, Select, TextInput } from "@mantine/core";
+import { Button, Group, Select, TextInput } from "@mantine/core";
 import {
   IconPencil,
   IconTrash,
@@ -10,12 +10,11 @@ import {
 } from "@tabler/icons-react";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
-import { useNow } from "../data/live.ts";
 import { useMay, useWho } from "../data/me.ts";
-import { usePages } from "../data/pages.ts";
+import { byName, usePages } from "../data/pages.ts";
 import { mayManageTeam } from "../data/rights.ts";
 import type { Team, TeamMember, TeamRole } from "../data/types.ts";
-import { ago, count } from "../format.ts";
+import { count } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty } from "../parts/empty.tsx";
 import { FormDialog } from "../parts/form-dialog.tsx";
@@ -23,6 +22,9 @@ import { ListCard, ListPage } from "../parts/list-card.tsx";
 import { attempt } from "../parts/notify.ts";
 import css from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
+import { Refusal, useSending } from "../parts/sending.tsx";
+import { Sheet } from "../parts/sheet.tsx";
+import { Ago } from "../parts/when.tsx";
 import { PersonField } from "./person-field.tsx";
 import { isTeamRole, TEAM_ROLE_WORDS, TEAM_ROLES } from "./roles.tsx";
 
@@ -36,34 +38,39 @@ type Dialog = { readonly kind: "make" } | { readonly kind: "rename" | "open"; re
 export function TeamsPage() {
   const may = useMay();
   const [dialog, setDialog] = useState<Dialog | null>(null);
-  const list = usePages(["teams", "list"], (page) => berth.teams.list(page));
+  const list = usePages(["teams", "list"], (page) => berth.teams.list(page), byName);
   const close = () => setDialog(null);
+  const add = may("team.manage")
+    ? { label: "New team", open: () => setDialog({ kind: "make" }) }
+    : null;
   return (
     <ListPage
       title="Teams"
       lead="A team's members see and enter the boxes that belong to it. It can have limits and a budget of its own."
-      add={
-        may("team.manage") ? { label: "New team", open: () => setDialog({ kind: "make" }) } : null
-      }
+      add={add}
       list={list}
       empty={
-        <Empty icon={<IconUsersGroup size={34} stroke={1.4} />} title="No teams yet">
-          Make one for people who work on the same boxes.
+        <Empty
+          icon={<IconUsersGroup size={34} stroke={1.4} />}
+          title="No teams yet"
+          add={add && { ...add, label: "Create the first one" }}
+        >
+          {add
+            ? "Create one for people who work on the same boxes."
+            : "An administrator can create one for people who work on the same boxes."}
         </Empty>
       }
       also={
         <>
           {dialog?.kind === "make" ? <NameTeam team={null} close={close} /> : null}
           {dialog?.kind === "rename" ? <NameTeam team={dialog.team} close={close} /> : null}
-          <Drawer
-            opened={dialog?.kind === "open"}
-            onClose={close}
-            position="right"
-            size="lg"
+          <Sheet
+            isOpen={dialog?.kind === "open"}
+            close={close}
             title={dialog?.kind === "open" ? `Team ${dialog.team.name}` : ""}
           >
             {dialog?.kind === "open" ? <TeamMembers team={dialog.team} /> : null}
-          </Drawer>
+          </Sheet>
         </>
       }
     >
@@ -76,7 +83,6 @@ function TeamTable(props: {
   readonly teams: readonly Team[];
   readonly setDialog: (dialog: Dialog) => void;
 }) {
-  const now = useNow();
   const who = useWho();
   const mine = new Map(who?.teams.map(({ id, role }) => [id, role]));
   return (
@@ -84,10 +90,10 @@ function TeamTable(props: {
       <thead>
         <tr>
           <th>Name</th>
-          <th>Members</th>
-          <th>Boxes</th>
+          <th className={css.number}>Members</th>
+          <th className={css.number}>Boxes</th>
           <th className={css.wideOnly}>You are</th>
-          <th className={css.wideOnly}>Made</th>
+          <th className={css.wideOnly}>Created</th>
           <th aria-label="Actions" />
         </tr>
       </thead>
@@ -102,10 +108,12 @@ function TeamTable(props: {
                   {team.name}
                 </button>
               </td>
-              <td>{team.members}</td>
-              <td>{team.boxes}</td>
+              <td className={css.number}>{team.members}</td>
+              <td className={css.number}>{team.boxes}</td>
               <td className={`${css.dim} ${css.wideOnly}`}>{mine.get(team.id) ?? "–"}</td>
-              <td className={`${css.dim} ${css.wideOnly}`}>{ago(team.createdAt, now)}</td>
+              <td className={`${css.dim} ${css.wideOnly}`}>
+                <Ago at={team.createdAt} />
+              </td>
               <td>
                 <RowActions
                   of={team.name}
@@ -150,7 +158,7 @@ function NameTeam({ team, close }: { readonly team: Team | null; readonly close:
   return (
     <FormDialog
       title={team ? `Rename ${team.name}` : "New team"}
-      yes={team ? "Rename" : "Make it"}
+      yes={team ? "Rename" : "Create"}
       isReady={name !== ""}
       close={close}
       send={async () => {
@@ -210,10 +218,10 @@ function TeamMembers({ team }: { readonly team: Team }) {
 function AddMember(props: { readonly team: Team; readonly members: readonly TeamMember[] }) {
   const [user, setUser] = useState("");
   const [role, setRole] = useState<TeamRole>("member");
+  const sending = useSending();
   const add = async () => {
     const body = { user: user.trim(), role };
-    if (await attempt("Nobody was added", () => berth.teams.setMember(props.team.id, body)))
-      setUser("");
+    if (await sending.send(() => berth.teams.setMember(props.team.id, body))) setUser("");
     await refresh();
   };
   return (
@@ -233,10 +241,11 @@ function AddMember(props: { readonly team: Team; readonly members: readonly Team
           />
         </div>
         <TeamRoleSelect label="As" role={role} setRole={setRole} />
-        <Button size="sm" type="submit" disabled={!user.trim()}>
+        <Button size="sm" type="submit" disabled={!user.trim()} loading={sending.isSending}>
           Add
         </Button>
       </Group>
+      <Refusal of={sending} />
     </form>
   );
 }

@@ -31,6 +31,9 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
+/** It is asked from dialogs and drawers too, which come later in the page. */
+const ABOVE_OTHERS = 250;
+
 export function ConfirmDialog() {
   const present = useSyncExternalStore(subscribe, () => asked);
   const answer = (yes: boolean) => {
@@ -38,7 +41,13 @@ export function ConfirmDialog() {
     change(null);
   };
   return (
-    <Modal opened={present !== null} onClose={() => answer(false)} title={shown.title} size="sm">
+    <Modal
+      opened={present !== null}
+      onClose={() => answer(false)}
+      title={shown.title}
+      size="sm"
+      zIndex={ABOVE_OTHERS}
+    >
       <Text size="sm" c="dimmed" style={{ whiteSpace: "pre-line" }}>
         {shown.text}
       </Text>

@@ -9,12 +9,19 @@ export function Empty(props: {
   readonly icon?: ReactNode;
   readonly title: string;
   readonly children?: ReactNode;
+  /** What to do next, for whoever may. */
+  readonly add?: { readonly label: string; readonly open: () => void } | null;
 }) {
   return (
     <div className={css.empty}>
       {props.icon ? <div className={css.emptyIcon}>{props.icon}</div> : null}
       <div className={css.emptyTitle}>{props.title}</div>
-      <div className={css.emptyText}>{props.children}</div>
+      {props.children ? <div className={css.emptyText}>{props.children}</div> : null}
+      {props.add ? (
+        <Button variant="default" mt="xs" onClick={props.add.open}>
+          {props.add.label}
+        </Button>
+      ) : null}
     </div>
   );
 }

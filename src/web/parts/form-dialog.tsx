@@ -1,9 +1,9 @@
 // A dialog that is one form: what is wrong is said in it, and it stays until it was done or left.
 
 import { Alert, Button, Group, Modal } from "@mantine/core";
-import { type ReactNode, useState } from "react";
-import { noteError, wordsOf } from "../data/berth.ts";
+import type { ReactNode } from "react";
 import { Copyable } from "./page.tsx";
+import { Refusal, useSending } from "./sending.tsx";
 
 interface FormProps {
   readonly yes: string;
@@ -23,40 +23,23 @@ export function FormDialog(props: FormProps & { readonly title: string; readonly
 }
 
 function DialogForm(props: FormProps) {
-  const [isSending, setSending] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const send = async () => {
-    setSending(true);
-    setError(null);
-    try {
-      await props.send();
-    } catch (failure) {
-      noteError(failure);
-      setError(failure);
-    } finally {
-      setSending(false);
-    }
-  };
+  const sending = useSending();
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        void send();
+        void sending.send(props.send);
       }}
     >
       {props.children}
-      {error ? (
-        <Alert color="red" mt="md" role="alert" style={{ whiteSpace: "pre-line" }}>
-          {wordsOf(error)}
-        </Alert>
-      ) : null}
+      <Refusal of={sending} />
       <Group justify="flex-end" mt="lg" gap="xs">
         <Button variant="default" onClick={props.close}>
           Cancel
         </Button>
         <Button
           type="submit"
-          loading={isSending}
+          loading={sending.isSending}
           disabled={props.isReady === false}
           color={props.isDangerous ? "red" : undefined}
         >

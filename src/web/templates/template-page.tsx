@@ -6,12 +6,12 @@ import { useParams } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { plainConsole } from "../box/console-text.ts";
 import { berth, queries } from "../data/berth.ts";
-import { useNow } from "../data/live.ts";
-import { ago, memory } from "../format.ts";
+import { count, memory } from "../format.ts";
 import { Failed, Loading } from "../parts/empty.tsx";
 import { attempt, notifyDone } from "../parts/notify.ts";
 import { Card, Copyable, Facts, Page } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
+import { Ago } from "../parts/when.tsx";
 import css from "./templates.module.css";
 import { VersionState } from "./version-state.tsx";
 
@@ -55,7 +55,6 @@ export function TemplatePage() {
 }
 
 function Version({ template, version }: { readonly template: string; readonly version: number }) {
-  const now = useNow();
   const detail = useQuery({
     queryKey: ["templates", template, version, "live"],
     queryFn: () => berth.templates.version(template, version),
@@ -88,9 +87,9 @@ function Version({ template, version }: { readonly template: string; readonly ve
         {data.error ? <div className={css.error}>{data.error}</div> : null}
         <Facts
           facts={[
-            ["Made", ago(data.createdAt, now)],
-            ["Ready", data.readyAt ? ago(data.readyAt, now) : null],
-            ["Size", size ? `${size.cpus} CPU, ${memory(size.memoryMib)}` : null],
+            ["Created", <Ago key="created" at={data.createdAt} />],
+            ["Ready", data.readyAt ? <Ago key="ready" at={data.readyAt} /> : null],
+            ["Size", size ? `${count(size.cpus, "vCPU")}, ${memory(size.memoryMib)}` : null],
             ["Prebuild", prebuildWords(data.prebuild)],
             ["Base image", <Copyable key="image" text={data.imageDigest} />],
           ]}

@@ -4,15 +4,13 @@ import { IconStack2 } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { berth } from "../data/berth.ts";
-import { useNow } from "../data/live.ts";
-import { ago, fullTime } from "../format.ts";
 import { Empty, Failed, Loading } from "../parts/empty.tsx";
 import { Card, Page } from "../parts/page.tsx";
 import css from "../parts/parts.module.css";
+import { Ago } from "../parts/when.tsx";
 import { VersionState } from "./version-state.tsx";
 
 export function TemplatesPage() {
-  const now = useNow();
   const list = useQuery({
     queryKey: ["templates"],
     queryFn: () => berth.templates.list({ limit: 200 }),
@@ -38,7 +36,7 @@ export function TemplatesPage() {
                 <th>Name</th>
                 <th>Used for new boxes</th>
                 <th>Newest version</th>
-                <th>Made</th>
+                <th>Created</th>
               </tr>
             </thead>
             <tbody>
@@ -55,8 +53,8 @@ export function TemplatesPage() {
                   </td>
                   <td>{template.ready ? `v${template.ready.version}` : "none is ready"}</td>
                   <td>{template.latest ? <VersionState version={template.latest} /> : "–"}</td>
-                  <td className={css.dim} title={fullTime(template.createdAt)}>
-                    {ago(template.createdAt, now)}
+                  <td className={css.dim}>
+                    <Ago at={template.createdAt} />
                   </td>
                 </tr>
               ))}
