@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import type { Snapshot } from "#sdk/client.ts";
+import { ask, list } from "./command.ts";
 import { CliError } from "./exit.ts";
 import {
   type OutputOptions,
@@ -13,7 +14,6 @@ import {
 import { everyPage } from "./pages.ts";
 import { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
-import { table } from "./table.ts";
 import { age, bytes, duration } from "./terminal.ts";
 import { waitForBoxes } from "./waiting.ts";
 
@@ -54,32 +54,21 @@ function addCreate(group: Command, session: Session): void {
 }
 
 function addList(group: Command, session: Session): void {
-  const command = group
-    .command("list")
-    .alias("ls")
-    .summary("list checkpoints")
-    .argument("[box]", "only those of this box")
-    .action(async (ref: string | undefined, options: OutputOptions) => {
-      const checkpoints = await listCheckpoints(session, ref);
-      const nowMs = session.terminal.clock.nowMs();
-      session.print(options, checkpoints, (all) =>
-        all.length === 0
-          ? "There is no checkpoint. `berth checkpoint create BOX` makes one.\n"
-          : table(
-              ["ID", "NAME", "BOX", "STATE", "MEMORY", "SIZE", "AGE"],
-              all.map((one) => [
-                one.id,
-                one.name ?? "-",
-                one.box.name,
-                one.state,
-                one.withMemory ? "yes" : "no",
-                one.allocatedBytes === null ? "-" : bytes(one.allocatedBytes),
-                age(one.createdAt, nowMs),
-              ]),
-            ),
-      );
-    });
-  withExamples(withOutput(command), ["berth checkpoint list web"]);
+  const { clock } = session.terminal;
+  list(group, session, {
+    summary: "list checkpoints",
+    examples: ["berth checkpoint list web"],
+    args: { "[box]": "only those of this box" },
+    load: (client, [box]: [string | undefined], page) =>
+      client.snapshots.list({ ...page, kind: "checkpoint", ...(box ? { box } : {}) }),
+    headings: ["ID", "NAME", "BOX", "STATE", "MEMORY", "SIZE", "AGE"],
+    row: (one) => [
+      ...[one.id, one.name ?? "-", one.box.name, one.state, one.withMemory ? "yes" : "no"],
+      one.allocatedBytes === null ? "-" : bytes(one.allocatedBytes),
+      age(one.createdAt, clock.nowMs()),
+    ],
+    empty: "There is no checkpoint. `berth checkpoint create BOX` makes one.",
+  });
 }
 
 function addRestore(group: Command, session: Session): void {
@@ -105,18 +94,17 @@ function addRestore(group: Command, session: Session): void {
 }
 
 function addDelete(group: Command, session: Session): void {
-  const command = group
-    .command("delete")
-    .alias("rm")
-    .summary("delete a checkpoint")
-    .argument("<checkpoint>", "id, or its name")
-    .action(async (wanted: string, options: OutputOptions) => {
+  ask(group, session, "delete", {
+    summary: "delete a checkpoint",
+    examples: ["berth checkpoint delete before-upgrade"],
+    args: { "<checkpoint>": "id, or its name" },
+    aliases: ["rm"],
+    run: async (client, [wanted]: [string]) => {
       const checkpoint = await findCheckpoint(session, wanted);
-      const client = await session.client();
-      const { snapshot } = await client.snapshots.delete(checkpoint.id);
-      session.print(options, snapshot, () => `${snapshot.id}\n`);
-    });
-  withExamples(withOutput(command), ["berth checkpoint delete before-upgrade"]);
+      return (await client.snapshots.delete(checkpoint.id)).snapshot;
+    },
+    text: ({ id }) => `${id}\n`,
+  });
 }
 
 async function listCheckpoints(session: Session, box?: string): Promise<Snapshot[]> {

@@ -55,6 +55,8 @@ export interface Listing<Args extends readonly unknown[], Item> extends About<ob
   ) => Promise<{ readonly items: readonly Item[]; readonly nextCursor?: string | null }>;
   readonly headings: readonly string[];
   readonly row: (item: Item) => readonly string[];
+  /** What is printed when there is none: how to get one. */
+  readonly empty?: string;
 }
 
 /** Adds `list` (or what `name` says): all pages, as a table. */
@@ -63,7 +65,7 @@ export function list<Args extends readonly unknown[], Item>(
   session: Session,
   listing: Listing<Args, Item> & { readonly name?: string },
 ): void {
-  const { name = "list", load, headings, row, ...about } = listing;
+  const { name = "list", load, headings, row, empty, ...about } = listing;
   ask<Args, object, Item[]>(group, session, name, {
     ...about,
     aliases: name === "list" ? ["ls"] : [],
@@ -72,6 +74,6 @@ export function list<Args extends readonly unknown[], Item>(
         const { items, nextCursor = null } = await load(client, args, page);
         return { items, nextCursor };
       }),
-    text: (items) => table(headings, items.map(row)),
+    text: (items) => (items.length === 0 && empty ? `${empty}\n` : table(headings, items.map(row))),
   });
 }

@@ -4,72 +4,64 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import type { Command } from "commander";
+import { ask, list } from "./command.ts";
 import { CliError } from "./exit.ts";
-import { type OutputOptions, withExamples, withOutput } from "./options.ts";
-import { everyPage } from "./pages.ts";
+import type { OutputOptions } from "./options.ts";
 import type { Session } from "./session.ts";
-import { table } from "./table.ts";
 import { age } from "./terminal.ts";
 
 const DEFAULT_FILES = ["id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub"];
 
 export function addKeyCommands(program: Command, session: Session): void {
+  const { terminal } = session;
   const group = program
     .command("key")
     .summary("your SSH keys: they let plain ssh in, without this command");
-  const add = group
-    .command("add")
-    .summary("register a public key")
-    .argument("[file]", "the .pub file (default: the first of ~/.ssh/id_*.pub)")
-    .option("--name <name>", "what to call it (default: the key's comment, or the file's name)")
-    .action(async (file: string | undefined, options: OutputOptions & { name?: string }) => {
-      const { path, publicKey } = await readKey(file, session.terminal.env.HOME ?? homedir());
+  ask(group, session, "add", {
+    summary: "register a public key",
+    examples: ["berth key add", "berth key add laptop.pub --name laptop"],
+    args: { "[file]": "the .pub file (default: the first of ~/.ssh/id_*.pub)" },
+    options: (command) =>
+      command.option(
+        "--name <name>",
+        "what to call it (default: the key's comment, or the file's name)",
+      ),
+    run: async (
+      client,
+      [file]: [string | undefined],
+      options: OutputOptions & { readonly name?: string },
+    ) => {
+      const { path, publicKey } = await readKey(file, terminal.env.HOME ?? homedir());
       const name = options.name ?? (publicKey.split(" ").slice(2).join(" ") || basename(path));
-      const client = await session.client();
       const key = await client.keys.create({ name, publicKey });
       const { sshAddress } = await client.system.get();
-      session.print(options, key, () => `${key.id}  ${key.fingerprint}\n`);
-      if (options.output === "text" && sshAddress) session.terminal.err(howToEnter(sshAddress));
-    });
-  withExamples(withOutput(add), ["berth key add", "berth key add laptop.pub --name laptop"]);
-  const knownHosts = group
-    .command("known-hosts")
-    .summary("print the known_hosts line by which ssh knows every box and gateway")
-    .action(async (options: OutputOptions) => {
-      const client = await session.client();
-      const authority = await client.access.sshAuthority();
-      session.print(options, authority, () => `${authority.knownHosts}\n`);
-    });
-  withExamples(withOutput(knownHosts), ["berth key known-hosts >> ~/.ssh/known_hosts"]);
-  const list = group
-    .command("list")
-    .alias("ls")
-    .summary("list your keys")
-    .action(async (options: OutputOptions) => {
-      const client = await session.client();
-      const keys = await everyPage((page) => client.keys.list(page));
-      session.print(options, keys, (all) =>
-        table(
-          ["ID", "NAME", "FINGERPRINT", "AGE"],
-          all.map((key) => [
-            ...[key.id, key.name, key.fingerprint],
-            age(key.createdAt, session.terminal.clock.nowMs()),
-          ]),
-        ),
-      );
-    });
-  withExamples(withOutput(list), ["berth key list"]);
-  const remove = group
-    .command("remove")
-    .alias("rm")
-    .summary("remove a key; its open sessions end within seconds")
-    .argument("<key>", "id")
-    .action(async (id: string, options: OutputOptions) => {
-      const client = await session.client();
-      const key = await client.keys.delete(id);
-      session.print(options, key, () => `${id}\n`);
-    });
-  withExamples(withOutput(remove), ["berth key remove key_01h…"]);
+      if (options.output === "text" && sshAddress) terminal.err(howToEnter(sshAddress));
+      return key;
+    },
+    text: (key) => `${key.id}  ${key.fingerprint}\n`,
+  });
+  ask(group, session, "known-hosts", {
+    summary: "print the known_hosts line by which ssh knows every box and gateway",
+    examples: ["berth key known-hosts >> ~/.ssh/known_hosts"],
+    run: (client) => client.access.sshAuthority(),
+    text: ({ knownHosts }) => `${knownHosts}\n`,
+  });
+  list(group, session, {
+    summary: "list your keys",
+    examples: ["berth key list"],
+    load: (client, _none, page) => client.keys.list(page),
+    headings: ["ID", "NAME", "FINGERPRINT", "AGE"],
+    row: (key) => [key.id, key.name, key.fingerprint, age(key.createdAt, terminal.clock.nowMs())],
+    empty: "You have no key here. `berth key add` registers one.",
+  });
+  ask(group, session, "remove", {
+    summary: "remove a key; its open sessions end within seconds",
+    examples: ["berth key remove key_01h…"],
+    args: { "<key>": "id" },
+    aliases: ["rm"],
+    run: (client, [id]: [string]) => client.keys.delete(id),
+    text: ({ id }) => `${id}\n`,
+  });
 }
 
 function howToEnter(sshAddress: string): string {

@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { parseDocument } from "yaml";
 import type { BerthClient, Template, TemplateDefinition, TemplateVersion } from "#sdk/client.ts";
+import { ask, list } from "./command.ts";
 import { CliError, EXIT } from "./exit.ts";
 import {
   type OutputOptions,
@@ -13,10 +14,9 @@ import {
   withOutput,
   withWait,
 } from "./options.ts";
-import { everyPage } from "./pages.ts";
 import { Progress } from "./progress.ts";
 import type { Session } from "./session.ts";
-import { facts, table } from "./table.ts";
+import { facts } from "./table.ts";
 import { age, duration, plain, plainLine } from "./terminal.ts";
 import { happening } from "./waiting.ts";
 
@@ -76,65 +76,60 @@ function addBuild(group: Command, session: Session): void {
 }
 
 function addList(group: Command, session: Session): void {
-  const command = group
-    .command("list")
-    .alias("ls")
-    .summary("list templates")
-    .action(async (options: OutputOptions) => {
-      const client = await session.client();
-      const templates = await everyPage((page) => client.templates.list(page));
-      session.print(options, templates, (all) =>
-        all.length > 0
-          ? templateTable(all, session.terminal.clock.nowMs())
-          : "There is no template yet. `berth template create -f FILE` makes one.\n",
-      );
-    });
-  withExamples(withOutput(command), ["berth template list"]);
-}
-
-interface ShowOptions extends OutputOptions {
-  readonly version?: number;
+  const { clock } = session.terminal;
+  list(group, session, {
+    summary: "list templates",
+    examples: ["berth template list"],
+    load: (client, _none, page) => client.templates.list(page),
+    headings: ["NAME", "READY", "NEWEST", "STATE", "AGE"],
+    row: (template) => [
+      template.name,
+      template.ready ? `${template.ready.version}` : "-",
+      template.latest ? `${template.latest.version}` : "-",
+      template.latest ? stateOf(template.latest) : "-",
+      age(template.createdAt, clock.nowMs()),
+    ],
+    empty: "There is no template yet. `berth template create -f FILE` makes one.",
+  });
 }
 
 function addShow(group: Command, session: Session): void {
-  const command = group
-    .command("show")
-    .summary("show a template: versions, definition, build output")
-    .argument("<template>", "name or id")
-    .option("--version <number>", "default: the newest version", parseCount)
-    .action(async (ref: string, options: ShowOptions) => {
-      const client = await session.client();
+  ask(group, session, "show", {
+    summary: "show a template: versions, definition, build output",
+    examples: ["berth template show default --version 2"],
+    args: { "<template>": "name or id" },
+    options: (command) =>
+      command.option("--version <number>", "default: the newest version", parseCount),
+    run: async (client, [ref]: [string], options: { readonly version?: number }) => {
       const template = await client.templates.get(ref);
       const number = options.version ?? template.latest?.version;
       const version = number ? await client.templates.version(ref, number) : null;
-      session.print(options, { ...template, version }, () => {
-        const head = facts([
-          ["name", template.name],
-          ["id", template.id],
-          ["used by new boxes", template.ready ? `version ${template.ready.version}` : "none yet"],
-          ["version shown", version ? `${version.version}: ${stateOf(version)}` : null],
-          ["prebuild", version ? prebuildOf(version) : null],
-        ]);
-        if (!version) return head;
-        const definition = plain(JSON.stringify(version.definition, null, 2));
-        const log = version.log ? `\nbuild output (end):\n${plain(tail(version.log))}\n` : "";
-        return `${head}\ndefinition:\n${definition}\n${log}`;
-      });
-    });
-  withExamples(withOutput(command), ["berth template show default --version 2"]);
+      return { ...template, version };
+    },
+    text: ({ version, ...template }) => {
+      const head = facts([
+        ["name", template.name],
+        ["id", template.id],
+        ["used by new boxes", template.ready ? `version ${template.ready.version}` : "none yet"],
+        ["version shown", version ? `${version.version}: ${stateOf(version)}` : null],
+        ["prebuild", version ? prebuildOf(version) : null],
+      ]);
+      if (!version) return head;
+      const definition = plain(JSON.stringify(version.definition, null, 2));
+      const log = version.log ? `\nbuild output (end):\n${plain(tail(version.log))}\n` : "";
+      return `${head}\ndefinition:\n${definition}\n${log}`;
+    },
+  });
 }
 
 function addDelete(group: Command, session: Session): void {
-  const command = group
-    .command("delete")
-    .summary("delete a template that no box uses")
-    .argument("<template>", "name or id")
-    .action(async (ref: string, options: OutputOptions) => {
-      const client = await session.client();
-      const { template } = await client.templates.delete(ref);
-      session.print(options, template, () => `${template.name}\n`);
-    });
-  withExamples(withOutput(command), ["berth template delete old"]);
+  ask(group, session, "delete", {
+    summary: "delete a template that no box uses",
+    examples: ["berth template delete old"],
+    args: { "<template>": "name or id" },
+    run: async (client, [ref]: [string]) => (await client.templates.delete(ref)).template,
+    text: ({ name }) => `${name}\n`,
+  });
 }
 
 /** Reads a definition; the API checks what it says. */
@@ -237,19 +232,6 @@ function stateOf(version: TemplateVersion): string {
 function prebuildOf(version: TemplateVersion): string {
   if (!version.prebuild) return "none: boxes boot";
   return `${version.prebuild.snapshotId}${version.prebuild.durable ? ", durable" : ""}`;
-}
-
-function templateTable(templates: readonly Template[], nowMs: number): string {
-  return table(
-    ["NAME", "READY", "NEWEST", "STATE", "AGE"],
-    templates.map((template) => [
-      template.name,
-      template.ready ? `${template.ready.version}` : "-",
-      template.latest ? `${template.latest.version}` : "-",
-      template.latest ? stateOf(template.latest) : "-",
-      age(template.createdAt, nowMs),
-    ]),
-  );
 }
 
 /**

@@ -4,7 +4,7 @@
 import { join } from "node:path";
 import { boxTable } from "#cli/box-text.ts";
 import { EXIT, ExitWith } from "#cli/exit.ts";
-import { nodeTable } from "#cli/nodes.ts";
+import { nodeColumns } from "#cli/nodes.ts";
 import type { OutputOptions } from "#cli/options.ts";
 import { everyPage } from "#cli/pages.ts";
 import type { Session } from "#cli/session.ts";
@@ -108,6 +108,7 @@ function doorsText({ dashboardUrl, previewOrigin, sshAddress }: System): string 
 function statusText(session: Session, found: Status): string {
   const { terminal } = session;
   const nowMs = terminal.clock.nowMs();
+  const node = nodeColumns(terminal.clock);
   const sections = [
     ...(found.system?.notices ?? []).map((notice) =>
       paint(terminal, "yellow", `NOTICE: ${plainLine(notice)}\n`),
@@ -124,7 +125,7 @@ function statusText(session: Session, found: Status): string {
     ),
     ...(found.system ? [doorsText(found.system)] : []),
     ...(found.apiError ? [`${plainLine(found.apiError)}\n`] : []),
-    ...(found.nodes.length > 0 ? [nodeTable(found.nodes, nowMs)] : []),
+    ...(found.nodes.length > 0 ? [table(node.headings, found.nodes.map(node.row))] : []),
     ...(found.boxes.length > 0 ? [boxTable(found.boxes, nowMs)] : []),
   ];
   return sections.join("\n");
