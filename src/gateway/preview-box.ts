@@ -28,11 +28,17 @@ export interface BoxWayOptions {
   readonly address?: string | null;
 }
 
+/** Somebody asks for the box. */
+export interface Asks {
+  readonly right: Right;
+  /** Else a box at rest is left so. */
+  readonly mayWake: boolean;
+}
+
 /** As `enterBox`, for somebody who is at the other end of a socket. */
 export type EnterBox = (
-  right: Right,
+  asks: Asks,
   signal: AbortSignal,
-  mayWake: boolean,
   from: { readonly remoteAddress?: string | undefined },
 ) => Promise<BoxStream>;
 
@@ -44,14 +50,10 @@ const AGAIN_MS = 250;
 /** A page that says what is wrong does not wait long to say more. */
 const PORTS_TIMEOUT_MS = 1000;
 
-/**
- * Throws a Problem when the box cannot be reached, also after waiting. Without `mayWake` a box at rest is left so: a
- * page that was open when somebody paused the box opens its WebSocket again and again, and means nothing by it.
- */
+/** Throws a Problem when the box cannot be reached, also after waiting. */
 export async function enterBox(
-  right: Right,
+  { right, mayWake }: Asks,
   signal: AbortSignal,
-  mayWake: boolean,
   options: BoxWayOptions,
 ): Promise<BoxStream> {
   const { open, wakeAndWait, clock } = options;
@@ -69,8 +71,8 @@ export async function enterBox(
       if (cameUpMs === null || nowMs - cameUpMs > START_TIMEOUT_MS)
         throw await closedPort(boxId, options);
       await clock.sleep(AGAIN_MS, signal);
-    } else if (isAway(problem) && leftMs > 0 && mayWake) {
-      await wakeAndWait(boxId, whoIs(right), { signal, timeoutMs: leftMs });
+    } else if (isAway(problem) && leftMs > 0) {
+      await wakeAndWait(boxId, whoIs(right), { signal, timeoutMs: leftMs, mayAsk: mayWake });
       // It may be on its way from one placement to the next, announced and refused.
       if (cameUpMs !== null) await clock.sleep(AGAIN_MS, signal);
       cameUpMs = clock.monotonicMs();

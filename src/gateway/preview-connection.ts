@@ -11,7 +11,7 @@ import { AnswerReader } from "./preview-answer.ts";
 import { type BodyReader, bodyReader } from "./preview-body.ts";
 import type { BoxStream, EnterBox } from "./preview-box.ts";
 import type { PreviewDefences } from "./preview-defences.ts";
-import type { Decision, Entry } from "./preview-entry.ts";
+import { type Decision, type Entry, mayWake } from "./preview-entry.ts";
 import { BadHead, headEnd, type RequestHead, readRequest } from "./preview-head.ts";
 import type { Place, PlaceOf } from "./preview-name.ts";
 import { type OwnAnswer, print } from "./preview-pages.ts";
@@ -41,6 +41,8 @@ interface Exchange {
   /** As the app gets it. */
   readonly head: string;
   readonly body: BodyReader;
+  /** A box at rest is run for it. */
+  readonly mayWake: boolean;
   answer: AnswerReader;
   isBodyOver: boolean;
   isAnswerBegun: boolean;
@@ -209,6 +211,7 @@ export class PreviewConnection {
       ...{ request, place, right },
       head: requestForApp(request, place, peer, this.#context.defences),
       body: bodyReader(request.framing),
+      mayWake: !this.#context.defences.pausesHold || mayWake(request),
       answer: new AnswerReader(request.method, request.isWebSocket),
       isBodyOver: request.framing.kind === "none",
       isAnswerBegun: false,
@@ -231,12 +234,10 @@ export class PreviewConnection {
   #enter(exchange: Exchange) {
     this.#dropApp();
     this.#phase = "deciding";
-    const { right, request } = exchange;
-    this.#context.enterBox(right, this.#gone.signal, !request.isWebSocket, this.#socket).then(
+    this.#context.enterBox(exchange, this.#gone.signal, this.#socket).then(
       (stream) => {
         if (this.#phase === "closed") return breakOff(stream.box);
-        const app = { ...stream, key: right.key, idleSinceMs: null };
-        this.#listen(app);
+        this.#listen({ ...stream, key: exchange.right.key, idleSinceMs: null });
         this.#send(exchange);
       },
       (error: unknown) => this.#fail(error),
@@ -409,7 +410,7 @@ export class PreviewConnection {
       exchange.request.framing.kind === "none"
     )
       this.#enter(exchange); // It closed what was idle as the request came: as if it had not been kept.
-    else if (why) this.#answerAndClose(pageForCutAnswer(why, exchange.right), exchange.request);
+    else if (why) this.#answerAndClose(pageForCutAnswer(why, exchange), exchange.request);
   }
 
   #fail(error: unknown) {
@@ -421,7 +422,7 @@ export class PreviewConnection {
     const isProblem = (error as Error).name === "Problem";
     if (!isProblem) log.error({ err: error }, "a request to a preview failed");
     if (isProblem && exchange)
-      return this.#answerItself(pageForProblem(error as Problem, exchange.right), exchange.request);
+      return this.#answerItself(pageForProblem(error as Problem, exchange), exchange.request);
     this.#socket.destroy();
   }
 

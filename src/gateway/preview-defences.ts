@@ -20,6 +20,8 @@ export interface PreviewDefences {
   readonly noReferrer: boolean;
   /** An open answer ends when its right does. */
   readonly endings: boolean;
+  /** A page that was open when its box was paused does not wake it. */
+  readonly pausesHold: boolean;
 }
 
 export const PREVIEW_DEFENCES: PreviewDefences = {
@@ -32,4 +34,5 @@ export const PREVIEW_DEFENCES: PreviewDefences = {
   relativeReturn: true,
   noReferrer: true,
   endings: true,
+  pausesHold: true,
 };

@@ -72,8 +72,8 @@ export function previewDoor(options: PreviewDoorOptions): PreviewDoor {
       return tickMs;
     },
     mentionsPreview: (head: Buffer | null) => mentions(known, head),
-    enterBox: (right, signal, mayWake, { remoteAddress: address = null }) =>
-      enterBox(right, signal, mayWake, { ...way, address }),
+    enterBox: (asks, signal, { remoteAddress: address = null }) =>
+      enterBox(asks, signal, { ...way, address }),
     closed: (connection: PreviewConnection) => connections.delete(connection),
   };
   return {

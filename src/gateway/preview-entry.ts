@@ -223,6 +223,20 @@ function isNavigation(request: RequestHead): boolean {
 }
 
 /**
+ * It runs a box at rest: a person went here, or a program that is no browser asks (a webhook, curl). A page that was open
+ * when somebody paused the box does not: its requests, WebSockets and reloads of its own accord would undo every pause.
+ */
+export function mayWake(request: RequestHead): boolean {
+  if (request.isWebSocket) return false;
+  const mode = field(request, "sec-fetch-mode");
+  if (mode === undefined) return true;
+  if (mode !== "navigate" || field(request, "sec-fetch-dest") !== "document") return false;
+  return (
+    field(request, "sec-fetch-site") !== "same-origin" || field(request, "sec-fetch-user") === "?1"
+  );
+}
+
+/**
  * Another origin's page made it, and not by sending the person here: a form that posts, an image, a script, a frame, a
  * fetch, a WebSocket. Browsers send Sec-Fetch-Site to secure origins, and Origin with what could change something.
  */

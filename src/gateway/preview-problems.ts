@@ -1,9 +1,9 @@
 // Why an app does not answer, as a page for whoever asked.
 
 import type { Problem } from "#contract/errors.ts";
+import type { Asks } from "./preview-box.ts";
 import type { BadHead } from "./preview-head.ts";
 import type { OwnAnswer } from "./preview-pages.ts";
-import type { Right } from "./preview-rights.ts";
 
 const TITLES: Readonly<Record<number, string>> = {
   400: "Bad Request",
@@ -31,17 +31,17 @@ export function pageForBadAnswer({ message }: BadHead): OwnAnswer {
   };
 }
 
-export function pageForCutAnswer(why: Problem, right: Right): OwnAnswer {
-  if (why.code !== "port_closed") return pageForProblem(why, right);
+export function pageForCutAnswer(why: Problem, asks: Asks): OwnAnswer {
+  if (why.code !== "port_closed") return pageForProblem(why, asks);
   return {
     status: 502,
     title: "The app closed the connection without an answer",
-    detail: `The program at port ${right.preview.port} took the request and answered nothing. Its log may say why.`,
+    detail: `The program at port ${asks.right.preview.port} took the request and answered nothing. Its log may say why.`,
   };
 }
 
 /** A stranger is not told about the box. */
-export function pageForProblem({ code, message }: Problem, right: Right): OwnAnswer {
+export function pageForProblem({ code, message }: Problem, { right, mayWake }: Asks): OwnAnswer {
   const { port } = right.preview;
   const detail = right.grant ? `${message}.` : "";
   if (code === "port_closed")
@@ -62,6 +62,14 @@ export function pageForProblem({ code, message }: Problem, right: Right): OwnAns
       status: 503,
       title: "Too many connections to this preview",
       detail: "Close some of its tabs; this page tries again by itself.",
+      isTemporary: true,
+    };
+  if (code === "box_not_here" && !mayWake)
+    return {
+      status: 503,
+      title: "The box is at rest",
+      detail:
+        "A page that was open does not wake it, so that a pause holds.\nTo wake it, reload the page or open its address again.",
       isTemporary: true,
     };
   const isHopeless = code === "not_now" || code === "forbidden";

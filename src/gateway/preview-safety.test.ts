@@ -24,6 +24,7 @@ let open: PreviewRig;
 const OFF: PreviewDefences = {
   ...{ ownOriginOnly: false, platformSecrets: false, hostCookies: false, answerReach: false },
   ...{ nonce: false, onceOnly: false, relativeReturn: false, noReferrer: false, endings: false },
+  pausesHold: false,
 };
 
 before(async () => {

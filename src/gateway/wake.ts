@@ -17,6 +17,8 @@ export interface WakeWait {
   readonly onPhase?: (phase: Phase, reason: string | null) => void;
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  /** False: it is waited for when it is on its way, and nobody is asked to run it. */
+  readonly mayAsk?: boolean;
 }
 
 /** Resolves when the box can be entered through this gateway; at once when it can be now. Throws a Problem. */
@@ -36,6 +38,11 @@ export interface WakesOptions {
 /** Asked again this often for as long as somebody waits: what was asked may have been lost, or undone. */
 const ASK_AGAIN_MS = 5000;
 
+/** It comes by itself. */
+const ON_ITS_WAY: ReadonlySet<Phase | undefined> = new Set<Phase>([
+  ...(["creating", "starting", "running", "resuming"] as const),
+]);
+
 /** One question: everybody who waits for one box as one user. */
 interface Asking {
   waiting: number;
@@ -49,18 +56,33 @@ export function wakes(options: WakesOptions): WakeAndWait {
   const askings = new Map<string, Asking>();
   const isHere = (boxId: string) => routes.find(boxId).kind === "here";
 
-  return async (boxId, who, { onPhase, signal, timeoutMs }) => {
-    if (isHere(boxId)) return;
-    signal.throwIfAborted();
+  const join = (boxId: string, who: Omit<WakeRequest, "boxId">) => {
     const key = `${boxId}/${who.userId ?? ""}`;
     const asking = askings.get(key) ?? startAsking({ boxId, ...who }, options);
     askings.set(key, asking);
     asking.waiting += 1;
+    const leave = () => {
+      asking.waiting -= 1;
+      if (asking.waiting > 0) return;
+      asking.over.abort();
+      if (askings.get(key) === asking) askings.delete(key);
+    };
+    return { refused: asking.refused, leave };
+  };
+
+  return async (boxId, who, { onPhase, signal, timeoutMs, mayAsk = true }) => {
+    if (isHere(boxId)) return;
+    signal.throwIfAborted();
+    const asking = mayAsk ? join(boxId, who) : null;
     const over = new AbortController();
     const stops: (() => void)[] = [];
     try {
-      const here = new Promise<void>((done) => {
-        const look = () => isHere(boxId) && done();
+      const here = new Promise<void>((done, fail) => {
+        const look = () => {
+          if (isHere(boxId)) done();
+          else if (!mayAsk && !ON_ITS_WAY.has(known.box(boxId)?.phase)) fail(atRest(boxId));
+        };
+        look();
         // Announced before the control plane told us of the placement: it is here with that.
         stops.push(routes.onAnnounced(boxId, look), known.onChange(look));
       });
@@ -69,17 +91,17 @@ export function wakes(options: WakesOptions): WakeAndWait {
         throw new Problem("not_ready", lateText(known.box(boxId), boxId, timeoutMs));
       });
       late.catch(() => {});
-      await Promise.race([here, asking.refused, late]);
+      await Promise.race(asking ? [here, asking.refused, late] : [here, late]);
     } finally {
       over.abort();
       for (const stop of stops) stop();
-      asking.waiting -= 1;
-      if (asking.waiting === 0) {
-        asking.over.abort();
-        if (askings.get(key) === asking) askings.delete(key);
-      }
+      asking?.leave();
     }
   };
+}
+
+function atRest(boxId: string): Problem {
+  return new Problem("box_not_here", `${boxId} is at rest, and was not asked to run`);
 }
 
 function startAsking(wanted: WakeRequest, options: WakesOptions): Asking {

@@ -25,11 +25,8 @@ test("VS Code in a browser", async (t) => {
       });
     });
   };
-  /** The open page may ask for something just then, and so wake its box: a pause and a resume all the same. */
-  const pause = async () => {
-    const said = await berth.berth(["pause", "ide"]);
-    if (said.code !== 0) assert.match(said.stderr, /cannot become paused any more/);
-  };
+  /** The page is open all the while, and does not wake it. */
+  const pause = () => berth.ok(["pause", "ide"]);
 
   await step("a link to its port opens the project", async () => {
     await berth.ok(["up", "--detach"]);
