@@ -5,7 +5,8 @@ import { spawn } from "node:child_process";
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Record<string, string>;
-  readonly input?: string | Buffer;
+  /** A promise: the child starts now and gets it later; when it is rejected, the child is killed. */
+  readonly input?: string | Buffer | Promise<string>;
   /** Kills the child (SIGKILL) after this long. Default: 60 s. */
   readonly timeoutMs?: number;
 }
@@ -47,7 +48,13 @@ export const run: Run = (argv, options = {}) =>
     child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
     child.stdin.on("error", () => {}); // The child may exit without reading its input.
-    child.stdin.end(options.input ?? "");
+    const { input = "" } = options;
+    if (input instanceof Promise) {
+      input.then(
+        (text) => child.stdin.end(text),
+        () => child.kill("SIGKILL"),
+      );
+    } else child.stdin.end(input);
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     let timedOut = false;
     const timer = setTimeout(() => {

@@ -137,24 +137,27 @@ export async function renew(
   const guest = await answered(record, () => vmms.guest(record));
   const { identity } = run;
   await host.failpoints.hit("driver.renew.begun");
-  const ack = await answered(record, () =>
-    guest.renew(
-      {
-        ...{ epoch: run.epoch, execToken, boxId: run.boxId, sshHostCertificate: certificate },
-        hostName: identity.hostName,
-        machineId: identity.machineId,
-        sshHostKey: record.sshHostKey.privateKey,
-        sshHostPublicKey: record.sshHostKey.publicKey,
-        sshUserCa: identity.sshUserCa,
-        sshPrincipals: identity.sshPrincipals,
-        sshAuthorizedKeys,
-        env: identity.env,
-      },
-      RENEW_TIMEOUT_MS,
-    ),
-  );
-  await host.failpoints.hit("driver.renew.acknowledged");
-  await host.networks.open(record.slot);
+  const ask = async () => {
+    const answer = await answered(record, () =>
+      guest.renew(
+        {
+          ...{ epoch: run.epoch, execToken, boxId: run.boxId, sshHostCertificate: certificate },
+          hostName: identity.hostName,
+          machineId: identity.machineId,
+          sshHostKey: record.sshHostKey.privateKey,
+          sshHostPublicKey: record.sshHostKey.publicKey,
+          sshUserCa: identity.sshUserCa,
+          sshPrincipals: identity.sshPrincipals,
+          sshAuthorizedKeys,
+          env: identity.env,
+        },
+        RENEW_TIMEOUT_MS,
+      ),
+    );
+    await host.failpoints.hit("driver.renew.acknowledged");
+    return answer;
+  };
+  const ack = await openWhenAcknowledged(host, record.slot, ask());
   if (record.mustGrow) {
     await seeDisks(host, record, execToken);
     await answered(record, () => guest.grow());
@@ -180,6 +183,18 @@ export async function renew(
   await host.boxes.write(ready, true);
   await host.failpoints.hit("driver.renew.recorded");
   return ready;
+}
+
+/** What opens the network is started while the guest is at its renewal: starting it takes longer than its work. */
+async function openWhenAcknowledged<T>(host: Host, slot: number, asked: Promise<T>): Promise<T> {
+  const opened = host.networks.open(
+    slot,
+    asked.then(() => {}),
+  );
+  const [answer] = await Promise.allSettled([asked, opened]);
+  if (answer.status === "rejected") throw answer.reason;
+  await opened;
+  return answer.value;
 }
 
 /** Waits until the guest's kernel has seen its disks grow: it is told by an interrupt, some time after the VMM knew. */

@@ -21,8 +21,8 @@ import {
 export interface BoxNetworks {
   /** Makes the namespace anew, shut. `uid` may open its tap. */
   make(slot: number, uid: number): Promise<BoxLink>;
-  /** Lets traffic pass, once the guest has its new identity. */
-  open(slot: number): Promise<void>;
+  /** Lets traffic pass once `may` is kept; what that takes is made ready meanwhile. Stays shut when it is broken. */
+  open(slot: number, may?: Promise<void>): Promise<void>;
   shut(slot: number): Promise<void>;
   remove(slot: number): Promise<void>;
   /** Slots of this driver that have anything in the kernel. */
@@ -33,6 +33,8 @@ export interface BoxNetworks {
   close(): Promise<void>;
 }
 
+/** Longer than any renewal that `open` may wait for. */
+const RULES_TIMEOUT_MS = 5 * 60_000;
 const IPV6_OFF =
   "for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 > $f 2>/dev/null; done";
 
@@ -44,8 +46,8 @@ export function boxNetworks(
 ): BoxNetworks {
   if (!/^[0-9a-f]{6}$/.test(owner))
     throw new Error(`network owner '${owner}': expected 6 hex digits`);
-  const inside = (netns: string, script: string, input: string) =>
-    run(["ip", "netns", "exec", netns, "sh", "-c", script], { input });
+  const inside = (netns: string, script: string, input: string | Promise<string>) =>
+    run(["ip", "netns", "exec", netns, "sh", "-c", script], { input, timeoutMs: RULES_TIMEOUT_MS });
 
   async function remove(slot: number): Promise<void> {
     const link = boxLink(owner, slot);
@@ -110,8 +112,9 @@ export function boxNetworks(
       });
       return link;
     },
-    async open(slot) {
-      await inside(boxLink(owner, slot).netns, "exec nft -f -", GATE_OPEN);
+    async open(slot, may = Promise.resolve()) {
+      const rules = may.then(() => GATE_OPEN);
+      await inside(boxLink(owner, slot).netns, "exec nft -f -", rules);
     },
     async shut(slot) {
       await inside(boxLink(owner, slot).netns, "exec nft -f -", GATE_SHUT);

@@ -252,7 +252,12 @@ test("a shut gate lets nothing pass in either direction, and opens again", async
   assert.equal(await dial(WORLD_PUBLIC, 80, guest), "silence");
   assert.equal(await dial(GUEST.dns, 53, guest), "silence");
   assert.equal(await dial(link.boxAddress, 22), "silence");
-  await networks.open(SLOT);
+  await assert.rejects(networks.open(SLOT, Promise.reject(new Error("the guest refused"))));
+  const acknowledged = Promise.withResolvers<void>();
+  const opened = networks.open(SLOT, acknowledged.promise);
+  assert.equal(await dial(WORLD_PUBLIC, 80, guest), "silence");
+  acknowledged.resolve();
+  await opened;
   await networks.open(SLOT);
   assert.equal(await dial(WORLD_PUBLIC, 80, guest), HOST_PUBLIC);
 });
