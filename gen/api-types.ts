@@ -1863,6 +1863,12 @@ export interface components {
             box: components["schemas"]["Box"];
             operation: components["schemas"]["Operation"];
         };
+        BoxCreated: {
+            box: components["schemas"]["Box"];
+            /** @description Null: nothing has a price. */
+            hourlyPrice: components["schemas"]["HourlyPrice"] | null;
+            operation: components["schemas"]["Operation"];
+        };
         BoxPage: {
             items: components["schemas"]["Box"][];
             /** @description Null on the last page. */
@@ -2334,6 +2340,16 @@ export interface components {
                 box: components["schemas"]["Box"];
                 operation: components["schemas"]["Operation"];
             }[];
+        };
+        /** @description What a box costs, besides its snapshots and the bytes that leave it. */
+        HourlyPrice: {
+            currency: string;
+            /** @description For an hour, of a paused box. */
+            paused: string;
+            /** @description For an hour, of a box that runs. */
+            running: string;
+            /** @description For an hour, of a stopped box. */
+            stopped: string;
         };
         InstallationOrg: {
             boxes: number;
@@ -3875,7 +3891,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["BoxAccepted"];
+                    "application/json": components["schemas"]["BoxCreated"];
                 };
             };
             /** @description A problem. */

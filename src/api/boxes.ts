@@ -1,12 +1,15 @@
 // Boxes: create, read, change what is wanted, fork, wait.
 
 import type { RouteNamed } from "#contract/routes.ts";
+import type { BoxSpec } from "#domain/box.ts";
 import type { PreviewPlace } from "#domain/preview.ts";
+import { hourlyPrice } from "#domain/price.ts";
 import { type Intent, setDesired } from "#store/box-intent.ts";
 import { handOver } from "#store/box-shares.ts";
 import { type AcceptedBox, createBoxOnce, getBox, listBoxes } from "#store/boxes.ts";
 import { forkBox } from "#store/forks.ts";
 import { answerOnce } from "#store/idempotency.ts";
+import type { PriceBook } from "#store/prices.ts";
 import type { ApiContext } from "./context.ts";
 import { pageFrom, textPosition } from "./cursor.ts";
 import type { Call, Handlers } from "./route.ts";
@@ -23,6 +26,12 @@ export function shapeAccepted({ box, operation }: AcceptedBox, place: PreviewPla
   return { box: shapeBox(box, place), operation: shapeOperation(operation) };
 }
 
+function shapePrice(spec: BoxSpec, { currency, prices }: PriceBook) {
+  if (currency === null) return null;
+  const { running, paused, stopped } = hourlyPrice(spec, prices);
+  return { currency, running, paused, stopped };
+}
+
 export function boxHandlers(
   context: ApiContext,
 ): Pick<Handlers, Extract<keyof Handlers, `boxes.${string}`>> {
@@ -34,8 +43,9 @@ export function boxHandlers(
       ),
     );
   return {
-    "boxes.create": ({ db, subject, body, mutation }) =>
-      createBoxOnce(
+    "boxes.create": async ({ db, subject, body, mutation }) => {
+      const book = await context.pricesOf(subject.orgId);
+      return createBoxOnce(
         db,
         subject,
         mutation,
@@ -48,8 +58,12 @@ export function boxHandlers(
           labels: body.labels,
           team: body.team ?? null,
         },
-        (accepted) => shapeAccepted(accepted, context),
-      ),
+        (accepted) => ({
+          ...shapeAccepted(accepted, context),
+          hourlyPrice: shapePrice(accepted.box.spec, book),
+        }),
+      );
+    },
     "boxes.list": async ({ db, subject, query }) => {
       const scope = ["boxes", query.template ?? null];
       const rows = await listBoxes(db, subject, {

@@ -11,10 +11,13 @@ import type { PreviewSigner } from "#trust/preview-tokens.ts";
 import type { SshAuthority } from "#trust/ssh-certificates.ts";
 import type { TicketSigner } from "#trust/tickets.ts";
 import type { EventHub } from "./event-hub.ts";
+import type { PricesOf } from "./price-cache.ts";
 
 export interface ApiContext {
   readonly db: Database;
   readonly hub: EventHub;
+  /** What holds for an organization now. */
+  readonly pricesOf: PricesOf;
   /** How people log in by a provider. */
   readonly identity: IdentityContext;
   readonly clock: Clock;

@@ -27,6 +27,7 @@ import { nodeHandlers } from "./nodes.ts";
 import { orgHandlers } from "./orgs.ts";
 import { registerPreviewAuthorize } from "./preview-authorize.ts";
 import { previewHandlers } from "./previews.ts";
+import { cachedPrices } from "./price-cache.ts";
 import { providerHandlers, scimTokenHandlers } from "./providers.ts";
 import { quotaHandlers } from "./quotas.ts";
 import type { RateLimits } from "./rate-limit.ts";
@@ -53,7 +54,7 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-export interface ApiOptions extends Omit<ApiContext, "hub"> {
+export interface ApiOptions extends Omit<ApiContext, "hub" | "pricesOf"> {
   readonly wakes: Wakes;
   /** Where the built web app is; null: only the API is served. */
   readonly webDirectory?: string | null;
@@ -73,7 +74,7 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
   const tokenOf = cachedIdentities(clock, (hash) => identifyToken(db, hash));
   const sessionOf = cachedIdentities(clock, (hash) => identifySession(db, hash, "web"));
   const cliSessionOf = cachedIdentities(clock, (hash) => identifySession(db, hash, "cli"));
-  const context = { ...options, hub };
+  const context = { ...options, hub, pricesOf: cachedPrices(options) };
   const authenticate: Authenticate = async ({ kind, secret }) => {
     if (!looksLikeToken(secret)) return null;
     const hash = hashToken(secret);

@@ -5,6 +5,7 @@ import { type TestContext, test } from "node:test";
 import { sql } from "kysely";
 import { systemClock } from "#lib/clock.ts";
 import { watchBudgets } from "#reconciler/usage.ts";
+import { createClient } from "#sdk/client.ts";
 import { rollUpHour } from "#store/usage-rollups.ts";
 import { type Caller, type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
 import { holdUsageClock, setUsageClock } from "#test/harness/usage.ts";
@@ -211,6 +212,38 @@ test("prices are the operator's to set; an organization may have its own", async
   await assert.rejects(admin.client.prices.set({ currency: "USD", prices: {} }), {
     code: "not_now",
   });
+});
+
+test("a create tells what the box costs for an hour, at any replica, by the prices that hold now", async (t) => {
+  const world = await plane(t);
+  const other = createClient({ url: await world.addReplica(), token: world.admin.token });
+  const clients = [world.admin.client, other];
+  const priceOf = async (client: typeof other) => {
+    const { box, hourlyPrice } = await client.boxes.create({ template: "default" });
+    await client.boxes.delete(box.id);
+    return hourlyPrice;
+  };
+  const {
+    currency,
+    lines: _,
+    ...estimate
+  } = await world.admin.client.prices.estimate({
+    template: "default",
+  });
+  for (const client of clients) assert.deepEqual(await priceOf(client), { currency, ...estimate });
+  const everywhere = async (isSo: (running: number) => boolean) => {
+    const endMs = systemClock.monotonicMs() + 120_000;
+    for (const client of clients)
+      while (!isSo(Number((await priceOf(client))?.running))) {
+        assert.ok(systemClock.monotonicMs() < endMs, "an old price is told for ever");
+        await systemClock.sleep(20);
+      }
+  };
+  await world.admin.client.prices.set({ prices: { vcpu: "7" } });
+  await everywhere((running) => running > 14);
+  const org = world.admin.subject.orgId;
+  await world.admin.client.prices.set({ org, prices: { vcpu: "0" } });
+  await everywhere((running) => running < 1);
 });
 
 test("budgets are set by who may, and a spent one refuses by name", async (t) => {

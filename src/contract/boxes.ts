@@ -15,6 +15,7 @@ import {
 } from "./fields.ts";
 import { operationSchema } from "./operations.ts";
 import { envSchema } from "./templates.ts";
+import { hourlyPriceSchema } from "./usage.ts";
 
 const specSchema = z.object({
   cpus: z.number().int(),
@@ -171,6 +172,10 @@ export const forkBoxSchema = z
 export const boxAcceptedSchema = z
   .object({ box: boxSchema, operation: operationSchema })
   .meta({ id: "BoxAccepted" });
+
+export const boxCreatedSchema = boxAcceptedSchema
+  .extend({ hourlyPrice: hourlyPriceSchema.nullable().describe("Null: nothing has a price.") })
+  .meta({ id: "BoxCreated" });
 
 export const forksAcceptedSchema = z
   .object({ forks: z.array(z.object({ box: boxSchema, operation: operationSchema })) })

@@ -6,6 +6,7 @@ import { ACCESS_ROUTES } from "./access-routes.ts";
 import { AUDIT_ROUTES } from "./audit-routes.ts";
 import {
   boxAcceptedSchema,
+  boxCreatedSchema,
   boxPage,
   boxParams,
   boxQuery,
@@ -96,7 +97,7 @@ const boxes = [
     description: "Restores the template's prebuild; a template without one boots.",
     body: createBoxSchema,
     status: 202,
-    response: boxAcceptedSchema,
+    response: boxCreatedSchema,
     idempotencyKey: true,
   }),
   read({

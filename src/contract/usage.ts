@@ -170,12 +170,21 @@ export const estimateQuery = z.strictObject({
   version: z.coerce.number().int().min(1).optional(),
 });
 
+const perHour = {
+  running: decimalSchema.describe("For an hour, of a box that runs."),
+  paused: decimalSchema.describe("For an hour, of a paused box."),
+  stopped: decimalSchema.describe("For an hour, of a stopped box."),
+};
+
+export const hourlyPriceSchema = z.object({ currency: z.string(), ...perHour }).meta({
+  id: "HourlyPrice",
+  description: "What a box costs, besides its snapshots and the bytes that leave it.",
+});
+
 export const estimateSchema = z
   .object({
     currency: z.string().nullable().describe("Null: nothing has a price."),
-    running: decimalSchema.describe("For an hour, of a box that runs."),
-    paused: decimalSchema.describe("For an hour, of a paused box."),
-    stopped: decimalSchema.describe("For an hour, of a stopped box."),
+    ...perHour,
     lines: z.array(
       z.object({
         resource: resourceSchema,

@@ -111,6 +111,11 @@ export class Subscription {
       this.#resolve = null;
       timer.abort();
     }
+    return this.take();
+  }
+
+  /** The same without waiting. */
+  take(): boolean {
     const heard = this.#heard;
     this.#heard = false;
     return heard;

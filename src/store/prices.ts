@@ -8,8 +8,9 @@ import type { Subject } from "#domain/permission.ts";
 import type { Prices, Resource } from "#domain/price.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, transact } from "./db.ts";
-import { insertEvents } from "./events.ts";
+import { insertEvents, type NewEvent } from "./events.ts";
 import { resolveVersion } from "./templates.ts";
+import { TOPICS } from "./wake.ts";
 
 export interface PriceBook {
   /** Null: nothing has a price yet. */
@@ -62,17 +63,16 @@ export async function setPrices(db: Db, subject: Subject, change: PriceChange): 
       insert into price_books (org_id, currency, prices, created_by)
       values (${change.orgId}, ${change.orgId === null ? currency : null}, ${JSON.stringify(prices)}::jsonb,
         ${subject.userId})`.execute(tx.query);
-    await insertEvents(tx, [
-      {
-        orgId: change.orgId as OrgId | null,
-        kind: "prices.changed",
-        subjectKind: "org",
-        subjectId: change.orgId ?? "installation",
-        actor: subject.userId,
-        message: "prices were changed",
-        data: { currency, prices },
-      },
-    ]);
+    const event: NewEvent = {
+      orgId: change.orgId as OrgId | null,
+      kind: "prices.changed",
+      subjectKind: "org",
+      subjectId: change.orgId ?? "installation",
+      actor: subject.userId,
+      message: "prices were changed",
+      data: { currency, prices },
+    };
+    await insertEvents(tx, [event], [TOPICS.prices]);
     return readPrices(tx, change.orgId ?? "");
   });
 }

@@ -13,6 +13,8 @@ export const TOPICS = {
   schedule: "schedule",
   /** Something may want to be settled, built or removed. */
   settle: "settle",
+  /** Prices changed. */
+  prices: "prices",
   /** A node's assignments changed. */
   node: (nodeId: string) => `node:${nodeId}`,
 } as const;
