@@ -84,6 +84,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.setSerializerCompiler(serializerCompiler);
   acceptJson(app);
   countRequests(app, options);
+  refuseNul(app);
   if (options.rateLimits) limitRequests(app, options.rateLimits, options);
   app.addHook("onRequest", async (request) => {
     const { host } = request.headers;
@@ -164,6 +165,16 @@ function acceptJson(app: FastifyInstance): void {
     // Clients send the header with every request; a mutation without a body is no mistake.
     if (body.length === 0) done(null, undefined);
     else parse(request, body as string, done);
+  });
+}
+
+/** No text in Postgres holds one, so nothing is named by it: for whatever has no schema that says so. */
+function refuseNul(app: FastifyInstance): void {
+  app.addHook("preHandler", async ({ url }) => {
+    if (!url.includes("%00")) return;
+    throw new Problem("invalid_request", "url: has a NUL character.", {
+      fields: [{ path: "url", message: "has a NUL character" }],
+    });
   });
 }
 

@@ -30,6 +30,7 @@ import {
 import { forOrg } from "#store/tenant.ts";
 import { hashToken, looksLikeToken } from "#trust/token-hash.ts";
 import { callerFrom } from "./login.ts";
+import { storable } from "./storable.ts";
 
 const TYPE = "application/scim+json; charset=utf-8";
 const PATH = "/scim/v2";
@@ -64,6 +65,9 @@ export function registerScim(app: FastifyInstance, identity: IdentityContext): v
         reply.headers({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
         const caller = await callerOf(request, identity);
         request.directory = { caller, db: forOrg(db, caller.orgId) };
+      });
+      scope.addHook("preValidation", async (request) => {
+        request.body = storable(request.body);
       });
       scope.setErrorHandler((error, request, reply) => {
         const answer = toScimError(error);

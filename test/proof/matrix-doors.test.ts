@@ -92,6 +92,30 @@ test("everything that is served is an operation of the contract, the directory's
   );
 });
 
+test("a NUL in an address, or in what a directory says, is no fault of ours", async (t) => {
+  const plane = await controlPlane(t);
+  const { token } = await plane.admin.client.scimTokens.create({ name: "directory" });
+  for (const one of registered(plane)) {
+    const [method = "", path = ""] = one.split(" ");
+    const bearer = path.startsWith("/scim") ? token : plane.admin.token;
+    for (const url of [
+      path.replaceAll(/:\w+/g, "a%00b"),
+      `${path.replaceAll(/:\w+/g, "a")}?user=%00`,
+    ]) {
+      if (!url.includes("%00")) continue;
+      const headers = { authorization: `Bearer ${bearer}` };
+      const answer = await plane.api.app.inject({ method: method as "GET", url, headers });
+      assert.equal(answer.statusCode, 400, `${method} ${url}: ${answer.body}`);
+    }
+  }
+  const answer = await plane.api.app.inject({
+    ...{ method: "POST", url: "/scim/v2/Users", payload: { userName: "a", title: "b\0\ud800" } },
+    headers: { authorization: `Bearer ${token}` },
+  });
+  assert.equal(answer.statusCode, 201);
+  assert.equal(answer.json().title, "b��");
+});
+
 async function world(plane: ControlPlane) {
   const [alpha, beta] = [await plane.addOrg("alpha"), await plane.addOrg("beta")];
   const tokenOf = async (by: typeof alpha) =>
