@@ -141,6 +141,19 @@ test("kill -9 of everything at once: `up` has it all back", async () => {
   assert.equal((await berth.json<Box>(["show", "first"])).phase, "running");
 });
 
+test("`node drain` pauses what a node has and keeps new boxes away, until it is uncordoned", async () => {
+  const [node] = await berth.json<{ name: string }[]>(["node", "list"]);
+  assert.ok(node);
+  const drained = await berth.json<object>(["node", "drain", node.name]);
+  assert.deepEqual(drained, { node: node.name, paused: 1, endedBuilds: 0 });
+  assert.equal((await berth.json<Box>(["show", "first"])).phase, "paused");
+  const waits = await berth.berth(["resume", "first", "--timeout", "1s"]);
+  assert.equal(waits.code, 1);
+  assert.match(waits.stderr.replaceAll("\n", " "), /takes no new boxes/);
+  await berth.ok(["node", "uncordon", node.name]);
+  await berth.ok(["wait", "first", "--for", "running"]);
+});
+
 test("`down --keep-boxes` leaves boxes running, and `up` finds them so", async () => {
   await berth.ok(["down", "--keep-boxes"]);
   const status = await berth.berth(["status"]);
