@@ -1189,7 +1189,10 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Revoke a token of a service account */
+        /**
+         * Revoke a token of a service account
+         * @description Ends the tokens and SSH keys that were made with it too.
+         */
         delete: operations["serviceAccounts.deleteToken"];
         options?: never;
         head?: never;
@@ -1513,7 +1516,7 @@ export interface paths {
         post?: never;
         /**
          * Revoke an API token
-         * @description Ends the web sessions and the streams that were opened with it.
+         * @description Ends the tokens and SSH keys that were made with it, the web sessions that were got by it, and all their streams.
          */
         delete: operations["tokens.delete"];
         options?: never;
@@ -2071,6 +2074,12 @@ export interface components {
             isCurrent: boolean;
             /** @description To the minute; null: not yet. */
             lastUsedAt: string | null;
+            /** @description The token that it was made with, and ends with; null: a login. */
+            madeWith: {
+                /** @description An id: tok_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
             name: string;
             /** @description What it may be used for; null: all that its user may do. */
             scopes: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[] | null;
@@ -2253,6 +2262,36 @@ export interface components {
         CreateWebSession: {
             /** @description An API token. */
             token: string;
+        };
+        DeletedToken: {
+            /**
+             * Format: date-time
+             * @description ISO 8601 in UTC.
+             */
+            createdAt: string;
+            /** @description What ended with it: tokens and SSH keys made with it, and browsers logged in by it. */
+            ended: {
+                keys: number;
+                sessions: number;
+                tokens: number;
+            };
+            /** @description Null: never. */
+            expiresAt: string | null;
+            /** @description An id: tok_ and 20 characters. */
+            id: string;
+            /** @description This request came with it, or with a session got by it. */
+            isCurrent: boolean;
+            /** @description To the minute; null: not yet. */
+            lastUsedAt: string | null;
+            /** @description The token that it was made with, and ends with; null: a login. */
+            madeWith: {
+                /** @description An id: tok_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
+            name: string;
+            /** @description What it may be used for; null: all that its user may do. */
+            scopes: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[] | null;
         };
         Drain: {
             /** @description Builds of templates that this request ended. */
@@ -2499,6 +2538,8 @@ export interface components {
             /** @description An id: usr_ and 20 characters. */
             id: string;
             isDisabled: boolean;
+            /** @description Refused by their provider: tokens and SSH keys wait until they log in again. */
+            isSuspended: boolean;
             /** @enum {string} */
             kind: "person" | "service";
             /** @description Given by a provider or SCIM: they are changed there. */
@@ -2694,7 +2735,7 @@ export interface components {
         /** @description An error (RFC 9457 problem+json). */
         Problem: {
             /** @enum {string} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "cross_site" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "budget_exceeded" | "quota_exceeded" | "preview_gone" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "unknown_host" | "idempotency_key_reused" | "rate_limited" | "internal" | "unavailable" | "audit_unavailable" | "ticket_invalid" | "ticket_expired" | "revoked" | "invitation_invalid" | "box_not_here" | "box_moved" | "too_many_streams" | "port_closed" | "node_away" | "login_failed" | "login_denied" | "provider_unavailable" | "join_token_invalid" | "node_unknown" | "resync_needed";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "unauthenticated" | "forbidden" | "cross_site" | "not_found" | "route_not_found" | "name_taken" | "not_now" | "not_ready" | "in_use" | "budget_exceeded" | "quota_exceeded" | "preview_gone" | "generation_mismatch" | "body_too_large" | "unsupported_media_type" | "unknown_host" | "idempotency_key_reused" | "rate_limited" | "internal" | "unavailable" | "audit_unavailable" | "ticket_invalid" | "ticket_expired" | "revoked" | "suspended" | "invitation_invalid" | "box_not_here" | "box_moved" | "too_many_streams" | "port_closed" | "node_away" | "login_failed" | "login_denied" | "provider_unavailable" | "join_token_invalid" | "node_unknown" | "resync_needed";
             /** @description What happened this time, and what to do next. */
             detail: string;
             /** @description The fields that are not valid. */
@@ -2847,7 +2888,7 @@ export interface components {
             snapshotBytes: number;
         };
         Register: {
-            /** @description What to be called. */
+            /** @description What to be called. No e-mail address: nobody has proven that it is theirs. */
             name: string;
             secret: string;
         };
@@ -3060,6 +3101,12 @@ export interface components {
             fingerprint: string;
             /** @description An id: key_ and 20 characters. */
             id: string;
+            /** @description The token that it was made with, and ends with; null: a login. */
+            madeWith: {
+                /** @description An id: tok_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
             name: string;
             publicKey: string;
             /** @description `ssh-ed25519`, … */
@@ -3313,6 +3360,12 @@ export interface components {
             isCurrent: boolean;
             /** @description To the minute; null: not yet. */
             lastUsedAt: string | null;
+            /** @description The token that it was made with, and ends with; null: a login. */
+            madeWith: {
+                /** @description An id: tok_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
             name: string;
             /** @description What it may be used for; null: all that its user may do. */
             scopes: ("box.read" | "box.create" | "box.control" | "box.delete" | "box.enter" | "box.share" | "template.read" | "template.write" | "snapshot.read" | "snapshot.delete" | "volume.read" | "node.read" | "node.manage" | "event.read" | "operation.read" | "system.read" | "key.manage" | "token.manage" | "preview.read" | "preview.share" | "org.read" | "org.manage" | "org.create" | "member.read" | "member.manage" | "team.read" | "team.manage" | "service.manage" | "quota.read" | "quota.manage" | "audit.read" | "audit.manage" | "usage.read" | "budget.manage" | "provider.manage")[] | null;
@@ -6591,7 +6644,10 @@ export interface operations {
     };
     "serviceAccounts.deleteToken": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `made`: what was made with it goes on. For a token that its successor was made with. */
+                keep?: "made";
+            };
             header?: {
                 /** @description Makes a repeat safe: the same key and body get the same answer. */
                 "idempotency-key"?: string;
@@ -6612,7 +6668,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Token"];
+                    "application/json": components["schemas"]["DeletedToken"];
                 };
             };
             /** @description A problem. */
@@ -7494,7 +7550,10 @@ export interface operations {
     };
     "tokens.delete": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `made`: what was made with it goes on. For a token that its successor was made with. */
+                keep?: "made";
+            };
             header?: {
                 /** @description Makes a repeat safe: the same key and body get the same answer. */
                 "idempotency-key"?: string;
@@ -7513,7 +7572,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Token"];
+                    "application/json": components["schemas"]["DeletedToken"];
                 };
             };
             /** @description A problem. */

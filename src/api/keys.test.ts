@@ -86,8 +86,8 @@ test("a deletion that is sent again is answered as before", async (t) => {
   assert.deepEqual(await client.keys.delete(key.id, { idempotencyKey }), first);
   const token = await client.tokens.create({ name: "t" });
   const twice = { idempotencyKey: "twice" };
-  const deleted = await client.tokens.delete(token.id, twice);
-  assert.deepEqual(await client.tokens.delete(token.id, twice), deleted);
+  const deleted = await client.tokens.delete(token.id, {}, twice);
+  assert.deepEqual(await client.tokens.delete(token.id, {}, twice), deleted);
 });
 
 test("the box's node is given the owner's keys, and told when they change", async (t) => {

@@ -3,13 +3,14 @@
 import { createHash } from "node:crypto";
 import { Problem } from "#contract/errors.ts";
 import type { SshKey } from "#contract/keys.ts";
-import type { Token } from "#contract/tokens.ts";
+import type { DeletedToken as DeletedTokenAnswer, Token } from "#contract/tokens.ts";
 import { providerLogoutUrl as findProviderLogoutUrl } from "#identity/login.ts";
 import { answerOnce } from "#store/idempotency.ts";
 import { createSshKey, deleteSshKey, listSshKeys, type SshKeyView } from "#store/ssh-keys.ts";
 import {
   createToken,
   createWebSession,
+  type DeletedToken,
   deleteToken,
   endWebSession,
   type Identified,
@@ -35,15 +36,16 @@ function shapeKey(key: SshKeyView): SshKey {
     publicKey: key.publicKey,
     fingerprint: key.fingerprint,
     createdAt: key.createdAt.toISOString(),
+    madeWith: key.madeWith,
   };
 }
 
 export function keyHandlers(): Pick<Handlers, Extract<keyof Handlers, `keys.${string}`>> {
   return {
-    "keys.create": async ({ db, subject, body, mutation }) => {
+    "keys.create": async ({ db, subject, credential, body, mutation }) => {
       const { publicKey, fingerprint } = readPublicKey(body.publicKey);
       return answerOnce(db, subject, mutation, async (tx) =>
-        shapeKey(await createSshKey(tx, subject, { name: body.name, publicKey, fingerprint })),
+        shapeKey(await createSshKey(tx, credential, { name: body.name, publicKey, fingerprint })),
       );
     },
     "keys.list": async ({ db, subject, query }) => {
@@ -82,8 +84,13 @@ export function shapeToken(token: TokenView, credential: Identified): Token {
     expiresAt: token.expiresAt?.toISOString() ?? null,
     lastUsedAt: token.lastUsedAt?.toISOString() ?? null,
     scopes: token.scopes && [...token.scopes],
+    madeWith: token.madeWith,
     isCurrent: token.id === credential.tokenId,
   };
+}
+
+export function shapeDeleted(token: DeletedToken, credential: Identified): DeletedTokenAnswer {
+  return { ...shapeToken(token, credential), ended: token.ended };
 }
 
 export function tokenHandlers(): Pick<Handlers, Extract<keyof Handlers, `tokens.${string}`>> {
@@ -106,9 +113,9 @@ export function tokenHandlers(): Pick<Handlers, Extract<keyof Handlers, `tokens.
       const shape = (one: TokenView) => shapeToken(one, credential);
       return pageFrom(rows, query.limit, scope, (one) => one.id, shape);
     },
-    "tokens.delete": ({ db, subject, credential, params, mutation }) =>
+    "tokens.delete": ({ db, subject, credential, params, query, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
-        shapeToken(await deleteToken(tx, subject, params.token), credential),
+        shapeDeleted(await deleteToken(tx, credential, params.token, query), credential),
       ),
   };
 }

@@ -1,6 +1,7 @@
 // Members, invitations, teams and service accounts of an organization.
 
 import type { Invitation, Member, Team } from "#contract/members.ts";
+import { personName } from "#domain/person-name.ts";
 import { answerOnce } from "#store/idempotency.ts";
 import {
   acceptInvitation,
@@ -32,7 +33,7 @@ import { createToken, type TokenView } from "#store/tokens.ts";
 import { hashToken, makeToken } from "#trust/token-hash.ts";
 import type { ApiContext } from "./context.ts";
 import { pageFrom, textPosition } from "./cursor.ts";
-import { shapeToken } from "./keys.ts";
+import { shapeDeleted, shapeToken } from "./keys.ts";
 import type { Handlers } from "./route.ts";
 
 function shapeMember(member: MemberView): Member {
@@ -98,9 +99,12 @@ export function memberHandlers(): Pick<
       const shape = (one: TokenView) => shapeToken(one, credential);
       return pageFrom(rows, query.limit, scope, (one) => one.id, shape);
     },
-    "serviceAccounts.deleteToken": ({ db, subject, credential, params, mutation }) =>
+    "serviceAccounts.deleteToken": ({ db, subject, credential, params, query, mutation }) =>
       answerOnce(db, subject, mutation, async (tx) =>
-        shapeToken(await deleteAccountToken(tx, subject, params.account, params.token), credential),
+        shapeDeleted(
+          await deleteAccountToken(tx, credential, params.account, params.token, query),
+          credential,
+        ),
       ),
   };
 }
@@ -154,18 +158,16 @@ export function invitationHandlers({
       ),
     "invitations.register": async ({ db, body }) => {
       const token = makeToken();
-      const { subject, invitation } = await registerByInvitation(
-        db,
-        body.name,
-        hashToken(body.secret),
-      );
+      // In its one form: the contract has refused what has none.
+      const name = personName(body.name) ?? "";
+      const { subject, invitation } = await registerByInvitation(db, name, hashToken(body.secret));
       await createToken(
         db,
         { subject, tokenId: null },
         { hash: hashToken(token), name: "first token", expiresInMs: null },
       );
       return {
-        user: { id: subject.userId, name: body.name },
+        user: { id: subject.userId, name },
         org: { id: invitation.orgId, name: invitation.orgName },
         token,
       };

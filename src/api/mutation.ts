@@ -16,6 +16,7 @@ export function mutationOf(route: Route, request: FastifyRequest): Mutation | nu
         request.params ?? {},
         request.body ?? {},
         request.headers["if-match"] ?? null,
+        ...(route.query ? [request.query ?? {}] : []),
       ]),
     )
     .digest("hex");

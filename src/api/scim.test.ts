@@ -327,6 +327,47 @@ test("owners are not the directory's to remove, unless an owner has set it up; t
   assert.equal((await byOwner("PATCH", `/Users/${id}`, gone)).status, 200);
 });
 
+test("a directory that lists somebody's address does not make them a member by it alone", async (t) => {
+  const world = await signIn(t);
+  const { plane } = world;
+  const { stranger } = plane;
+  const scim = await directory(world, stranger);
+  const { id } = (await scim("POST", "/Users", okta)).body;
+  const alice = world.person("alice");
+  const isBound = async () => {
+    const { rows } = await sql<{ isBound: boolean }>`select user_id is not null as "isBound"
+      from scim_users where id = ${id}`.execute(plane.db.query);
+    return rows[0]?.isBound;
+  };
+  await world.logIn(alice);
+  assert.deepEqual([await isBound(), await grantsOf(world, "Alice")], [false, ["org:org:member"]]);
+  // An untrusted provider for the domain says nothing either; one that an operator trusts with it does.
+  const own = await stranger.client.providers.create({
+    ...{ name: "own", label: "Own", issuer: "https://own.test", clientId: "c" },
+    emailDomains: ["corp.test"],
+  });
+  await world.logIn(alice);
+  assert.equal(await isBound(), false);
+  // What she takes herself does too.
+  const { secret } = await stranger.client.invitations.create({
+    ...{ email: "alice@corp.test", roles: ["viewer"] },
+  });
+  await world.logIn(alice, `?invitation=${secret}`);
+  assert.equal(await isBound(), true);
+  assert.deepEqual(await grantsOf(world, "Alice"), [
+    ...["org:org:member", "org:org:member", "org:org:viewer"],
+  ]);
+  await scim("DELETE", `/Users/${id}`);
+  assert.deepEqual(await grantsOf(world, "Alice"), ["org:org:member"]);
+  const again = await scim("POST", "/Users", okta);
+  await world.logIn(alice);
+  assert.deepEqual(await grantsOf(world, "Alice"), ["org:org:member"]);
+  await sql`update providers set is_trusted = true where id = ${own.id}`.execute(plane.db.query);
+  await world.logIn(alice);
+  assert.deepEqual(await grantsOf(world, "Alice"), ["org:org:member", "org:org:member"]);
+  assert.equal(again.status, 201);
+});
+
 test("a directory sees and changes its own organization only, by a token of its own kind", async (t) => {
   const world = await signIn(t);
   const { plane } = world;

@@ -28,10 +28,11 @@ import { read, route } from "./route.ts";
 import {
   createdTokenSchema,
   createTokenSchema,
+  deletedTokenSchema,
+  deleteTokenQuery,
   tokenPage,
   tokenParams,
   tokenQuery,
-  tokenSchema,
 } from "./tokens.ts";
 import { createWebSessionSchema, endedWebSessionSchema, webSessionSchema } from "./web-session.ts";
 
@@ -128,10 +129,12 @@ const tokens = [
     path: "/tokens/{token}",
     permission: "token.manage",
     summary: "Revoke an API token",
-    description: "Ends the web sessions and the streams that were opened with it.",
+    description:
+      "Ends the tokens and SSH keys that were made with it, the web sessions that were got by it, and all their streams.",
     params: tokenParams,
+    query: deleteTokenQuery,
     status: 200,
-    response: tokenSchema,
+    response: deletedTokenSchema,
     idempotencyKey: true,
   }),
 ] as const;

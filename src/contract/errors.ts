@@ -176,6 +176,12 @@ export const ERRORS = {
     retryable: false,
     next: "Log in again, or use another key, token or link.",
   },
+  suspended: {
+    status: 403,
+    title: "Your identity provider does not let you in any more",
+    retryable: false,
+    next: "Log in again by it (`berth login`, or in the browser): with its yes, tokens and keys work again.",
+  },
   invitation_invalid: {
     status: 410,
     title: "The invitation does not hold any more",

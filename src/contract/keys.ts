@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { publicKeyField } from "./access.ts";
 import { idSchema, line, pageOf, pageQuery, refSchema, timeSchema } from "./fields.ts";
+import { madeWithSchema } from "./tokens.ts";
 
 export const sshKeySchema = z
   .object({
@@ -12,6 +13,7 @@ export const sshKeySchema = z
     publicKey: z.string(),
     fingerprint: z.string().describe("SHA256:…, as `ssh-keygen -l` prints it."),
     createdAt: timeSchema,
+    madeWith: madeWithSchema,
   })
   .meta({ id: "SshKey" });
 export type SshKey = z.infer<typeof sshKeySchema>;

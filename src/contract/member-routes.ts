@@ -50,9 +50,10 @@ import { read, route } from "./route.ts";
 import {
   createdTokenSchema,
   createTokenSchema,
+  deletedTokenSchema,
+  deleteTokenQuery,
   tokenPage,
   tokenQuery,
-  tokenSchema,
 } from "./tokens.ts";
 
 const orgs = [
@@ -357,9 +358,11 @@ const serviceAccounts = [
     path: "/service-accounts/{account}/tokens/{token}",
     permission: "service.manage",
     summary: "Revoke a token of a service account",
+    description: "Ends the tokens and SSH keys that were made with it too.",
     params: accountTokenParams,
+    query: deleteTokenQuery,
     status: 200,
-    response: tokenSchema,
+    response: deletedTokenSchema,
     idempotencyKey: true,
   }),
 ] as const;

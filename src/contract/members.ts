@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { BOX_ROLES, ORG_ROLES, TEAM_ROLES } from "#domain/permission.ts";
+import { personName } from "#domain/person-name.ts";
 import {
   idSchema,
   line,
@@ -37,6 +38,9 @@ export const memberSchema = z
       .describe("Given by a provider or SCIM: they are changed there."),
     since: timeSchema,
     isDisabled: z.boolean(),
+    isSuspended: z
+      .boolean()
+      .describe("Refused by their provider: tokens and SSH keys wait until they log in again."),
     boxes: z.number().int().describe("How many boxes are theirs here."),
   })
   .meta({ id: "Member" });
@@ -89,7 +93,12 @@ export const acceptInvitationSchema = z
 export const registerSchema = z
   .strictObject({
     secret: secretSchema,
-    name: line(80).min(1).describe("What to be called."),
+    name: line(80)
+      .refine(
+        (name) => personName(name) !== null,
+        "must be up to 80 letters, digits and signs, without @ and without anything invisible",
+      )
+      .describe("What to be called. No e-mail address: nobody has proven that it is theirs."),
   })
   .meta({ id: "Register" });
 export const registeredSchema = z

@@ -4,6 +4,12 @@ import { z } from "zod";
 import { PERMISSIONS } from "#domain/permission.ts";
 import { idSchema, line, pageOf, pageQuery, refSchema, timeSchema } from "./fields.ts";
 
+/** Of a token or a key. */
+export const madeWithSchema = z
+  .object({ id: idSchema("tok"), name: z.string() })
+  .nullable()
+  .describe("The token that it was made with, and ends with; null: a login.");
+
 const MINUTE_MS = 60_000;
 const MAX_LIFETIME_MS = 3660 * 24 * 60 * MINUTE_MS;
 
@@ -18,6 +24,7 @@ export const tokenSchema = z
       .array(z.enum(PERMISSIONS))
       .nullable()
       .describe("What it may be used for; null: all that its user may do."),
+    madeWith: madeWithSchema,
     isCurrent: z.boolean().describe("This request came with it, or with a session got by it."),
   })
   .meta({ id: "Token" });
@@ -26,6 +33,26 @@ export type Token = z.infer<typeof tokenSchema>;
 export const createdTokenSchema = tokenSchema
   .extend({ token: z.string().describe("The token itself. Shown only here.") })
   .meta({ id: "CreatedToken" });
+
+export const deletedTokenSchema = tokenSchema
+  .extend({
+    ended: z
+      .object({ tokens: z.number().int(), sessions: z.number().int(), keys: z.number().int() })
+      .describe(
+        "What ended with it: tokens and SSH keys made with it, and browsers logged in by it.",
+      ),
+  })
+  .meta({ id: "DeletedToken" });
+export type DeletedToken = z.infer<typeof deletedTokenSchema>;
+
+export const deleteTokenQuery = z.strictObject({
+  keep: z
+    .enum(["made"])
+    .optional()
+    .describe(
+      "`made`: what was made with it goes on. For a token that its successor was made with.",
+    ),
+});
 
 export const tokenPage = pageOf(tokenSchema, "TokenPage");
 export const tokenQuery = z.strictObject(pageQuery);

@@ -4,6 +4,7 @@
 export type RefusalCode =
   | "forbidden"
   | "revoked"
+  | "suspended"
   | "invitation_invalid"
   | "preview_gone"
   | "not_found"

@@ -3,8 +3,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "kysely";
+import { makeSshKey } from "#lib/ssh-keys.ts";
 import { DASHBOARD } from "#test/harness/control-plane.ts";
-import { ALICE, type SignIn, signIn, whoIs } from "#test/harness/sign-in.ts";
+import { gatewayPeer } from "#test/harness/gateway-peer.ts";
+import type { Person } from "#test/harness/oidc.ts";
+import { ALICE, clientOf, type SignIn, signIn, whoIs } from "#test/harness/sign-in.ts";
 
 interface Row {
   id: string;
@@ -100,6 +103,147 @@ test("whom the provider does not know any more is out at once, with all that the
   assert.equal(await isRevoked(world, id), true);
   await world.plane.identity.clock.sleep(1100);
   assert.equal(await whoIs(world, alice), null);
+});
+
+/** A token and a key of hers, made in the browser. */
+async function lasting(world: SignIn, person: Person) {
+  const post = async (path: string, body: object) => {
+    const answer = await world.as(person, path, {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json" },
+    });
+    assert.equal(answer.status, 201, answer.text);
+    return JSON.parse(answer.text);
+  };
+  const { token } = await post("/v1/tokens", { name: "laptop" });
+  const { fingerprint } = await post("/v1/ssh-keys", {
+    ...{ name: "laptop", publicKey: makeSshKey("laptop").publicKeyLine },
+  });
+  return { client: clientOf(world, token), fingerprint: fingerprint as string };
+}
+
+test("whom the provider refuses is suspended, tokens and keys too, until they log in again", async (t) => {
+  const world = await signIn(t);
+  const { plane } = world;
+  const alice = world.person("alice");
+  await world.logIn(alice);
+  const { id: userId, org } = await whoIs(world, alice);
+  const { client } = await lasting(world, alice);
+  await plane.addTemplate();
+  const { box } = await client.boxes.create({ template: "default", name: "hers" });
+  const feed = await (await gatewayPeer(plane)).openFeed();
+  t.after(async () => feed.close());
+  assert.ok(feed.known.mayEnter(userId, box.id));
+  const members = async () => (await plane.admin.client.members.get(userId)).isSuspended;
+  await world.oidc.setAccount("alice", { ...ALICE, disabled: true });
+  await due(world);
+  await world.check();
+  await feed.until("out at gateways", (known) => !known.isMember(org.id, userId));
+  await plane.identity.clock.sleep(1100);
+  await assert.rejects(client.system.get(), { code: "suspended", status: 403 });
+  assert.equal(await members(), true);
+  // Nothing is lost.
+  await world.oidc.setAccount("alice", ALICE);
+  await world.logIn(alice);
+  await feed.until("in again", (known) => known.mayEnter(userId, box.id));
+  assert.equal((await client.system.get()).user.id, userId);
+  assert.equal(await members(), false);
+  const { rows } = await sql<{ verb: string }>`select verb from audit_entries
+    where verb in ('member.suspend', 'member.resume') and ${userId} = any(touched) order by id`.execute(
+    plane.db.query,
+  );
+  assert.deepEqual(
+    rows.map(({ verb }) => verb),
+    ["member.suspend", "member.resume"],
+  );
+});
+
+test("silence, a log-out and one session of several suspend nobody", async (t) => {
+  const world = await signIn(t);
+  const [browser, other] = [world.person("alice"), world.person("alice")];
+  await world.logIn(browser);
+  await world.logIn(other);
+  const { client } = await lasting(world, browser);
+  const works = async () => {
+    await world.plane.identity.clock.sleep(1100);
+    assert.equal((await client.system.get()).user.name, "Alice");
+  };
+  // One session's token is not taken any more, as it was used before; the other's is asked at once, and says yes.
+  const [first] = await sessions(world);
+  const { rows: used } = await sql<{ token: string }>`select refresh_token as token from logins
+    where session_id = ${first?.id}`.execute(world.plane.db.query);
+  await due(world);
+  await world.check();
+  await sql`update logins set refresh_token = ${used[0]?.token}, check_at = now()
+    where session_id = ${first?.id}`.execute(world.plane.db.query);
+  await world.check();
+  assert.deepEqual(
+    (await sessions(world)).map((row) => row.isRevoked),
+    [true, false],
+  );
+  const { rows: refused } = await sql`
+    select 1 from identities where refused_at is not null`.execute(world.plane.db.query);
+  assert.equal(refused.length, 0);
+  await works();
+  await world.as(other, "/v1/web-session", { method: "DELETE" });
+  await world.check();
+  await works();
+  await world.logIn(browser);
+  await world.oidc.stop();
+  await due(world);
+  await world.check();
+  await sql`update web_sessions set expires_at = now() - interval '1 second'`.execute(
+    world.plane.db.query,
+  );
+  await world.check();
+  await works();
+});
+
+test("the last owner stays one when the provider's groups do not say so any more", async (t) => {
+  const world = await signIn(t, { provider: { defaultRole: "member" } });
+  const { plane } = world;
+  const { client, subject } = plane.admin;
+  await client.providers.setGroups(world.provider.id, {
+    groups: [{ group: "engineers", role: "owner" }],
+  });
+  const alice = world.person("alice");
+  await world.logIn(alice);
+  const { id } = await whoIs(world, alice);
+  const rolesNow = async () => {
+    await due(world);
+    await world.check();
+    return (await client.members.get(id)).roles;
+  };
+  await sql`delete from grants where user_id = ${subject.userId} and role = 'owner'`.execute(
+    plane.db.query,
+  );
+  await sql`insert into grants (id, org_id, user_id, role, scope, scope_id)
+    values ('gr_admin', ${subject.orgId}, ${subject.userId}, 'admin', 'org', ${subject.orgId})`.execute(
+    plane.db.query,
+  );
+  await plane.identity.clock.sleep(1100);
+  await world.oidc.setAccount("alice", { ...ALICE, groups: [] });
+  assert.deepEqual(await rolesNow(), ["member", "owner"]);
+  // Told once, not with every check.
+  assert.deepEqual(await rolesNow(), ["member", "owner"]);
+  const { rows: told } = await sql<{ message: string }>`
+    select message from events where message like '%last owner%'`.execute(plane.db.query);
+  assert.equal(told.length, 1);
+  const { rows: kept } = await sql`select 1 from audit_entries where verb = 'grants.keep'`.execute(
+    plane.db.query,
+  );
+  assert.equal(kept.length, 1);
+  assert.deepEqual((await client.members.get(id)).managedRoles, ["member"]);
+  // Where there is another owner, the provider's word holds.
+  await world.oidc.setAccount("alice", ALICE);
+  await rolesNow();
+  await sql`update grants set role = 'owner' where id = 'gr_admin'`.execute(plane.db.query);
+  await sql`delete from grants where user_id = ${id} and role = 'owner' and source = 'direct'`.execute(
+    plane.db.query,
+  );
+  await world.oidc.setAccount("alice", { ...ALICE, groups: [] });
+  assert.deepEqual(await rolesNow(), ["member"]);
 });
 
 test("a provider that is down ends nothing before its word is over, and then everything", async (t) => {

@@ -1,5 +1,5 @@
-// Asks providers whether their sessions may go on. A no ends the session at once; silence lets it go on for as long as was said
-// before, and not longer. What has ended is given back to the provider.
+// Asks providers whether their sessions may go on. A no ends the session at once, and suspends the person when it was the last;
+// silence lets it go on for as long as was said before, and not longer. What has ended is given back to the provider.
 
 import { Problem } from "#contract/errors.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
@@ -18,6 +18,7 @@ import {
   keepRefreshToken,
   listEndedLogins,
   postponeLogin,
+  refuseLogin,
   renewLogin,
   takeLogin,
   trimUsedLogins,
@@ -39,21 +40,23 @@ export async function checkLogins(context: IdentityContext): Promise<"done" | "a
   const { db } = context;
   const overdue = await endOverdueLogins(db, BATCH);
   const due = await claimDueLogins(db, BATCH);
-  await Promise.all(due.map((login) => checkLogin(context, login)));
+  const refused = await Promise.all(due.map((login) => checkLogin(context, login)));
   const ended = await listEndedLogins(db, BATCH);
   await Promise.all(ended.map((login) => giveBack(context, login)));
   await trimUsedLogins(db, TRIM);
-  return overdue === BATCH || due.length === BATCH ? "again" : "done";
+  // Who was refused has perhaps other sessions, which are due by it.
+  return overdue === BATCH || due.length === BATCH || refused.includes(true) ? "again" : "done";
 }
 
-async function checkLogin(context: IdentityContext, login: DueLogin): Promise<void> {
+/** True: the provider has refused the person. */
+async function checkLogin(context: IdentityContext, login: DueLogin): Promise<boolean> {
   const { db, sealer, clients, log } = context;
   const { sessionId, sub, userId } = login;
   const provider = await findProvider(db, login.providerId);
   const token = sealer.open(refreshPurpose(sessionId), login.refreshToken);
   if (!provider || token === null) {
     await endSession(db, sessionId, "its provider is not known any more");
-    return;
+    return false;
   }
   try {
     const said = await clients.refresh(settingsOf(context, provider), token, sub);
@@ -72,17 +75,21 @@ async function checkLogin(context: IdentityContext, login: DueLogin): Promise<vo
         checkEveryMs: provider.checkEveryMs,
       });
     });
+    return false;
   } catch (error) {
     const refusal = refusalOf(error);
+    // What is not valid may not be the provider's own word: it says nothing of the person.
+    const isInvalid = error instanceof OidcError && error.reason === "invalid";
     if (refusal !== null) {
-      await endSession(db, sessionId, refusal);
-      return;
+      await (isInvalid ? endSession(db, sessionId, refusal) : refuseLogin(db, login, refusal));
+      return !isInvalid;
     }
     log.warn(
       { err: error, provider: provider.id },
       "a provider could not be asked about a session",
     );
     await postponeLogin(db, sessionId, backoffMs(login.checksFailed + 1, RETRY));
+    return false;
   }
 }
 

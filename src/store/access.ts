@@ -5,7 +5,7 @@ import type { OrgId, UserId } from "#domain/ids.ts";
 import type { OrgRole, Subject } from "#domain/permission.ts";
 import { type Db, transact } from "./db.ts";
 import { newId } from "./new-id.ts";
-import { loadSubject } from "./subjects.ts";
+import { selectSubject } from "./subjects.ts";
 
 const FIRST_ORG = "default";
 const FIRST_USER = "admin";
@@ -20,8 +20,10 @@ export async function ensureAdmin(db: Db): Promise<Subject> {
       join grants g on g.user_id = u.id and g.scope = 'org' and g.role = 'owner'
       where u.is_operator and u.kind = 'person' and u.disabled_at is null
       order by u.created_at, g.created_at, u.id limit 1`.execute(tx.query);
-    const known = rows[0] && (await loadSubject(tx, rows[0].userId, rows[0].orgId));
-    return known ?? createUser(tx, { orgName: FIRST_ORG, name: FIRST_USER, isOperator: true });
+    const known = rows[0] && (await selectSubject(tx, rows[0].userId, rows[0].orgId));
+    return (
+      known?.subject ?? createUser(tx, { orgName: FIRST_ORG, name: FIRST_USER, isOperator: true })
+    );
   });
 }
 

@@ -2,7 +2,7 @@
 
 import { sql } from "kysely";
 import type { BoxId, GrantId, TeamId, UserId } from "#domain/ids.ts";
-import { BOX_RIGHTS, BOX_ROLES, type BoxRole, type Subject } from "#domain/permission.ts";
+import { BOX_RIGHTS, BOX_ROLES, type BoxRole, can, type Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { bumpRevisions, concludeBoxes, nothingTold } from "./box-changes.ts";
 import { refuseDeleted } from "./box-intent.ts";
@@ -111,7 +111,7 @@ export async function unshareBox(
   });
 }
 
-/** Another owner, another team. Undefined leaves it as it is. */
+/** Another owner, another team. Undefined leaves it as it is. Whom it is shared with does not give it away, or take it. */
 export async function handOver(
   db: Db,
   subject: Subject,
@@ -120,6 +120,12 @@ export async function handOver(
 ): Promise<BoxView> {
   return transact(db, "store.box.hand_over", async (tx) => {
     const row = await lockBoxRow(tx, subject, reference, "box.share");
+    const resource = { orgId: row.org_id, ownerId: row.owner_id, teamId: row.team_id };
+    if (!can(subject, "box.share", resource))
+      throw new StoreRefusal(
+        "forbidden",
+        `${row.name} is handed over by its owner, or whoever manages its team or the organization: this needs the permission box.share by more than a share.`,
+      );
     refuseDeleted(row);
     const told = nothingTold();
     const change = (message: string) =>

@@ -9,6 +9,7 @@ import { insertEvents } from "./events.ts";
 import { lockOrg, refuseOwnerless } from "./grants.ts";
 import { type KeptGrant, keepGrants } from "./kept-grants.ts";
 import { endMembership } from "./members.ts";
+import type { ProviderView } from "./providers.ts";
 
 export interface DirectoryMatch {
   readonly id: string;
@@ -17,29 +18,53 @@ export interface DirectoryMatch {
   readonly isActive: boolean;
 }
 
-/** By the directory's own id for them, or by an address that was verified. */
+/**
+ * By the directory's own id for them, or by an address that was verified. Anybody's address can be written into a directory,
+ * so its organization must have to do with whom another's provider lets in: see `isAnsweredFor`.
+ */
 export async function findInDirectories(
   tx: Db,
   person: {
-    /** Null: in every organization's. */
-    readonly orgId: OrgId | null;
-    readonly externalId: string | null;
+    readonly provider: Pick<ProviderView, "orgId" | "defaultOrgId">;
+    readonly sub: string;
     readonly email: string | null;
+    /** Null: nobody of ours yet. */
+    readonly userId: UserId | null;
   },
 ): Promise<DirectoryMatch[]> {
-  const { orgId, externalId, email } = person;
+  const { provider, sub, email, userId } = person;
   const ways = [
-    ...(externalId === null ? [] : [sql`external_id = ${externalId}`]),
+    ...(provider.orgId === null ? [] : [sql`external_id = ${sub}`]),
     ...(email === null
       ? []
       : [sql`lower(user_name) = lower(${email})`, sql`lower(email) = lower(${email})`]),
   ];
   if (ways.length === 0) return [];
   const { rows } = await sql<DirectoryMatch>`
-    select id, org_id as "orgId", user_id as "userId", is_active as "isActive" from scim_users
-    where ${orgId === null ? sql`true` : sql`org_id = ${orgId}`} and (${sql.join(ways, sql` or `)})
+    select id, org_id as "orgId", user_id as "userId", is_active as "isActive" from scim_users s
+    where (${sql.join(ways, sql` or `)})
+      and ${provider.orgId === null ? isAnsweredFor(provider, email, userId) : sql`org_id = ${provider.orgId}`}
     order by org_id, id for update`.execute(tx.query);
   return rows;
+}
+
+/**
+ * Entries `s` of directories that speak of the people of a provider of the installation: of the organization where they
+ * belong; of one that has a provider which an operator trusts with the address's domain; of a directory that operators
+ * alone have set up; and of who is a member already. Whoever else is written into one waits to be invited.
+ */
+function isAnsweredFor(
+  { defaultOrgId }: Pick<ProviderView, "defaultOrgId">,
+  email: string | null,
+  userId: UserId | null,
+): RawBuilder<unknown> {
+  return sql`(s.org_id = ${defaultOrgId}
+    or exists (select 1 from providers p where p.org_id = s.org_id and p.is_trusted
+      and p.deleted_at is null and lower(split_part(${email}, '@', -1)) = any(p.email_domains))
+    or (select bool_and(u.is_operator) from scim_tokens t join users u on u.id = t.created_by
+      where t.org_id = s.org_id)
+    or exists (select 1 from grants g where g.user_id = ${userId} and g.scope = 'org'
+      and g.scope_id = s.org_id))`;
 }
 
 /** Entries that nobody has yet become the user's. */

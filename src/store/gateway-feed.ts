@@ -93,7 +93,7 @@ async function selectMembers(db: Db, keys: RawBuilder<unknown>): Promise<FeedMem
   const { rows } = await sql<FeedMember>`
     select m."orgId", m."userId", m.roles, m.teams
     from (select ${subjectColumns(sql`c.org_id`)} from (${keys}) c join users u on u.id = c.user_id
-      where ${IS_LET_IN}) m
+      where ${IS_LET_IN} and not is_suspended(u.id, c.org_id)) m
     where cardinality(m.roles) > 0 order by m."orgId", m."userId"`.execute(db.query);
   return rows;
 }

@@ -1,7 +1,7 @@
 // Grants: who holds which role at an organization, a team or a box. What a person is given directly and what a provider
 // or SCIM keeps up to date stand beside each other; a role is held as long as one of them says so.
 
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { GrantId, OrgId, TeamId, UserId } from "#domain/ids.ts";
 import type { BoxRole, OrgRole, TeamRole } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
@@ -47,12 +47,34 @@ export async function lockOrg(tx: Db, orgId: OrgId): Promise<void> {
   await sql`select 1 from orgs where id = ${orgId} for no key update`.execute(tx.query);
 }
 
-/** After a change of roles, under the lock: an organization without an owner could not be managed any more. */
-export async function refuseOwnerless(tx: Db, orgId: OrgId): Promise<void> {
+/** Locks the organizations that the grants `g` make somebody an owner of, in order, before anything of people's. */
+export async function lockOwned(tx: Db, condition: RawBuilder<unknown>): Promise<OrgId[]> {
+  const { rows } = await sql<{ id: OrgId }>`
+    select o.id from orgs o where o.deleted_at is null and o.id in (select g.scope_id from grants g
+      where g.scope = 'org' and g.role = 'owner' and (${condition}))
+    order by o.id for no key update of o`.execute(tx.query);
+  return rows.map(({ id }) => id);
+}
+
+/** By one of the grants `g`. */
+export async function hasOwner(
+  tx: Db,
+  orgId: OrgId,
+  condition: RawBuilder<unknown> = sql`true`,
+): Promise<boolean> {
   const { rows } = await sql`
     select 1 from grants g join users u on u.id = g.user_id
-    where g.scope = 'org' and g.scope_id = ${orgId} and g.role = 'owner'
+    where g.scope = 'org' and g.scope_id = ${orgId} and g.role = 'owner' and ${condition}
       and u.disabled_at is null and u.kind = 'person' limit 1`.execute(tx.query);
-  if (rows.length === 0)
+  return rows.length > 0;
+}
+
+/** After a change of roles, under the lock: an organization without an owner could not be managed any more. */
+export async function refuseOwnerless(
+  tx: Db,
+  orgId: OrgId,
+  condition?: RawBuilder<unknown>,
+): Promise<void> {
+  if (!(await hasOwner(tx, orgId, condition)))
     throw new StoreRefusal("in_use", "The last owner stays: make another member an owner first.");
 }

@@ -3,14 +3,16 @@
 
 import { sql } from "kysely";
 import type { OrgId, ProviderId, UserId } from "#domain/ids.ts";
+import { personName } from "#domain/person-name.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { insertAuditEntries } from "./audit.ts";
 import { type Db, transact } from "./db.ts";
 import { bindDirectory, type DirectoryMatch, findInDirectories } from "./directory.ts";
 import { insertEvents } from "./events.ts";
+import { lockOwned } from "./grants.ts";
 import { acceptInvitation } from "./invitations.ts";
 import { type KeptGrant, keepGrants } from "./kept-grants.ts";
-import type { Caller } from "./logins.ts";
+import { acceptIdentity, type Caller } from "./logins.ts";
 import { newId } from "./new-id.ts";
 import { type ProviderView, sourceOf } from "./providers.ts";
 
@@ -62,16 +64,17 @@ export async function admitPerson(
   return transact(db, "store.identity.admit", async (tx) => {
     const key = `${vouched.issuer} ${vouched.sub}`;
     await sql`select pg_advisory_xact_lock(hashtextextended(${key}, 9))`.execute(tx.query);
+    await lockOwnedBy(tx, provider, vouched);
     refuseAddress(provider, vouched);
     const known =
       (await findKnown(tx, vouched)) ?? (await makeKnown(tx, provider, vouched, wanted));
     refuseUser(provider, known);
     await noteLogin(tx, provider, vouched, known);
-    await bindDirectory(tx, known.userId, await matchesOf(tx, provider, vouched));
-    await keepProviderGrants(tx, provider, known.userId, vouched.groups);
     const invited = wanted.invitation
       ? await takeInvitation(tx, known.userId, wanted.invitation)
       : wanted.org;
+    await bindDirectory(tx, known.userId, await matchesOf(tx, provider, vouched, known.userId));
+    await keepProviderGrants(tx, provider, known.userId, vouched.groups);
     const org = await chooseOrg(tx, provider, known, invited);
     return { userId: known.userId, identityId: known.identityId, name: known.name, ...org };
   });
@@ -97,13 +100,24 @@ export async function confirmPerson(
   vouched: Vouched,
 ): Promise<void> {
   await transact(db, "store.identity.confirm", async (tx) => {
+    await lockOwnedBy(tx, provider, vouched);
     refuseAddress(provider, vouched);
     const known = await findKnown(tx, vouched);
     if (known?.userId !== userId) throw denied("The provider speaks of somebody else now.");
     refuseUser(provider, known);
-    await bindDirectory(tx, userId, await matchesOf(tx, provider, vouched));
+    await acceptIdentity(tx, known.identityId);
+    await bindDirectory(tx, userId, await matchesOf(tx, provider, vouched, userId));
     await keepProviderGrants(tx, provider, userId, vouched.groups);
   });
+}
+
+/** Organizations come before people in the order of locks, and these may lose an owner by what the provider says now. */
+async function lockOwnedBy(tx: Db, { id }: ProviderView, { issuer, sub }: Vouched): Promise<void> {
+  await lockOwned(
+    tx,
+    sql`g.source = ${sourceOf(id)} and g.user_id in (
+      select user_id from identities where issuer = ${issuer} and sub = ${sub})`,
+  );
 }
 
 function denied(detail: string): StoreRefusal {
@@ -172,17 +186,25 @@ async function findByAddress(tx: Db, address: string): Promise<UserOf | null> {
 
 async function makeUser(tx: Db, vouched: Vouched, address: string | null): Promise<UserOf> {
   const userId = newId<UserId>("user");
-  const name = vouched.name ?? vouched.email ?? vouched.sub;
+  const name = nameOf(vouched, address);
   await sql`insert into users (id, name, email) values (${userId}, ${name}, ${address})`.execute(
     tx.query,
   );
   return { userId, name, isOperator: false, isDisabled: false };
 }
 
+/** What an organization's own provider says looks like nobody's address: only a proven one may. */
+function nameOf({ name, email, sub }: Vouched, address: string | null): string {
+  const said = [name, address === null ? email?.split("@")[0] : null].map(
+    (text) => text && personName(text),
+  );
+  return said.find((one) => one) ?? address ?? personName(sub) ?? "somebody";
+}
+
 /** A provider may admit only those whom a directory has. */
 async function refuseStranger(tx: Db, provider: ProviderView, vouched: Vouched): Promise<void> {
   if (provider.admitsNewUsers) return;
-  const matches = await matchesOf(tx, provider, vouched);
+  const matches = await matchesOf(tx, provider, vouched, null);
   if (!matches.some(({ isActive }) => isActive))
     throw denied(`${provider.label} lets in nobody who was not made a member before.`);
 }
@@ -192,11 +214,10 @@ async function matchesOf(
   tx: Db,
   provider: ProviderView,
   vouched: Vouched,
+  userId: UserId | null,
 ): Promise<DirectoryMatch[]> {
   const email = vouched.isEmailVerified ? vouched.email : null;
-  if (provider.orgId !== null)
-    return findInDirectories(tx, { orgId: provider.orgId, externalId: vouched.sub, email });
-  return findInDirectories(tx, { orgId: null, externalId: null, email });
+  return findInDirectories(tx, { provider, sub: vouched.sub, email, userId });
 }
 
 async function noteLogin(
@@ -208,6 +229,7 @@ async function noteLogin(
   await sql`
     update identities set last_login_at = now(), email = ${vouched.email}, provider_id = ${provider.id},
       email_verified = ${vouched.isEmailVerified} where id = ${identityId}`.execute(tx.query);
+  await acceptIdentity(tx, identityId);
   const address = trustedAddress(provider, vouched);
   if (!address) return;
   // Another user's address stays theirs.

@@ -5,8 +5,9 @@ import { sql } from "kysely";
 import type { GrantId, OrgId, UserId } from "#domain/ids.ts";
 import { insertAuditEntries } from "./audit.ts";
 import type { Db } from "./db.ts";
+import { endCredentials } from "./ended-credentials.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
-import { endCredentials } from "./members.ts";
+import { DIRECT, hasOwner, lockOwned } from "./grants.ts";
 import { newId } from "./new-id.ts";
 
 export interface KeptGrant {
@@ -20,7 +21,10 @@ interface Change extends KeptGrant {
   readonly what: "created" | "deleted";
 }
 
-/** In the organizations `among`, or everywhere. The user's row must be locked. */
+/**
+ * In the organizations `among`, or everywhere. The user's row must be locked. Nobody is left without an owner by it: what
+ * makes somebody the last one becomes theirs by hand.
+ */
 export async function keepGrants(
   tx: Db,
   userId: UserId,
@@ -28,6 +32,7 @@ export async function keepGrants(
   wanted: readonly KeptGrant[],
   among: readonly OrgId[] | null = null,
 ): Promise<void> {
+  await keepLastOwners(tx, userId, source, wanted, among);
   const rows = withMembership(wanted).map((grant) => ({ ...grant, id: newId<GrantId>("grant") }));
   const { rows: changes } = await sql<Change>`
     with wanted as (
@@ -52,6 +57,40 @@ export async function keepGrants(
   const orgs = new Set(changes.filter(({ what }) => what === "deleted").map(({ orgId }) => orgId));
   for (const orgId of orgs)
     if (!(await belongs(tx, userId, orgId))) await endCredentials(tx, orgId, userId);
+}
+
+async function keepLastOwners(
+  tx: Db,
+  userId: UserId,
+  source: string,
+  wanted: readonly KeptGrant[],
+  among: readonly OrgId[] | null,
+): Promise<void> {
+  const still = wanted.filter(({ scope, role }) => scope === "org" && role === "owner");
+  for (const orgId of await lockOwned(tx, sql`g.user_id = ${userId} and g.source = ${source}`)) {
+    const isAsked = among === null || among.includes(orgId);
+    if (!isAsked || still.some((one) => one.orgId === orgId)) continue;
+    if (await hasOwner(tx, orgId, sql`(g.user_id, g.source) <> (${userId}, ${source})`)) continue;
+    await sql`update grants set source = ${DIRECT} where user_id = ${userId} and source = ${source}
+      and scope = 'org' and scope_id = ${orgId} and role = 'owner'`.execute(tx.query);
+    await tellKept(tx, userId, source, orgId);
+  }
+}
+
+async function tellKept(tx: Db, userId: UserId, source: string, orgId: OrgId): Promise<void> {
+  await insertAuditEntries(tx, [
+    {
+      ...{ orgId, verb: "grants.keep", outcome: "ok", touched: [userId] },
+      ...{ resource: { org: orgId }, data: { role: "owner", source } },
+    },
+  ]);
+  await insertEvents(tx, [
+    {
+      ...{ orgId, kind: "member.updated", subjectKind: "member", subjectId: userId, actor: null },
+      message: `${source} would take the last owner's role: it stays, as if it were given by hand. Make another member an owner`,
+      data: { userId, scope: "org", scopeId: orgId, role: "owner", source },
+    },
+  ]);
 }
 
 /** A role in a team is of use only to whoever belongs to its organization. */

@@ -1,5 +1,6 @@
 // Sessions that a provider stands behind: they last as long as it says yes, are asked after when due, and end with all that
-// they opened. Ended ones keep their refresh token until the provider has it back.
+// they opened. Ended ones keep their refresh token until the provider has it back. Whom every provider has refused is
+// suspended: their tokens and keys wait until one lets them in again.
 
 import { type RawBuilder, sql } from "kysely";
 import type { OrgId, ProviderId, UserId } from "#domain/ids.ts";
@@ -191,12 +192,80 @@ export async function endLogins(
         ...{ touched: [id, userId], data: { why } },
       })),
     );
+    if (rows.length > 0) await tellSuspended(tx, rows);
     return rows.length;
   });
 }
 
 export async function endSession(db: Db, sessionId: string, why: string): Promise<void> {
   await endLogins(db, sql`l.session_id = ${sessionId}`, why);
+}
+
+/** The provider does not let the person in any more: not only this session of theirs. The others are asked after now. */
+export async function refuseLogin(
+  db: Db,
+  login: Pick<DueLogin, "sessionId" | "identityId">,
+  why: string,
+): Promise<void> {
+  await transact(db, "store.login.refuse", async (tx) => {
+    await sql`update identities set refused_at = coalesce(refused_at, now())
+      where id = ${login.identityId}`.execute(tx.query);
+    await endSession(tx, login.sessionId, why);
+    await sql`update logins set check_at = now() where identity_id = ${login.identityId}
+      and check_at is not null`.execute(tx.query);
+  });
+}
+
+/** The provider lets the person in, whatever it has said before. */
+export async function acceptIdentity(tx: Db, identityId: string): Promise<void> {
+  const { rows } = await sql`update identities set refused_at = null
+    where id = ${identityId} and refused_at is not null returning id`.execute(tx.query);
+  if (rows.length === 0) return;
+  await tellStanding(tx, sql`i.id = ${identityId}`, {
+    verb: "member.resume",
+    message: "is let in again by their identity provider: their tokens and SSH keys work again",
+  });
+}
+
+/** Whose last session has ended, after a refusal. */
+async function tellSuspended(tx: Db, sessions: readonly { readonly id: string }[]): Promise<void> {
+  const ids = sessions.map(({ id }) => id);
+  const isTheirs = sql`i.id in (select identity_id from logins where session_id = any(${ids}::text[]))`;
+  await tellStanding(
+    tx,
+    sql`${isTheirs} and i.refused_at is not null and is_suspended(u.id, g.org_id)`,
+    {
+      verb: "member.suspend",
+      message:
+        "was refused by their identity provider: their tokens and SSH keys wait until they log in again",
+    },
+  );
+}
+
+/** Wherever a person of an identity `i` has roles, `g`: gateways and watches hear by it as what they go on. */
+async function tellStanding(
+  tx: Db,
+  condition: RawBuilder<unknown>,
+  { verb, message }: { readonly verb: string; readonly message: string },
+): Promise<void> {
+  const { rows } = await sql<{ orgId: OrgId; userId: UserId; name: string }>`
+    select distinct g.org_id as "orgId", u.id as "userId", u.name
+    from identities i join users u on u.id = i.user_id join providers p on p.id = i.provider_id
+    join grants g on g.user_id = u.id and g.scope = 'org' and coalesce(p.org_id, g.org_id) = g.org_id
+    where ${condition} order by 1, 2`.execute(tx.query);
+  await insertAuditEntries(
+    tx,
+    rows.map(({ orgId, userId }) => ({
+      ...{ orgId, verb, outcome: "ok" as const, touched: [userId] },
+    })),
+  );
+  await insertEvents(
+    tx,
+    rows.map(({ orgId, userId, name }) => ({
+      ...{ orgId, kind: "member.updated", subjectKind: "member" as const, subjectId: userId },
+      ...{ actor: null, message: `${name} ${message}` },
+    })),
+  );
 }
 
 /** What its provider has not said yes to for too long. Its streams end too, as if it had been taken back. */

@@ -6,9 +6,9 @@ import type { BoxId, OrgId, UserId } from "#domain/ids.ts";
 import { mayGrant, ORG_ROLES, type OrgRole, type Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, transact } from "./db.ts";
+import { endCredentials } from "./ended-credentials.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { addGrant, DIRECT, lockOrg, refuseOwnerless } from "./grants.ts";
-import { revoke } from "./revocations.ts";
 import { permit } from "./rights.ts";
 
 export interface MemberView {
@@ -21,6 +21,8 @@ export interface MemberView {
   readonly managedRoles: readonly OrgRole[];
   readonly since: Date;
   readonly isDisabled: boolean;
+  /** Refused by their provider: nothing of theirs is let in before they log in again. */
+  readonly isSuspended: boolean;
   /** Boxes that are theirs here. */
   readonly boxes: number;
 }
@@ -45,7 +47,7 @@ export async function selectMembers(
 ): Promise<MemberView[]> {
   const { rows } = await sql<MemberView>`
     select u.id, u.name, u.email, u.kind, m.roles, m."managedRoles", m.since,
-      u.disabled_at is not null as "isDisabled",
+      u.disabled_at is not null as "isDisabled", is_suspended(u.id, ${orgId}) as "isSuspended",
       (select count(*) from boxes b where b.org_id = ${orgId} and b.owner_id = u.id
         and b.deleted_at is null and b.kind = 'user') as boxes
     from users u cross join lateral (
@@ -186,40 +188,6 @@ export async function endMembership(tx: Db, orgId: OrgId, userId: UserId): Promi
     })),
   );
   await endCredentials(tx, orgId, userId);
-}
-
-export async function endCredentials(tx: Db, orgId: OrgId, userId: UserId): Promise<void> {
-  const ended = await sql<{ id: string }>`
-    with gone_tokens as (
-      update tokens set revoked_at = now()
-      where user_id = ${userId} and org_id = ${orgId} and revoked_at is null returning id),
-    gone_sessions as (
-      update web_sessions set revoked_at = now()
-      where user_id = ${userId} and org_id = ${orgId} and revoked_at is null returning id),
-    gone_keys as (
-      update ssh_keys set revoked_at = now()
-      where user_id = ${userId} and org_id = ${orgId} and revoked_at is null returning id)
-    select id from gone_tokens union all select id from gone_sessions union all select id from gone_keys
-  `.execute(tx.query);
-  const ids = ended.rows.map(({ id }) => id);
-  await revoke(tx, ids);
-  // Gateways and watches hear by an event of each what has ended.
-  await insertEvents(
-    tx,
-    ids.map((id) => ({
-      orgId,
-      ...endedEvent(id),
-      subjectId: id,
-      actor: userId,
-      message: "a credential ended with its user's membership",
-    })),
-  );
-}
-
-function endedEvent(id: string): Pick<NewEvent, "kind" | "subjectKind"> {
-  if (id.startsWith("tok_")) return { kind: "token.deleted", subjectKind: "token" };
-  if (id.startsWith("key_")) return { kind: "key.deleted", subjectKind: "ssh_key" };
-  return { kind: "web_session.deleted", subjectKind: "web_session" };
 }
 
 export function memberEvent(

@@ -7,7 +7,7 @@ import { can, mayGrant, type OrgRole, type Subject, type TeamRole } from "#domai
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, isUniqueViolation, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
-import { lockOrg, refuseOwnerless } from "./grants.ts";
+import { lockOwned, refuseOwnerless } from "./grants.ts";
 import { keepGrants } from "./kept-grants.ts";
 import { endLogins } from "./logins.ts";
 import { newId } from "./new-id.ts";
@@ -195,17 +195,14 @@ export async function deleteProvider(
 async function endGiven(tx: Db, id: ProviderId): Promise<void> {
   const source = sourceOf(id);
   const isGiven = sql`g.source = ${source} and g.source <> 'direct'`;
-  const { rows: owned } = await sql<{ orgId: OrgId }>`
-    select distinct g.org_id as "orgId" from grants g
-    where ${isGiven} and g.scope = 'org' and g.role = 'owner' order by 1`.execute(tx.query);
-  for (const { orgId } of owned) await lockOrg(tx, orgId);
+  for (const orgId of await lockOwned(tx, isGiven))
+    await refuseOwnerless(tx, orgId, sql`g.source <> ${source}`);
   const { rows: held } = await sql<{ userId: UserId }>`
     select u.id as "userId" from users u where u.id in (
       select g.user_id from grants g where ${isGiven}) order by u.id for no key update of u`.execute(
     tx.query,
   );
   for (const { userId } of held) await keepGrants(tx, userId, source, []);
-  for (const { orgId } of owned) await refuseOwnerless(tx, orgId);
 }
 
 export async function listGroupRoles(

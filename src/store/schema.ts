@@ -76,6 +76,7 @@ interface Token {
   revoked_at: TimeOrNull;
   last_used_at: TimeOrNull;
   scopes: string[] | null;
+  parent_id: string | null;
 }
 
 interface WebSession {
@@ -99,6 +100,7 @@ interface SshKey {
   fingerprint: string;
   created_at: Time;
   revoked_at: TimeOrNull;
+  parent_id: string | null;
 }
 
 interface Preview {

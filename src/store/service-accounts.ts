@@ -4,7 +4,7 @@ import { sql } from "kysely";
 import type { UserId } from "#domain/ids.ts";
 import type { OrgRole, Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
-import { type Db, transact } from "./db.ts";
+import { type Db, isUniqueViolation, transact } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { addGrant } from "./grants.ts";
 import {
@@ -20,6 +20,7 @@ import { permit } from "./rights.ts";
 import { loadSubject } from "./subjects.ts";
 import {
   createToken,
+  type DeletedToken,
   deleteToken,
   type Identified,
   listTokens,
@@ -37,13 +38,10 @@ export async function createServiceAccount(
   refuseServiceOwner(account.roles);
   return transact(db, "store.service_account.create", async (tx) => {
     const id = newId<UserId>("user");
-    const { rows } = await sql`
-      select 1 from users where home_org_id = ${subject.orgId} and name = ${account.name}
-        and disabled_at is null`.execute(tx.query);
-    if (rows.length > 0)
-      throw new StoreRefusal("name_taken", `There is already a service account '${account.name}'.`);
-    await sql`insert into users (id, name, kind, home_org_id)
-      values (${id}, ${account.name}, 'service', ${subject.orgId})`.execute(tx.query);
+    await named(account.name, () =>
+      sql`insert into users (id, name, kind, home_org_id)
+        values (${id}, ${account.name}, 'service', ${subject.orgId})`.execute(tx.query),
+    );
     for (const role of account.roles)
       await addGrant(tx, {
         ...{ scope: "org", scopeId: subject.orgId, orgId: subject.orgId, role },
@@ -81,7 +79,7 @@ export async function getServiceAccount(
     db,
     subject.orgId,
     sql`u.home_org_id = ${subject.orgId} and u.kind = 'service' and u.disabled_at is null
-      and (u.id = ${reference} or u.name = ${reference}) order by (u.id = ${reference}) desc limit 1`,
+      and (u.id = ${reference} or lower(u.name) = lower(${reference})) order by (u.id = ${reference}) desc limit 1`,
   );
   if (!account) throw new StoreRefusal("not_found", `There is no service account '${reference}'.`);
   return account;
@@ -137,14 +135,16 @@ export async function listAccountTokens(
 
 export async function deleteAccountToken(
   db: Db,
-  subject: Subject,
+  { subject, tokenId }: Pick<Identified, "subject" | "tokenId">,
   reference: string,
-  tokenId: string,
-): Promise<TokenView> {
+  id: string,
+  options: Parameters<typeof deleteToken>[3] = {},
+): Promise<DeletedToken> {
   return transact(db, "store.service_account.token_delete", async (tx) => {
     const account = await getServiceAccount(tx, subject, reference);
     permit(subject, "service.manage");
-    return deleteToken(tx, await accountSubject(tx, subject, account), tokenId);
+    const as = await accountSubject(tx, subject, account);
+    return deleteToken(tx, { subject: as, tokenId }, id, options);
   });
 }
 
@@ -153,6 +153,15 @@ async function accountSubject(db: Db, subject: Subject, account: MemberView): Pr
   const own = await loadSubject(db, account.id, subject.orgId);
   if (!own) throw new StoreRefusal("not_found", `There is no service account '${account.name}'.`);
   return { ...own, scopes: subject.scopes };
+}
+
+async function named(name: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isUniqueViolation(error, "users_service_name")) throw error;
+    throw new StoreRefusal("name_taken", `There is already a service account '${name}'.`);
+  }
 }
 
 function accountEvent(

@@ -19,12 +19,26 @@ export function subjectColumns(org: RawBuilder<unknown>): RawBuilder<unknown> {
 export const IS_LET_IN = sql`u.disabled_at is null and exists (
   select 1 from orgs o where o.id = c.org_id and o.deleted_at is null)`;
 
-/** Null: it does not belong there (any more). */
+/** Whether the tokens and keys of the user `u` wait in the organization `c.org_id`: its provider has refused them. */
+export const IS_SUSPENDED = sql`is_suspended(u.id, c.org_id) as "isSuspended"`;
+
+/** Null: it does not belong there (any more), or nothing of its is let in now. */
 export async function loadSubject(db: Db, userId: string, orgId: string): Promise<Subject | null> {
-  const { rows } = await sql<Omit<Subject, "scopes">>`
-    select ${subjectColumns(sql`c.org_id`)}
+  const found = await selectSubject(db, userId, orgId);
+  return found && !found.isSuspended ? found.subject : null;
+}
+
+/** As `loadSubject`, of a suspended user too. */
+export async function selectSubject(
+  db: Db,
+  userId: string,
+  orgId: string,
+): Promise<{ readonly subject: Subject; readonly isSuspended: boolean } | null> {
+  const { rows } = await sql<Omit<Subject, "scopes"> & { isSuspended: boolean }>`
+    select ${subjectColumns(sql`c.org_id`)}, ${IS_SUSPENDED}
     from users u cross join (select ${orgId}::text as org_id) c
     where u.id = ${userId} and ${IS_LET_IN}`.execute(db.query);
-  const subject = rows[0];
-  return subject && subject.roles.length > 0 ? { ...subject, scopes: null } : null;
+  if (!rows[0] || rows[0].roles.length === 0) return null;
+  const { isSuspended, ...subject } = rows[0];
+  return { subject: { ...subject, scopes: null }, isSuspended };
 }

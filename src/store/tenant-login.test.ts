@@ -165,7 +165,8 @@ test("nobody calls what acts for the owner: not as a function, not as a trigger 
       and has_function_privilege(p.oid, 'execute') order by 1`.execute(one);
   assert.deepEqual(
     open.map(({ name }) => name),
-    ["bind_org", "oldest_event"],
+    // The second says one bit of a person and an organization that are named to it.
+    ["bind_org", "is_suspended", "oldest_event"],
   );
   await sql.raw("create temporary table forged (id text, revoked_at timestamptz)").execute(one);
   const steal = "create trigger t after insert on forged for each row execute function end_login()";

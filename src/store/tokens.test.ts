@@ -6,12 +6,16 @@ import { sql } from "kysely";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { testDatabase } from "#test/harness/database.ts";
 import { addToken, createUser } from "./access.ts";
+import type { Db } from "./db.ts";
 import { closeFeed, keepFeed, listGateways, openFeed, trimGateways } from "./gateways.ts";
 import { isRevoked, revoke, trimRevocations } from "./revocations.ts";
+import { createSshKey } from "./ssh-keys.ts";
 import {
   createToken,
   createWebSession,
   deleteToken,
+  endWebSession,
+  type Identified,
   identifyAgain,
   identifySession,
   identifyToken,
@@ -39,7 +43,7 @@ test("no web session outlives its token, even one made while the token is revoke
       });
     await Promise.all([
       make(`a${round}`),
-      deleteToken(db, subject, identity.credentialId),
+      deleteToken(db, { subject, tokenId: null }, identity.credentialId),
       make(`b${round}`),
     ]);
     for (const hash of [`a${round}`, `b${round}`])
@@ -114,4 +118,103 @@ test("web sessions and gateways are forgotten some time after their end", async 
   assert.deepEqual(await live(), []);
   assert.equal((await listGateways(db)).length, 2, "nodes go on dialling it");
   assert.equal(await trimGateways(db, HOUR_MS / 2), 1);
+});
+
+const HOLDERS = ["tokens", "web_sessions", "ssh_keys"] as const;
+
+async function living(db: Db): Promise<string[]> {
+  const all = await Promise.all(
+    HOLDERS.map((table) =>
+      sql<{ id: string }>`select id from ${sql.table(table)} where revoked_at is null`.execute(
+        db.query,
+      ),
+    ),
+  );
+  return all.flatMap(({ rows }) => rows.map(({ id }) => id)).sort();
+}
+
+test("all that was made with a token ends with it, and nothing else", async (t) => {
+  const { db, subject, known } = await user(t);
+  const make = async (hash: string, maker: string | null) => {
+    const tokenId = maker && (await known(maker))?.tokenId;
+    return createToken(
+      db,
+      { subject, tokenId: tokenId ?? null },
+      { hash, name: hash, expiresInMs: null },
+    );
+  };
+  const key = async (name: string, maker: string) =>
+    createSshKey(db, (await known(maker)) as Identified, {
+      name,
+      publicKey: name,
+      fingerprint: name,
+    });
+  const [own, stolen] = [await make("own", null), await make("stolen", null)];
+  const first = await make("first", "stolen");
+  const second = await make("second", "first");
+  const mine = await make("mine", "own");
+  const [lasting, kept] = [await key("lasting", "second"), await key("kept", "own")];
+  assert.deepEqual(second.madeWith, { id: first.id, name: "first" });
+  assert.deepEqual(lasting.madeWith, { id: second.id, name: "second" });
+  assert.equal(own.madeWith, null);
+  const session = await createWebSession(db, (await known("second")) as Identified, {
+    ...{ hash: "s", lifetimeMs: HOUR_MS },
+  });
+  const by = (await known("first")) as Identified;
+  await assert.rejects(deleteToken(db, by, stolen.id), { code: "in_use" });
+  // Replaced by what it has made.
+  const { ended: none } = await deleteToken(db, by, stolen.id, { keep: "made" });
+  assert.deepEqual(none, { tokens: 0, sessions: 0, keys: 0 });
+  assert.ok(await known("second"));
+  // By way of one that has ended, too.
+  await sql`update tokens set revoked_at = null where id = ${stolen.id}`.execute(db.query);
+  await deleteToken(db, by, first.id, { keep: "made" });
+  const { ended } = await deleteToken(db, { subject, tokenId: own.id }, stolen.id);
+  assert.deepEqual(ended, { tokens: 1, sessions: 1, keys: 1 });
+  assert.deepEqual(await living(db), [own.id, mine.id, kept.id].sort());
+  for (const id of [stolen.id, first.id, second.id, lasting.id, session.id])
+    assert.ok(await isRevoked(db, id), "gateways hear of each");
+  const { rows } = await sql<{ kind: string }>`
+    select kind from events where subject_id in (${second.id}, ${lasting.id}, ${session.id})
+      and kind like '%.deleted' order by kind`.execute(db.query);
+  assert.deepEqual(
+    rows.map((row) => row.kind),
+    ["key.deleted", "token.deleted", "web_session.deleted"],
+  );
+});
+
+test("nothing is made with a token while it is revoked that outlives it", async (t) => {
+  const { db, subject, known } = await user(t);
+  const owner = { subject, tokenId: null };
+  for (let round = 0; round < 20; round += 1) {
+    await addToken(db, subject, { hash: `h${round}`, name: "t" });
+    const thief = (await known(`h${round}`)) as Identified;
+    const isRefused = (error: unknown) =>
+      assert.ok(error instanceof StoreRefusal && error.code === "revoked");
+    const chain = async (name: string) => {
+      const made = { hash: `${name}${round}`, name, expiresInMs: null };
+      const { id } = await createToken(db, thief, made);
+      const next = { hash: `${name}-next${round}`, name, expiresInMs: null };
+      await createToken(db, { subject, tokenId: id }, next);
+    };
+    await Promise.all([
+      chain("a").catch(isRefused),
+      deleteToken(db, owner, thief.credentialId),
+      chain("b").catch(isRefused),
+    ]);
+    assert.deepEqual(await living(db), []);
+  }
+});
+
+test("a browser that logs out ends nothing that was made in it", async (t) => {
+  const { db, subject, known } = await user(t);
+  await addToken(db, subject, { hash: "h", name: "t" });
+  const identity = (await known("h")) as Identified;
+  await createWebSession(db, identity, { hash: "s", lifetimeMs: HOUR_MS });
+  const browser = (await identifySession(db, "s", "web")) as Identified;
+  await createToken(db, browser, { hash: "made", name: "made", expiresInMs: null });
+  assert.equal(await endWebSession(db, subject, browser.credentialId), true);
+  assert.ok(await known("made"));
+  await deleteToken(db, { subject, tokenId: null }, identity.credentialId);
+  assert.equal(await known("made"), null, "with the token behind the browser it ends");
 });

@@ -1,15 +1,16 @@
 // API tokens and web sessions: found by their hashes, which never leave this room. Ending a token ends the web sessions
-// that were got by it.
+// that were got by it, and the tokens and keys that were made with it.
 
 import { sql } from "kysely";
 import type { OrgId } from "#domain/ids.ts";
 import type { Permission, Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, transact } from "./db.ts";
+import { type Ended, endMadeWith, isMadeWith } from "./ended-credentials.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { newId } from "./new-id.ts";
 import { revoke } from "./revocations.ts";
-import { IS_LET_IN, subjectColumns } from "./subjects.ts";
+import { IS_LET_IN, IS_SUSPENDED, subjectColumns } from "./subjects.ts";
 
 /** Who a credential stands for, and which one it is. */
 export interface Identified {
@@ -22,11 +23,17 @@ export interface Identified {
 interface IdentityRow extends Subject {
   readonly id: string;
   readonly tokenId: string | null;
+  readonly isSuspended: boolean;
 }
 
 /** Null as well for whoever does not belong to the organization any more. */
 function identified(row: IdentityRow | undefined): Identified | null {
   if (!row || row.roles.length === 0) return null;
+  if (row.isSuspended)
+    throw new StoreRefusal(
+      "suspended",
+      "Your identity provider has refused you: your tokens and keys wait until you log in again.",
+    );
   const { id, tokenId, userId, orgId, isOperator, roles, teams, scopes } = row;
   const subject = { userId, orgId, isOperator, roles, teams, scopes };
   return { subject, credentialId: id, tokenId };
@@ -35,7 +42,7 @@ function identified(row: IdentityRow | undefined): Identified | null {
 /** Null when it is unknown, expired or revoked. Notes that it was used, to the minute. */
 export async function identifyToken(db: Db, hash: string): Promise<Identified | null> {
   const { rows } = await sql<IdentityRow & { isStale: boolean }>`
-    select c.id, c.id as "tokenId", ${subjectColumns(sql`c.org_id`)}, c.scopes,
+    select c.id, c.id as "tokenId", ${subjectColumns(sql`c.org_id`)}, c.scopes, ${IS_SUSPENDED},
       coalesce(c.last_used_at < now() - interval '1 minute', true) as "isStale"
     from tokens c join users u on u.id = c.user_id
     where c.hash = ${hash} and c.revoked_at is null and (c.expires_at is null or c.expires_at > now())
@@ -53,7 +60,7 @@ export async function identifySession(
   kind: "web" | "cli",
 ): Promise<Identified | null> {
   const { rows } = await sql<IdentityRow>`
-    select c.id, c.token_id as "tokenId", ${subjectColumns(sql`c.org_id`)},
+    select c.id, c.token_id as "tokenId", ${subjectColumns(sql`c.org_id`)}, ${IS_SUSPENDED},
       (select t.scopes from tokens t where t.id = c.token_id) as scopes
     from web_sessions c join users u on u.id = c.user_id
     where c.hash = ${hash} and c.kind = ${kind} and c.revoked_at is null and c.expires_at > now()
@@ -67,7 +74,7 @@ export async function identifyAgain(
   { credentialId }: Identified,
 ): Promise<Identified | null> {
   const { rows } = await sql<IdentityRow>`
-    select c.id, c.token_id as "tokenId", ${subjectColumns(sql`c.org_id`)}, c.scopes
+    select c.id, c.token_id as "tokenId", ${subjectColumns(sql`c.org_id`)}, c.scopes, ${IS_SUSPENDED}
     from (
       select id, id as token_id, user_id, org_id, scopes from tokens
       where id = ${credentialId} and revoked_at is null and (expires_at is null or expires_at > now())
@@ -76,7 +83,7 @@ export async function identifyAgain(
       from web_sessions s left join tokens t on t.id = s.token_id
       where s.id = ${credentialId} and s.revoked_at is null and s.expires_at > now()
     ) c join users u on u.id = c.user_id where ${IS_LET_IN}`.execute(db.query);
-  return identified(rows[0]);
+  return rows[0]?.isSuspended ? null : identified(rows[0]);
 }
 
 export interface TokenView {
@@ -87,10 +94,13 @@ export interface TokenView {
   readonly lastUsedAt: Date | null;
   /** What it may be used for; null: everything that its user may do. */
   readonly scopes: readonly Permission[] | null;
+  /** The token that it was made with; null: a login. */
+  readonly madeWith: { readonly id: string; readonly name: string } | null;
 }
 
 const COLUMNS = sql`id, name, created_at as "createdAt", expires_at as "expiresAt",
-  last_used_at as "lastUsedAt", scopes`;
+  last_used_at as "lastUsedAt", scopes,
+  (select jsonb_build_object('id', m.id, 'name', m.name) from tokens m where m.id = tokens.parent_id) as "madeWith"`;
 
 export interface NewToken {
   readonly hash: string;
@@ -110,10 +120,11 @@ export async function createToken(
   refuseWiderScopes(subject, scopes);
   return transact(db, "store.token.create", async (tx) => {
     await refuseMany(tx, subject);
+    await holdMaker(tx, tokenId);
     const { rows } = await sql<TokenView>`
-      insert into tokens (id, hash, org_id, user_id, name, scopes, expires_at)
+      insert into tokens (id, hash, org_id, user_id, name, scopes, parent_id, expires_at)
       values (${newId("token")}, ${token.hash}, ${subject.orgId}, ${subject.userId}, ${token.name},
-        ${scopes === null ? null : [...scopes]}::text[],
+        ${scopes === null ? null : [...scopes]}::text[], ${tokenId},
         least((select expires_at from tokens where id = ${tokenId}),
           now() + ${token.expiresInMs}::bigint * interval '1 millisecond'))
       returning ${COLUMNS}`.execute(tx.query);
@@ -122,6 +133,14 @@ export async function createToken(
     await insertEvents(tx, [credentialEvent(subject, "token", made.id, "created", message)]);
     return made;
   });
+}
+
+/** Locked: a token that is being revoked takes with it what it made, and what is being made must be among them. */
+export async function holdMaker(tx: Db, tokenId: string | null): Promise<void> {
+  if (tokenId === null) return;
+  const { rows } = await sql`
+    select 1 from tokens where id = ${tokenId} and revoked_at is null for share`.execute(tx.query);
+  if (rows.length === 0) throw new StoreRefusal("revoked", "The token was revoked.");
 }
 
 const MAX_TOKENS = 1000;
@@ -160,7 +179,18 @@ export async function listTokens(
   return rows;
 }
 
-export async function deleteToken(db: Db, subject: Subject, id: string): Promise<TokenView> {
+export interface DeletedToken extends TokenView {
+  /** What ended with it. */
+  readonly ended: Ended;
+}
+
+/** With all that was made with it, and with what that made, unless that is to be kept. */
+export async function deleteToken(
+  db: Db,
+  { subject, tokenId }: Pick<Identified, "subject" | "tokenId">,
+  id: string,
+  { keep }: { readonly keep?: "made" | undefined } = {},
+): Promise<DeletedToken> {
   return transact(db, "store.token.delete", async (tx) => {
     const { rows } = await sql<TokenView>`
       update tokens set revoked_at = now()
@@ -168,18 +198,16 @@ export async function deleteToken(db: Db, subject: Subject, id: string): Promise
         and revoked_at is null returning ${COLUMNS}`.execute(tx.query);
     const token = rows[0];
     if (!token) throw new StoreRefusal("not_found", `There is no token '${id}'.`);
-    const { rows: sessions } = await sql<{ id: string }>`
-      update web_sessions set revoked_at = now() where token_id = ${id} and revoked_at is null
-      returning id`.execute(tx.query);
-    await revoke(tx, [id, ...sessions.map((session) => session.id)]);
-    const ended = `a web session ended with token ${token.name}`;
+    if (!keep && tokenId !== null && tokenId !== id && (await isMadeWith(tx, id, tokenId)))
+      throw new StoreRefusal(
+        "in_use",
+        `What you use yourself was made with ${token.name}, and would end with it: keep what was made with it (\`keep=made\`, or --keep-made), or use another token.`,
+      );
+    await revoke(tx, [id]);
     await insertEvents(tx, [
       credentialEvent(subject, "token", id, "deleted", `token ${token.name} was revoked`),
-      ...sessions.map((session) =>
-        credentialEvent(subject, "web_session", session.id, "deleted", ended),
-      ),
     ]);
-    return token;
+    return { ...token, ended: await endMadeWith(tx, subject.userId, token, keep) };
   });
 }
 
@@ -195,15 +223,15 @@ export async function createWebSession(
   session: { readonly hash: string; readonly lifetimeMs: number },
 ): Promise<WebSessionView> {
   return transact(db, "store.web_session.create", async (tx) => {
-    // Locked: a token that is being revoked takes its sessions with it, and this one must be among them.
+    await holdMaker(tx, tokenId);
     const { rows } = await sql<WebSessionView>`
-      with token as (
-        select id, expires_at from tokens where id = ${tokenId} and revoked_at is null for share)
       insert into web_sessions (id, hash, org_id, user_id, token_id, expires_at)
       select ${newId("webSession")}, ${session.hash}, ${subject.orgId}, ${subject.userId}, id,
-        least(expires_at, now() + ${session.lifetimeMs}::bigint * interval '1 millisecond') from token
+        least(expires_at, now() + ${session.lifetimeMs}::bigint * interval '1 millisecond')
+      from tokens where id = ${tokenId}
       returning id, expires_at as "expiresAt"`.execute(tx.query);
-    if (!rows[0]) throw new StoreRefusal("revoked", "The token was revoked.");
+    // A login by the command line is none.
+    if (!rows[0]) throw new StoreRefusal("revoked", "This is no token.");
     const message = "a browser logged in";
     await insertEvents(tx, [
       credentialEvent(subject, "web_session", rows[0].id, "created", message),

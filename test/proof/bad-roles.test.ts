@@ -333,3 +333,48 @@ test("boxes of a team are made, forked and handed into it by its own people, or 
   const { forks: inside } = await insider.client.boxes.fork(box.id);
   assert.equal(inside[0]?.box.team, team.id);
 });
+
+test("a box that is shared is not given away, or taken, by whom it is shared with", async (t) => {
+  const plane = await controlPlane(t);
+  await plane.addTemplate();
+  const { client } = plane.admin;
+  const [owner, friend, chief] = [
+    await plane.addMember("owner"),
+    await plane.addMember("friend"),
+    await plane.addMember("chief"),
+  ];
+  await client.teams.create({ name: "web" });
+  await client.teams.setMember("web", { user: chief.subject.userId, role: "admin" });
+  await owner.client.boxes.create({ template: "default", name: "mine" });
+  await owner.client.shares.create("mine", { user: friend.subject.userId, role: "admin" });
+  for (const to of [{ owner: friend.subject.userId }, { team: null }])
+    refused(
+      await ask(plane, friend.token, "PATCH", "/boxes/mine", to),
+      ...([403, "forbidden", /box\.share by more than a share/] as const),
+    );
+  // What an administrator's share is for goes on.
+  await friend.client.shares.create("mine", { user: chief.subject.userId, role: "view" });
+  const ownerOf = async () => (await client.boxes.get("mine")).owner;
+  const give = (by: Caller, to: object) => ask(plane, by.token, "PATCH", "/boxes/mine", to);
+  assert.equal(await ownerOf(), owner.subject.userId);
+  assert.equal((await give(owner, { owner: friend.subject.userId })).status, 200);
+  assert.equal(await ownerOf(), friend.subject.userId);
+  assert.equal((await give(plane.admin, { team: "web" })).status, 200);
+  assert.equal((await give(chief, { owner: chief.subject.userId })).status, 200);
+  assert.equal(await ownerOf(), chief.subject.userId);
+});
+
+test("a name that people give themselves is nobody's address, and hides nothing", async (t) => {
+  const plane = await controlPlane(t);
+  const { client } = plane.admin;
+  const { secret } = await client.invitations.create({ roles: ["member"] });
+  for (const name of ["ceo@corp.example", "ceo＠corp.example", "A\u202eda", "\u3164", " "])
+    refused(
+      await ask(plane, "", "POST", "/invitations/register", { secret, name }),
+      ...([400, "invalid_request", /body\.name: must be up to 80 letters/] as const),
+    );
+  const taken = await ask(plane, "", "POST", "/invitations/register", {
+    ...{ secret, name: " Ada \u00a0 Ｌovelace" },
+  });
+  assert.deepEqual([taken.status, taken.body.user?.name], [201, "Ada Lovelace"]);
+});

@@ -208,8 +208,8 @@ export const ACTS = {
     world.credentials.push(hash);
     world.tokens.push(made.id);
   },
-  deleteToken: async ({ world, subject, pick, draw }: Turn) =>
-    deleteToken(world.db, subject, pick(world.tokens, draw.one)),
+  deleteToken: async ({ world, who, pick, draw }: Turn) =>
+    deleteToken(world.db, who, pick(world.tokens, draw.one), draw.two % 2 ? { keep: "made" } : {}),
   account: async ({ world, subject, draw }: Turn) => {
     const account = { name: world.fresh("robot").slice(-40), roles: rolesOf(draw) };
     const made = await createServiceAccount(world.db, subject, account);

@@ -123,7 +123,8 @@ export const RIGHTS: Readonly<Record<RouteName, Entry>> = {
     // Who creates no boxes at all is told so, whatever they name.
     sees: [...SEE, "billing"],
   },
-  "boxes.update": box(RUN, {
+  // Given away: a share is not enough.
+  "boxes.update": box([...ADMINS, "member", "teamAdmin"], {
     refs: { owner: "other", team: "team" },
     body: (id) => ({ owner: id("other") }),
   }),
