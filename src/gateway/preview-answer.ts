@@ -1,7 +1,8 @@
 // An app's answer as it arrives: interim heads, the head, the body. Pure.
 
 import { type BodyReader, bodyReader } from "./preview-body.ts";
-import { type AnswerHead, BadHead, headEnd, readAnswer } from "./preview-head.ts";
+import { type AnswerHead, BadHead, headEnd } from "./preview-head.ts";
+import type { LastHeads } from "./preview-last.ts";
 
 export interface AnswerStep {
   /** Heads that came now, the interim ones (1xx) first. */
@@ -18,6 +19,7 @@ const NO_HEADS: readonly AnswerHead[] = [];
 const MAX_INTERIM = 32;
 
 export class AnswerReader {
+  readonly #heads: Pick<LastHeads, "answer">;
   readonly #method: string;
   readonly #isUpgrade: boolean;
   #held: Buffer | null = null;
@@ -25,7 +27,8 @@ export class AnswerReader {
   #interim = 0;
   #isLast = false;
 
-  constructor(method: string, isUpgrade: boolean) {
+  constructor(heads: Pick<LastHeads, "answer">, method: string, isUpgrade: boolean) {
+    this.#heads = heads;
     this.#method = method;
     this.#isUpgrade = isUpgrade;
   }
@@ -42,7 +45,10 @@ export class AnswerReader {
 
   /** Throws BadHead. After a 101 all that follows is `rest`. */
   take(bytes: Buffer): AnswerStep {
-    if (this.#body) return { heads: NO_HEADS, ...this.#body.take(bytes) };
+    if (this.#body) {
+      const { pass, rest } = this.#body.take(bytes);
+      return { heads: NO_HEADS, pass, rest };
+    }
     let left = this.#held ? Buffer.concat([this.#held, bytes]) : bytes;
     const heads: AnswerHead[] = [];
     for (;;) {
@@ -51,7 +57,7 @@ export class AnswerReader {
         this.#held = left;
         return { heads, pass: NO_BYTES, rest: null };
       }
-      const head = readAnswer(left.toString("latin1", 0, end), this.#method);
+      const head = this.#heads.answer(left.toString("latin1", 0, end), this.#method);
       left = left.subarray(end);
       heads.push(head);
       if (head.status === 101) {
@@ -61,7 +67,8 @@ export class AnswerReader {
       if (head.status >= 200) {
         this.#body = bodyReader(head.framing);
         this.#isLast = head.isLast;
-        return { heads, ...this.#body.take(left) };
+        const { pass, rest } = this.#body.take(left);
+        return { heads, pass, rest };
       }
       this.#interim += 1;
       if (this.#interim > MAX_INTERIM) throw new BadHead(502, "there are too many interim answers");

@@ -12,7 +12,8 @@ import { type BodyReader, bodyReader } from "./preview-body.ts";
 import type { BoxStream, EnterBox } from "./preview-box.ts";
 import type { PreviewDefences } from "./preview-defences.ts";
 import { type Decision, type Entry, mayWake } from "./preview-entry.ts";
-import { BadHead, headEnd, type RequestHead, readRequest } from "./preview-head.ts";
+import { BadHead, headEnd, type RequestHead } from "./preview-head.ts";
+import { LastHeads } from "./preview-last.ts";
 import type { Place, PlaceOf } from "./preview-name.ts";
 import { type OwnAnswer, print } from "./preview-pages.ts";
 import {
@@ -21,7 +22,6 @@ import {
   pageForCutAnswer,
   pageForProblem,
 } from "./preview-problems.ts";
-import { answerForBrowser, requestForApp } from "./preview-rewrite.ts";
 import type { Right, Rights } from "./preview-rights.ts";
 
 /**
@@ -58,6 +58,8 @@ interface App extends BoxStream {
 const MAX_AHEAD_BYTES = 64 * 1024;
 /** Bodies up to this go out with their head in one write. */
 const JOIN_BYTES = 16 * 1024;
+/** Worth a write of its own, without waiting for more. */
+const BIG_BYTES = 32 * 1024;
 /** The app is held back when the browser has more than this to take. */
 const MAX_UNSENT_BYTES = 256 * 1024;
 /** With a request that could not be sent twice. */
@@ -102,6 +104,7 @@ export class PreviewConnection {
   readonly #context: PreviewContext;
   readonly #seat: Seat;
   readonly #gone = new AbortController();
+  readonly #heads: LastHeads;
   #phase: Phase = "head";
   #held: Buffer | null = null;
   #exchange: Exchange | null = null;
@@ -117,6 +120,7 @@ export class PreviewConnection {
     this.#socket = socket;
     this.#context = context;
     this.#seat = seat;
+    this.#heads = new LastHeads(context.defences);
     this.#activeMs = context.tickMs;
     this.#headSinceMs = context.tickMs;
     socket.on("data", this.#onData);
@@ -160,8 +164,7 @@ export class PreviewConnection {
       try {
         const end = headEnd(this.#held);
         if (end < 0) return;
-        const text = this.#held.toString("latin1", 0, end);
-        const request = readRequest(text);
+        const request = this.#heads.request(this.#held.toString("latin1", 0, end));
         const place = this.#context.placeOf(request);
         if (!place) return this.#handOver();
         this.#held = end < this.#held.length ? this.#held.subarray(end) : null;
@@ -204,15 +207,16 @@ export class PreviewConnection {
     if (this.#phase !== "deciding") return;
     if (decision.kind === "answer") return this.#answerItself(decision.answer, request);
     const { right } = decision;
-    const peer = this.#socket.remoteAddress ?? "unknown";
     this.#right = right;
     if (right.grant) this.#seat.lobby.leave(this.#socket);
     this.#exchange = {
-      ...{ request, place, right },
-      head: requestForApp(request, place, peer, this.#context.defences),
+      request,
+      place,
+      right,
+      head: this.#heads.forApp(request, place, this.#socket.remoteAddress ?? "unknown"),
       body: bodyReader(request.framing),
       mayWake: !this.#context.defences.pausesHold || mayWake(request),
-      answer: new AnswerReader(request.method, request.isWebSocket),
+      answer: new AnswerReader(this.#heads, request.method, request.isWebSocket),
       isBodyOver: request.framing.kind === "none",
       isAnswerBegun: false,
     };
@@ -259,7 +263,7 @@ export class PreviewConnection {
   }
 
   #send(exchange: Exchange) {
-    this.#writeApp(Buffer.from(exchange.head, "latin1"));
+    this.#writeApp(exchange.head);
     if (exchange.isBodyOver) {
       this.#phase = "answer";
       return;
@@ -286,23 +290,22 @@ export class PreviewConnection {
     if (step.rest.length > 0) this.#held = step.rest;
   }
 
-  #writeApp(bytes: Buffer) {
-    if (this.#app && !this.#app.box.write(bytes)) this.#socket.pause();
+  /** Text is latin1. */
+  #writeApp(bytes: Buffer | string) {
+    if (this.#app && !this.#app.box.write(bytes, "latin1")) this.#socket.pause();
   }
 
-  /** Parts that come at once go out at once: a link brings a body in frames of 16 KiB. */
-  #writeBrowser(bytes: Buffer) {
-    if (!this.#socket.writableCorked) {
+  /** Parts that come at once go out at once: a link brings a body in frames of 16 KiB. Text is latin1. */
+  #writeBrowser(bytes: Buffer | string, isWhole = false) {
+    if (!isWhole && bytes.length < BIG_BYTES && !this.#socket.writableCorked) {
       this.#socket.cork();
       setImmediate(this.#uncork);
     }
-    const isRoomLeft = this.#socket.write(bytes);
+    const isRoomLeft = this.#socket.write(bytes, "latin1");
     if (!isRoomLeft && this.#socket.writableLength > MAX_UNSENT_BYTES) this.#app?.box.pause();
   }
 
-  readonly #uncork = () => {
-    this.#socket.uncork();
-  };
+  readonly #uncork = () => this.#socket.uncork();
 
   #onAnswer(bytes: Buffer) {
     this.#activeMs = this.#context.tickMs;
@@ -321,38 +324,37 @@ export class PreviewConnection {
   #passAnswer(exchange: Exchange, bytes: Buffer) {
     const { request, right, place } = exchange;
     const { heads, pass, rest } = exchange.answer.take(bytes);
-    const out: Buffer[] = [];
+    let text = "";
     for (const head of heads) {
       const isFinal = head.status >= 200 || head.status === 101;
       const own = isFinal ? this.#context.entry.renewal(right, place) : [];
       const isLast = isFinal && (request.isLast || (request.isWebSocket && head.status !== 101));
-      const text = answerForBrowser(
-        head,
-        { method: request.method, isLast, own, shared: place.shared },
-        this.#context.defences,
-      );
-      out.push(Buffer.from(text, "latin1"));
+      const { method } = request;
+      text += this.#heads.forBrowser(head, { method, isLast, own, shared: place.shared });
       exchange.isAnswerBegun ||= isFinal;
-      if (head.status === 101) return this.#goRaw(out, rest);
+      if (head.status === 101) return this.#goRaw(text, rest);
     }
-    out.push(...pass);
-    this.#writeAll(out);
+    this.#writeAll(text, pass, rest !== null);
     if (rest) this.#finish(exchange, rest.length === 0);
   }
 
-  #writeAll(parts: readonly Buffer[]) {
-    if (parts.length === 1) return this.#writeBrowser(parts[0] as Buffer);
+  /** `isWhole`: nothing of the answer follows. */
+  #writeAll(head: string, parts: readonly Buffer[], isWhole: boolean) {
     const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-    if (bytes <= JOIN_BYTES) return this.#writeBrowser(Buffer.concat(parts, bytes));
-    this.#socket.cork();
+    if (head !== "" && bytes <= JOIN_BYTES) {
+      let text = head;
+      for (const part of parts) text += part.toString("latin1");
+      return this.#writeBrowser(text, isWhole);
+    }
+    if (head !== "") this.#writeBrowser(head);
     for (const part of parts) this.#writeBrowser(part);
-    this.#socket.uncork();
   }
 
-  #goRaw(out: Buffer[], rest: Buffer | null) {
+  #goRaw(head: string, rest: Buffer | null) {
     this.#phase = "raw";
-    if (rest && rest.length > 0) out.push(rest);
-    this.#writeAll(out);
+    this.#exchange = null;
+    this.#heads.forget();
+    this.#writeAll(head, rest ? [rest] : [], true);
     const held = this.#held;
     this.#held = null;
     if (held) this.#writeApp(held);
@@ -383,10 +385,7 @@ export class PreviewConnection {
 
   #onAppEnd() {
     const exchange = this.#exchange;
-    if (this.#phase === "raw") {
-      this.#socket.end();
-      return;
-    }
+    if (this.#phase === "raw") return void this.#socket.end();
     if (!exchange) return this.#dropApp();
     const last = exchange.answer.end();
     if (last === null) return this.#onAppClose();

@@ -67,8 +67,10 @@ export class Entry {
     }
     if (this.#options.defences.ownOriginOnly && isFromOutside(request, place.origin))
       return answer(OUTSIDE);
-    const text = ourCookie(request, GRANT_COOKIE);
-    if (text === undefined) return this.#withGrant(request, place, null);
+    const { lines } = request;
+    if (lines.grant === undefined) lines.grant = ourCookie(request, GRANT_COOKIE) ?? null;
+    const text = lines.grant;
+    if (text === null) return this.#withGrant(request, place, null);
     const grant = this.#options.rights.recall(text);
     if (grant) return this.#withGrant(request, place, grant);
     return this.#options.rights.read(text).then((read) => this.#withGrant(request, place, read));

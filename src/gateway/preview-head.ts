@@ -14,10 +14,9 @@ export type Framing =
   | { readonly kind: "none" | "chunked" | "close" }
   | { readonly kind: "length"; readonly bytes: number };
 
-export interface RequestHead {
-  readonly method: string;
-  /** Path and query; begins with a slash. */
-  readonly target: string;
+/** All of a request's head but its first line. */
+export interface RequestLines {
+  readonly text: string;
   /** The value of Host, in lower case. */
   readonly host: string;
   readonly fields: readonly Field[];
@@ -25,6 +24,15 @@ export interface RequestHead {
   readonly isWebSocket: boolean;
   /** No other request follows on this connection. */
   readonly isLast: boolean;
+  /** The cookie with a grant in it, once it was looked for (preview-entry.ts); null: there is none. */
+  grant: string | null | undefined;
+}
+
+export interface RequestHead extends Omit<RequestLines, "text" | "grant"> {
+  readonly method: string;
+  /** Path and query; begins with a slash. */
+  readonly target: string;
+  readonly lines: RequestLines;
 }
 
 export interface AnswerHead {
@@ -73,13 +81,27 @@ export function headEnd(bytes: Buffer): number {
   return -1;
 }
 
-/** `text`: a whole head in latin1, its empty line included. Throws BadHead. */
-export function readRequest(text: string): RequestHead {
+/**
+ * `text`: a whole head in latin1, its empty line included. `last`: lines that were read before, which may be the same.
+ * Throws BadHead.
+ */
+export function readRequest(text: string, last: RequestLines | null = null): RequestHead {
   const lineEnd = text.indexOf("\r\n");
-  const [, method = "", target = "", minor] = REQUEST_LINE.exec(text.slice(0, lineEnd)) ?? [];
+  const found = REQUEST_LINE.exec(text.slice(0, lineEnd));
+  const method = found?.[1] ?? "";
   if (!METHODS.has(method)) throw new BadHead(400, "the request line is not valid");
-  if (minor !== "1") throw new BadHead(505, "only HTTP/1.1 is spoken here");
-  const fields = readFields(text, lineEnd + 2);
+  if (found?.[3] !== "1") throw new BadHead(505, "only HTTP/1.1 is spoken here");
+  const others = text.slice(lineEnd + 2);
+  const lines = others === last?.text ? last : readLines(others);
+  const { host, fields, framing, isWebSocket, isLast } = lines;
+  if (isWebSocket && method !== "GET")
+    throw new BadHead(400, "a WebSocket is opened by a GET without a body");
+  const target = found?.[2] ?? "";
+  return { method, target, host, fields, framing, isWebSocket, isLast, lines };
+}
+
+function readLines(text: string): RequestLines {
+  const fields = readFields(text, 0);
   let host: string | null = null;
   let isUpgrade = false;
   let upgrade = "";
@@ -97,11 +119,12 @@ export function readRequest(text: string): RequestHead {
   if (!host) throw new BadHead(400, "there is no Host");
   const framing = framingOf(fields) ?? { kind: "none" };
   const isWebSocket = isUpgrade && upgrade === "websocket,";
-  if (isWebSocket && (method !== "GET" || framing.kind !== "none"))
+  if (isWebSocket && framing.kind !== "none")
     throw new BadHead(400, "a WebSocket is opened by a GET without a body");
   // Another upgrade is not passed on; who asked may take what follows for another protocol.
   const isIgnored = isUpgrade && !isWebSocket;
-  return { method, target, host, fields, framing, isWebSocket, isLast: isLast || isIgnored };
+  const isOver = isLast || isIgnored;
+  return { text, host, fields, framing, isWebSocket, isLast: isOver, grant: undefined };
 }
 
 /** The answer to a request by `method`. Throws BadHead. */

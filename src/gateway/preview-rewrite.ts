@@ -22,7 +22,8 @@ const REACHING: ReadonlySet<string> = new Set([
   ...["public-key-pins", "expect-ct", "nel", "report-to"],
 ]);
 
-export function requestForApp(
+/** What follows the first line. */
+export function linesForApp(
   request: RequestHead,
   place: Place,
   /** Address of the browser. */
@@ -31,7 +32,7 @@ export function requestForApp(
 ): string {
   const { host } = request;
   const named = namedByConnection(request.fields);
-  let text = `${request.method} ${place.target} HTTP/1.1\r\nHost: ${host}\r\n`;
+  let text = `Host: ${host}\r\n`;
   for (const field of request.fields) {
     const { name } = field;
     if (PER_HOP.has(name) || FORWARDED.test(name) || named?.has(name)) continue;

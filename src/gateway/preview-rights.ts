@@ -23,6 +23,8 @@ export interface KnownGrant {
   /** The control plane gives nothing for it any more. */
   isRefused: boolean;
   renewing: Promise<void> | null;
+  /** The one that it gave last. */
+  right: Right | null;
   /** By the preview's visibility. */
   isLetIn: Record<"org" | "private", (known: Known) => boolean> | null;
 }
@@ -89,6 +91,7 @@ export class Rights {
       next: null,
       isRefused: false,
       renewing: null,
+      right: null,
       isLetIn: null,
     };
     this.#grants.set(text, grant);
@@ -138,8 +141,10 @@ export class Rights {
     if (preview.visibility === "public")
       return { preview, grant: null, key: `${previewId} ${serial}` };
     if (!grant || !this.#opens(grant, preview)) return null;
+    if (grant.right?.preview === preview) return grant.right;
     const { credentialId, userId } = grant.checked;
-    return { preview, grant, key: `${previewId} ${serial} ${credentialId} ${userId}` };
+    grant.right = { preview, grant, key: `${previewId} ${serial} ${credentialId} ${userId}` };
+    return grant.right;
   }
 
   /** Whether it holds still, after whatever changed. */

@@ -4,8 +4,8 @@
 import { AnswerReader } from "#gateway/preview-answer.ts";
 import { bodyReader } from "#gateway/preview-body.ts";
 import { PREVIEW_DEFENCES } from "#gateway/preview-defences.ts";
-import { BadHead, headEnd, readRequest } from "#gateway/preview-head.ts";
-import { answerForBrowser, requestForApp } from "#gateway/preview-rewrite.ts";
+import { BadHead, headEnd } from "#gateway/preview-head.ts";
+import { LastHeads } from "#gateway/preview-last.ts";
 
 export interface Message {
   /** Method and target, or status. */
@@ -28,8 +28,12 @@ function placeAt(target: string) {
   return { name: NAME, origin: "http://h", scheme: "http", target, shared: null };
 }
 
-/** `pieces`: the bytes as they arrive. */
-export function readRequestsStrictly(pieces: readonly Buffer[]): Reading {
+export function lastHeads(): LastHeads {
+  return new LastHeads(PREVIEW_DEFENCES);
+}
+
+/** `pieces`: the bytes as they arrive. `heads`: of a connection that has carried others. */
+export function readRequestsStrictly(pieces: readonly Buffer[], heads = lastHeads()): Reading {
   const messages: Message[] = [];
   const passed: Buffer[] = [];
   let held = Buffer.alloc(0);
@@ -42,13 +46,11 @@ export function readRequestsStrictly(pieces: readonly Buffer[]): Reading {
       if (!body) {
         const end = headEnd(held);
         if (end < 0) return;
-        const head = readRequest(held.toString("latin1", 0, end));
+        const head = heads.request(held.toString("latin1", 0, end));
         held = held.subarray(end);
         isLast = head.isLast || head.isWebSocket;
         message = { what: `${head.method} ${head.target}`, body: "" };
-        out = [
-          Buffer.from(requestForApp(head, placeAt(head.target), PEER, PREVIEW_DEFENCES), "latin1"),
-        ];
+        out = [Buffer.from(heads.forApp(head, placeAt(head.target), PEER), "latin1")];
         body = bodyReader(head.framing);
       }
       const step = body.take(held);
@@ -79,8 +81,12 @@ export function readRequestsStrictly(pieces: readonly Buffer[]): Reading {
 }
 
 /** One answer to `method`, as the gateway would pass it on. */
-export function readAnswerStrictly(pieces: readonly Buffer[], method: string): Reading {
-  const reader = new AnswerReader(method, false);
+export function readAnswerStrictly(
+  pieces: readonly Buffer[],
+  method: string,
+  last = lastHeads(),
+): Reading {
+  const reader = new AnswerReader(last, method, false);
   const passed: Buffer[] = [];
   const messages: Message[] = [];
   try {
@@ -88,7 +94,7 @@ export function readAnswerStrictly(pieces: readonly Buffer[], method: string): R
       const { heads, pass, rest } = reader.take(piece);
       for (const head of heads) {
         const own = { method, isLast: false, own: [], shared: null };
-        passed.push(Buffer.from(answerForBrowser(head, own, PREVIEW_DEFENCES), "latin1"));
+        passed.push(Buffer.from(last.forBrowser(head, own), "latin1"));
         messages.push({ what: String(head.status), body: "" });
       }
       passed.push(...pass);
