@@ -97,7 +97,7 @@ function rowsOf(size: string, found: readonly Round[]): Row[] {
     row(
       "plain QEMU save ÷ our pause, programs stand",
       (round) => [round.tenantMs, round.theirs.pausedMs],
-      "ours from the seal to the renewal: the guest is asked twice, under TCG",
+      "ours from the seal to the answer of the renewal, right after which they go on: the guest is asked twice, under TCG",
     ),
     row(
       "plain QEMU save ÷ our checkpoint, whole call, on the disk",
