@@ -53,6 +53,8 @@ export interface SshWorld {
   readonly child: ChildProcess;
   /** Programs and connections that the box was asked for. */
   asked(): number;
+  /** Bytes that were taken from programs that flood. */
+  floodedBytes(): number;
   /** A login with the system's own ssh, at `port` when it is not the gateway's; resolves with what it printed. */
   login(port?: number): Promise<string>;
   rssBytes(): Promise<number>;
@@ -102,7 +104,7 @@ export async function startSshWorld(limits: Partial<SshLimits> = {}): Promise<Ss
     (await (await fetch(`http://${HOST}:${clientPort}/healthz`)).json()) as never;
   await until(async () => (await health()).boxes === 1, "the box is announced");
   return {
-    ...{ port, child, asked: () => driver.opened.length },
+    ...{ port, child, asked: () => driver.opened.length, floodedBytes: box.floodedBytes },
     privateKey: await readFile(join(folder, "id"), "utf8"),
     login: async (at = port) => {
       const args = [
@@ -147,8 +149,9 @@ async function startGateway(folder: string, config: object): Promise<ChildProces
   return child;
 }
 
-async function paperBox(): Promise<{ port: number; close(): void }> {
+async function paperBox(): Promise<{ port: number; floodedBytes(): number; close(): void }> {
   const sockets = new Set<Socket>();
+  const floods: Socket[] = [];
   const server: Server = createServer({ noDelay: true }, (socket) => {
     const decoder = new ExecFrameDecoder();
     sockets.add(socket);
@@ -156,7 +159,7 @@ async function paperBox(): Promise<{ port: number; close(): void }> {
     socket.on("error", () => {});
     socket.on("data", (chunk: Buffer) => {
       try {
-        for (const frame of decoder.push(chunk) as ExecClientFrame[]) answer(socket, frame);
+        for (const frame of decoder.push(chunk) as ExecClientFrame[]) answer(socket, frame, floods);
       } catch {
         socket.destroy(); // After `dialed` there are no frames.
       }
@@ -165,6 +168,7 @@ async function paperBox(): Promise<{ port: number; close(): void }> {
   await new Promise<void>((done) => server.listen(0, HOST, done));
   return {
     port: (server.address() as { port: number }).port,
+    floodedBytes: () => floods.reduce((sum, one) => sum + one.bytesWritten, 0),
     close: () => {
       server.close();
       for (const socket of sockets) socket.destroy();
@@ -172,10 +176,11 @@ async function paperBox(): Promise<{ port: number; close(): void }> {
   };
 }
 
-function answer(socket: Socket, frame: ExecClientFrame): void {
+function answer(socket: Socket, frame: ExecClientFrame, floods: Socket[]): void {
   if (frame.kind === "start") {
     socket.write(encodeExecFrame({ kind: "started", pid: 7 }));
     if (frame.argv.includes(FLOOD)) {
+      floods.push(socket);
       flood(socket);
       return;
     }
