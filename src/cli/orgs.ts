@@ -90,7 +90,8 @@ function addMemberCommands(program: Command, session: Session): void {
     load: (client, _none, page) => client.members.list(page),
     headings: ["NAME", "E-MAIL", "ROLES", "BOXES", "ID"],
     row: (one) => [
-      ...[one.name, one.email ?? "-", one.roles.join(", ")],
+      ...[one.isSuspended ? `${one.name} (suspended)` : one.name, one.email ?? "-"],
+      one.roles.join(", "),
       ...[String(one.boxes), one.id],
     ],
   });

@@ -12,6 +12,7 @@ import { addKeyCommands } from "./keys.ts";
 import { addLoginCommands } from "./login.ts";
 import { addNodeCommands } from "./nodes.ts";
 import { addOrgCommands } from "./orgs.ts";
+import { addProviderCommands } from "./providers.ts";
 import { addQuotaCommands } from "./quotas.ts";
 import type { Session } from "./session.ts";
 import { addShareCommands } from "./shares.ts";
@@ -57,6 +58,7 @@ export function createProgram(session: Session): Command {
   addOrgCommands(program, session);
   addTeamCommands(program, session);
   addServiceAccountCommands(program, session);
+  addProviderCommands(program, session);
   program.commandsGroup("You:");
   addLoginCommands(program, session);
   addKeyCommands(program, session);

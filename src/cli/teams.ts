@@ -7,7 +7,16 @@ import { collect } from "./options.ts";
 import { MEMBER, type OrgRole } from "./orgs.ts";
 import type { Session } from "./session.ts";
 import { age, plain } from "./terminal.ts";
-import { type TokenOptions, tokenBody, tokenColumns, withTokenOptions } from "./tokens.ts";
+import {
+  endedText,
+  type KeepMade,
+  keeping,
+  type TokenOptions,
+  tokenBody,
+  tokenColumns,
+  withKeepMade,
+  withTokenOptions,
+} from "./tokens.ts";
 
 const TEAM = "name or id of the team";
 const ACCOUNT = "name or id of the account";
@@ -126,9 +135,10 @@ export function addServiceAccountCommands(program: Command, session: Session): v
     summary: "revoke a token of a service account",
     examples: ["berth service-account revoke ci tok_01h…"],
     args: { "<account>": ACCOUNT, "<token>": "id" },
-    run: (client, [account, id]: [string, string]) =>
-      client.serviceAccounts.deleteToken(account, id),
-    text: ({ id }) => `${id}\n`,
+    options: withKeepMade,
+    run: (client, [account, id]: [string, string], options: KeepMade) =>
+      client.serviceAccounts.deleteToken(account, id, keeping(options)),
+    text: endedText,
   });
   ask(group, session, "delete", {
     summary: "delete a service account; its tokens end, its boxes stay",

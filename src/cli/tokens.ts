@@ -32,12 +32,13 @@ export function tokenBody(name: string, options: TokenOptions): NewToken {
 
 export function tokenColumns(clock: Clock) {
   return {
-    headings: ["ID", "NAME", "AGE", "LAST USED", "EXPIRES", "FOR"],
+    headings: ["ID", "NAME", "AGE", "LAST USED", "EXPIRES", "MADE WITH", "FOR"],
     row: (token: Token) => [
       ...[token.id, token.isCurrent ? `${token.name} (this one)` : token.name],
       age(token.createdAt, clock.nowMs()),
       token.lastUsedAt ? age(token.lastUsedAt, clock.nowMs()) : "never",
-      ...[token.expiresAt ?? "never", token.scopes?.join(", ") ?? "everything"],
+      ...[token.expiresAt ?? "never", token.madeWith?.name ?? "a login"],
+      token.scopes?.join(", ") ?? "everything",
     ],
   };
 }
@@ -63,10 +64,41 @@ export function addTokenCommands(program: Command, session: Session): void {
     ...tokenColumns(session.terminal.clock),
   });
   ask(group, session, "revoke", {
-    summary: "revoke a token; what it opened ends within seconds",
-    examples: ["berth token revoke tok_01h…"],
+    summary: "revoke a token; what was made with it, and what they opened, ends within seconds",
+    examples: ["berth token revoke tok_01h…", "berth token revoke tok_01h… --keep-made"],
     args: { "<token>": "id" },
-    run: (client, [id]: [string]) => client.tokens.delete(id),
-    text: ({ id }) => `${id}\n`,
+    options: withKeepMade,
+    run: (client, [id]: [string], options: KeepMade) => client.tokens.delete(id, keeping(options)),
+    text: endedText,
   });
+}
+
+export interface KeepMade {
+  readonly keepMade?: boolean;
+}
+
+export function withKeepMade(command: Command): Command {
+  return command.option(
+    "--keep-made",
+    "tokens and keys that were made with it go on: for one that you have replaced",
+  );
+}
+
+export function keeping({ keepMade }: KeepMade): { keep?: "made" } {
+  return keepMade ? { keep: "made" } : {};
+}
+
+export function endedText({
+  id,
+  ended,
+}: Awaited<ReturnType<BerthClient["tokens"]["delete"]>>): string {
+  const parts = [
+    [ended.tokens, "token", "made with it"],
+    [ended.keys, "SSH key", "made with it"],
+    [ended.sessions, "browser session", "got by it"],
+  ] as const;
+  const words = parts.flatMap(([n, what, how]) =>
+    n === 0 ? [] : [`${n} ${what}${n === 1 ? "" : "s"} ${how}`],
+  );
+  return `${id}\n${words.length === 0 ? "" : `also ended: ${words.join(", ")}\n`}`;
 }
