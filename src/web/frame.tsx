@@ -146,7 +146,7 @@ function Foot() {
       <div className={css.footRow}>
         <Menu position="top-start" width={230} shadow="md">
           <Menu.Target>
-            <button type="button" className={css.me} aria-label="Account">
+            <button type="button" className={css.me} aria-label={`Account: ${data?.user.name}`}>
               <IconUserCircle size={18} stroke={1.5} />
               <span>{data?.user.name}</span>
             </button>

@@ -4,6 +4,7 @@ import { Alert, Button, Divider, Paper, Stack, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { berth, isLoggedOut, wordsOf } from "./data/berth.ts";
+import { goToOrg } from "./data/orgs.ts";
 import css from "./login.module.css";
 import { listProviders, ProviderButtons } from "./login-providers.tsx";
 import { Logo } from "./logo.tsx";
@@ -74,7 +75,7 @@ function Join({ secret, name, other }: JoinProps) {
     setError(null);
     try {
       const { org } = await berth.invitations.accept({ secret });
-      const why = await berth.orgs.switch(org.id).then(() => null, wordsOf);
+      const why = await goToOrg(org.id).then(() => null, wordsOf);
       if (why === null) window.location.assign("/");
       else setStays({ org: org.name, why });
     } catch (failure) {

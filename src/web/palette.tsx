@@ -41,7 +41,7 @@ export function Palette(props: PaletteProps) {
       padding={0}
       size={560}
       transitionProps={{ duration: 80 }}
-      aria-label="Go to or do"
+      attributes={{ content: { "aria-label": "Go to or do" } }}
     >
       <Finder {...props} />
     </Modal>

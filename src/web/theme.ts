@@ -1,6 +1,6 @@
 // What Mantine's components look like here: a calm blue-grey, one accent, small and dense.
 
-import { createTheme, type MantineColorsTuple } from "@mantine/core";
+import { type BadgeProps, createTheme, type MantineColorsTuple } from "@mantine/core";
 
 const tide: MantineColorsTuple = [
   "#e5f7fa",
@@ -22,7 +22,7 @@ const gray: MantineColorsTuple = [
   "#d8dde5",
   "#c3cad5",
   "#a3acba",
-  "#747e8e",
+  "#646e7e",
   "#566070",
   "#373f4c",
   "#1c222b",
@@ -40,6 +40,10 @@ const dark: MantineColorsTuple = [
   "#0d1016",
   "#090b10",
 ];
+
+const READABLE: Readonly<Record<string, string>> = {
+  ...{ yellow: "var(--warn)", red: "var(--bad)", tide: "var(--accent-text)" },
+};
 
 export const theme = createTheme({
   primaryColor: "tide",
@@ -60,11 +64,29 @@ export const theme = createTheme({
     Textarea: { defaultProps: { size: "sm" } },
     Tooltip: { defaultProps: { openDelay: 400, withArrow: false } },
     Modal: {
-      defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.45 } },
+      defaultProps: {
+        centered: true,
+        overlayProps: { backgroundOpacity: 0.45 },
+        closeButtonProps: { "aria-label": "Close" },
+      },
       styles: { title: { fontWeight: 600, fontSize: 15 } },
     },
+    // The placeholder is nothing that a menu may have in it.
+    Menu: { defaultProps: { withInitialFocusPlaceholder: false } },
+    Badge: {
+      // Its own light colours are hard to read.
+      vars: (_: unknown, { variant, color }: BadgeProps) => ({
+        root:
+          variant === "light" && color && color in READABLE
+            ? { "--badge-color": READABLE[color] }
+            : {},
+      }),
+    },
     Drawer: {
-      defaultProps: { overlayProps: { backgroundOpacity: 0.45 } },
+      defaultProps: {
+        overlayProps: { backgroundOpacity: 0.45 },
+        closeButtonProps: { "aria-label": "Close" },
+      },
       styles: { title: { fontWeight: 600, fontSize: 15 } },
     },
     ActionIcon: {

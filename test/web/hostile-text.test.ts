@@ -36,9 +36,50 @@ before(async (scope) => {
   await admin.client.tokens.create({ name: hostile("token-name") });
   await admin.client.keys.create({ name: hostile("key-name"), publicKey: PUBLIC_KEY });
   templateId = (await admin.client.templates.get("default")).id;
+  await fillOrganization();
   await writeBelowTheApi(snapshot.id);
   showPrograms();
 });
+
+/** What members, administrators and providers can have shown of an organization; the rest of their names comes below. */
+async function fillOrganization(): Promise<void> {
+  const { plane, boxId } = world;
+  const { client, token } = plane.admin;
+  const member = await plane.addMember("member");
+  const team = await client.teams.create({ name: "team" });
+  await client.teams.setMember(team.id, { user: member.subject.userId });
+  await client.shares.create(boxId, { team: team.id, role: "use" });
+  await client.shares.create(boxId, { user: member.subject.userId, role: "view" });
+  await client.invitations.create({ email: "invited@example.com", team: team.id });
+  const account = await client.serviceAccounts.create({ name: "account" });
+  await client.serviceAccounts.createToken(account.id, { name: hostile("account-token") });
+  await client.prices.set({ currency: "EUR", prices: { vcpu: "1000" } });
+  await client.budgets.set({ team: team.id, amount: "10" });
+  await client.scimTokens.create({ name: hostile("directory") });
+  for (const isOfInstallation of [true, false])
+    await client.providers.create({
+      ...{ name: isOfInstallation ? "all" : "own", isOfInstallation, clientId: "berth" },
+      label: hostile(isOfInstallation ? "provider" : "own-provider"),
+      issuer: `https://${isOfInstallation ? "all" : "own"}.example.com`,
+    });
+  await client.orgs.create({ name: "elsewhere" });
+  // What a program says of itself is in the trail.
+  await fetch(`${plane.url}/v1/teams/none`, {
+    method: "DELETE",
+    headers: { authorization: `Bearer ${token}`, "user-agent": hostile("program-of-theirs") },
+  });
+  const { query } = plane.db;
+  await sql`update teams set name = ${hostile("team-name")} where id = ${team.id}`.execute(query);
+  await sql`update users set name = ${hostile("member-name")}, email = ${hostile("email")}
+    where id = ${member.subject.userId}`.execute(query);
+  await sql`update users set name = ${hostile("account-name")} where id = ${account.id}`.execute(
+    query,
+  );
+  await sql`update invitations set email = ${hostile("invited")}`.execute(query);
+  await sql`update providers set issuer = ${hostile("issuer")}, name = ${hostile("own-name")}
+    where name = 'own'`.execute(query);
+  await sql`update orgs set name = ${hostile("other-org")} where name = 'elsewhere'`.execute(query);
+}
 
 /** Where the API takes no such text, or nobody but a node or the control plane writes it. */
 async function writeBelowTheApi(snapshotId: string): Promise<void> {
@@ -145,6 +186,66 @@ const PLACES: Readonly<Record<string, Place>> = {
   },
   keys: { path: () => "/keys", shows: ["key-name"] },
   tokens: { path: () => "/tokens", shows: ["token-name"] },
+  members: {
+    path: () => "/org/members",
+    shows: ["org-name", "user-name", "member-name", "email"],
+  },
+  "a question about a member": {
+    path: () => "/org/members",
+    shows: ["member-name"],
+    act: (page) => page.getByRole("button", { name: /^Remove .*'member-name'/ }).click(),
+  },
+  "teams, and who is in one": {
+    path: () => "/org/teams",
+    shows: ["team-name", "member-name", "email"],
+    act: (page) => page.getByRole("button", { name: /^Members of/ }).click(),
+  },
+  invitations: { path: () => "/org/invitations", shows: ["invited", "team-name"] },
+  "service accounts, and tokens of one": {
+    path: () => "/org/service-accounts",
+    shows: ["account-name", "account-token"],
+    act: (page) => page.getByRole("button", { name: /^Tokens of/ }).click(),
+  },
+  quotas: { path: () => "/org/quotas", shows: ["org-name", "member-name", "account-name"] },
+  usage: { path: () => "/org/usage", shows: ["org-name"] },
+  budgets: { path: () => "/org/budgets", shows: ["team-name"] },
+  "the trail, and one entry of it": {
+    path: () => "/org/audit",
+    shows: ["user-name", "program-of-theirs"],
+    act: (page) => page.getByRole("button", { name: "teams.delete" }).click(),
+  },
+  "sign-in providers": {
+    path: () => "/org/providers",
+    shows: ["provider", "own-provider", "own-name", "issuer", "directory"],
+  },
+  "a provider's groups": {
+    path: () => "/org/providers",
+    shows: ["own-provider"],
+    act: (page) => page.getByRole("button", { name: /^Groups of .*'own-name'/ }).click(),
+  },
+  rules: { path: () => "/org/rules", shows: ["org-name"] },
+  "with whom a box is shared": {
+    path: box("share"),
+    shows: ["user-name", "member-name", "team-name"],
+  },
+  "organizations of the installation, and one of them": {
+    path: () => "/installation/organizations",
+    shows: ["org-name", "other-org"],
+    act: (page) =>
+      page.getByRole("button", { name: /^Limits and prices of .*'other-org'/ }).click(),
+  },
+  "providers of the installation": {
+    path: () => "/installation/providers",
+    shows: ["provider"],
+  },
+  "the installation's trail": { path: () => "/installation/audit", shows: ["user-name"] },
+  "organizations to go to": {
+    path: () => "/tokens",
+    shows: ["org-name", "other-org"],
+    act: (page) => page.getByRole("button", { name: /^Organization:/ }).click(),
+  },
+  "the login page": { path: () => "/login", shows: ["provider"] },
+  "an invitation's page": { path: () => "/invitation#none", shows: ["user-name"] },
   "who one is": {
     path: () => "/tokens",
     shows: ["user-name", "org-name"],

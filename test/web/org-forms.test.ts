@@ -170,6 +170,23 @@ test("a token for one thing and one day can that and no more", async () => {
   await until("it is worth nothing", async () => (await status(token, "/v1/boxes")) === 401);
 });
 
+test("what was made with a token says so, and ends with it", async () => {
+  const root = await admin.tokens.create({ name: "root" });
+  const made = await createClient({ url, token: root.token, retries: 0 }).tokens.create({
+    name: "branch",
+  });
+  await open("/tokens", "Tokens");
+  await page
+    .getByRole("row", { name: /^branch/ })
+    .getByText("with root")
+    .waitFor();
+  await press("Revoke root");
+  await dialog.getByText("made with it end too").waitFor();
+  await press("Revoke", dialog);
+  await page.getByText("1 token and 0 SSH keys ended with it").waitFor();
+  await until("it is worth nothing", async () => (await status(made.token, "/v1/boxes")) === 401);
+});
+
 test("a service account has roles and tokens, and both end with it", async () => {
   await open("/org/service-accounts", "Service accounts");
   await press("New service account");

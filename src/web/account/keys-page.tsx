@@ -91,6 +91,7 @@ function KeyTable({ keys }: { readonly keys: readonly SshKey[] }) {
             </td>
             <td className={`${css.dim} ${css.wideOnly}`}>
               <Ago at={key.createdAt} />
+              {key.madeWith ? ` with the token ${key.madeWith.name}` : null}
             </td>
             <td>
               <RowActions

@@ -8,23 +8,37 @@ import type { Permission, Token } from "../data/types.ts";
 import { count } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { FormDialog, MadeDialog } from "../parts/form-dialog.tsx";
-import { attempt } from "../parts/notify.ts";
+import { attempt, notifyDone } from "../parts/notify.ts";
 import css from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
 import { Ago, Until } from "../parts/when.tsx";
 
+interface Ended {
+  readonly tokens: number;
+  readonly keys: number;
+}
+
 export function TokenTable(props: {
   readonly tokens: readonly Token[];
-  readonly revoke: (token: Token) => Promise<void>;
+  readonly revoke: (token: Token) => Promise<{ readonly ended: Ended }>;
   readonly refresh: () => Promise<void>;
 }) {
   const remove = async (token: Token) => {
     const text = token.isCurrent
       ? "This page was logged in with it: you are logged out, and what it has open ends."
       : "Whoever uses it is shut out, and what it has open ends within seconds.";
-    const question = { title: `Revoke ${token.name}?`, text, yes: "Revoke", isDangerous: true };
+    const question = {
+      ...{ title: `Revoke ${token.name}?`, yes: "Revoke", isDangerous: true },
+      text: `${text} Tokens and SSH keys that were made with it end too.`,
+    };
     if (!(await confirm(question))) return;
-    await attempt("The token was not revoked", () => props.revoke(token));
+    await attempt("The token was not revoked", async () => {
+      const { ended } = await props.revoke(token);
+      if (ended.tokens + ended.keys > 0)
+        notifyDone(
+          `${count(ended.tokens, "token")} and ${count(ended.keys, "SSH key")} ended with it`,
+        );
+    });
     await props.refresh();
   };
   return (
@@ -61,6 +75,7 @@ export function TokenTable(props: {
             </td>
             <td className={`${css.dim} ${css.wideOnly}`}>
               <Ago at={token.createdAt} />
+              {token.madeWith ? ` with ${token.madeWith.name}` : null}
             </td>
             <td>
               <RowActions

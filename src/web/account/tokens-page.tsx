@@ -43,9 +43,7 @@ export function TokensPage() {
       {(tokens) => (
         <TokenTable
           tokens={tokens}
-          revoke={async (token) => {
-            await berth.tokens.delete(token.id);
-          }}
+          revoke={(token) => berth.tokens.delete(token.id)}
           refresh={refresh}
         />
       )}

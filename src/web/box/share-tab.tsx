@@ -8,6 +8,7 @@ import { berth, queries } from "../data/berth.ts";
 import { live } from "../data/live.ts";
 import { useMayOnBox, useShares, useWho } from "../data/me.ts";
 import { useNameOf, useTeams } from "../data/people.ts";
+import { mayByRole } from "../data/rights.ts";
 import type { BoxRole, Share } from "../data/types.ts";
 import { PersonField } from "../org/person-field.tsx";
 import { confirm } from "../parts/confirm.tsx";
@@ -28,11 +29,14 @@ const ROLES: Readonly<Record<BoxRole, readonly [label: string, means: string]>> 
 const BOX_ROLES = Object.keys(ROLES) as BoxRole[];
 
 export function ShareTab({ box }: { readonly box: Box }) {
+  const who = useWho();
   const mayShare = useMayOnBox(box)("box.share");
+  // A share does not give the box away.
+  const mayHandOver = who !== null && mayByRole(who, box, "box.share");
   const shares = useShares(box);
   return (
     <div className={parts.stack}>
-      <Whose box={box} mayHandOver={mayShare} />
+      <Whose box={box} mayHandOver={mayHandOver} />
       {mayShare ? <AddShare box={box} /> : null}
       <Card title="Shared with">
         {shares.isPending ? <Loading rows={2} /> : null}

@@ -47,7 +47,7 @@ export function ActionMenu(props: { readonly box: Box; readonly possible: readon
           return (
             <Menu.Item
               key={action}
-              color={action === "delete" ? "red" : undefined}
+              color={action === "delete" ? "var(--bad)" : undefined}
               leftSection={<Icon size={15} stroke={1.7} />}
               onClick={() => void doAction(action, [box])}
             >

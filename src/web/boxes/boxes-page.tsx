@@ -4,7 +4,7 @@ import { Button, Checkbox, TextInput } from "@mantine/core";
 import { useHotkeys } from "@mantine/hooks";
 import { IconBox, IconPlus, IconSearch } from "@tabler/icons-react";
 import { useNavigate } from "@tanstack/react-router";
-import { type RefObject, useEffect, useMemo, useRef, useState } from "react";
+import { type RefObject, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import type { Box } from "#sdk/client.ts";
 import { useBoxes, useLive } from "../data/live.ts";
 import { mayOnListed, useSharesOf, useWho } from "../data/me.ts";
@@ -26,6 +26,7 @@ import { BoxRow } from "./box-row.tsx";
 import css from "./boxes.module.css";
 import { openCreateBox } from "./create-box.tsx";
 import { doAction } from "./do-action.ts";
+import { useGrown } from "./grown.ts";
 
 const VIEW_WORDS: Readonly<Record<View, string>> = {
   all: "All",
@@ -41,7 +42,9 @@ export function BoxesPage() {
   const who = useWho();
   const isCreator = who !== null && mayCreate(who);
   useSharesOf(all);
-  const [search, setSearch] = useState("");
+  const [typed, setSearch] = useState("");
+  // What is typed is seen at once; the rows follow.
+  const search = useDeferredValue(typed);
   const [view, setView] = useState<View>("all");
   const found = useMemo(
     () => all.filter((box) => isInView(box, view) && (search === "" || matches(box, search))),
@@ -52,6 +55,7 @@ export function BoxesPage() {
   const searchField = useRef<HTMLInputElement>(null);
   const toggle = (id: string) => setChosen((before) => toggled(before, id));
   const cursor = useRowKeys(found, { toggle, picked, searchField });
+  const { shown, end } = useGrown(found.length, cursor, `${view} ${search}`);
   const allPicked = found.length > 0 && picked.length === found.length;
   return (
     <div className={css.page}>
@@ -64,7 +68,7 @@ export function BoxesPage() {
           size="xs"
           placeholder="Search"
           aria-label="Search boxes"
-          value={search}
+          value={typed}
           leftSection={<IconSearch size={14} />}
           rightSection={<kbd>/</kbd>}
           onChange={(event) => setSearch(event.currentTarget.value)}
@@ -100,7 +104,7 @@ export function BoxesPage() {
             </tr>
           </thead>
           <tbody>
-            {found.map((box, index) => (
+            {found.slice(0, shown).map((box, index) => (
               <BoxRow
                 key={box.id}
                 box={box}
@@ -111,6 +115,7 @@ export function BoxesPage() {
             ))}
           </tbody>
         </table>
+        <div ref={end} />
         {isLoaded ? null : <Loading rows={6} />}
         {isLoaded && found.length === 0 ? (
           <Nothing hasBoxes={all.length > 0} isCreator={isCreator} />

@@ -31,7 +31,7 @@ export function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** `body.clientId: must be…` as `Client id must be…`. */
+/** `body.groups.0.clientId: must be…` as `Groups 1 client id must be…`. */
 function fieldWords({
   path,
   message,
@@ -41,6 +41,8 @@ function fieldWords({
 }): string {
   const name = path
     .replace(/^(?:body|query|params)\.?/, "")
+    .replace(/\.(\d+)/g, (_, index) => ` ${Number(index) + 1}`)
+    .replaceAll(".", " ")
     .replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   return name ? `${name.charAt(0).toUpperCase()}${name.slice(1)} ${message}` : message;
 }

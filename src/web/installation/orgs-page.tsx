@@ -140,7 +140,7 @@ function OrgDetails({ org }: { readonly org: InstallationOrg }) {
             variant="default"
             leftSection={<IconPencil size={13} />}
             aria-label={`Set the prices of ${org.name}`}
-            disabled={!book.data}
+            disabled={!book.data?.currency}
             onClick={() => setPricing(true)}
           >
             Set prices
@@ -148,7 +148,9 @@ function OrgDetails({ org }: { readonly org: InstallationOrg }) {
         }
       >
         <div className={css.cardText}>
-          Those of the installation hold, but for what is set for it here.
+          {book.data?.currency === null
+            ? "Nothing has a price yet: set those of the installation first, at Prices."
+            : "Those of the installation hold, but for what is set for it here."}
         </div>
       </Card>
       {edited ? (

@@ -75,7 +75,10 @@ async function send(draft: Draft, options: SendOptions): Promise<Provider> {
     ...{ name: name.trim(), label: label.trim(), clientId: clientId.trim() },
     ...{ admitsNewUsers, defaultRole, sessionMaxMs },
     ...(isOperator && !isOfInstallation ? { isTrusted } : {}),
-    ...{ emailDomains: [...draft.emailDomains], groupsClaim: draft.groupsClaim.trim() },
+    ...{
+      emailDomains: draft.emailDomains.map((domain) => domain.trim().toLowerCase()),
+      groupsClaim: draft.groupsClaim.trim(),
+    },
     ...(clientSecret ? { clientSecret } : {}),
   };
   return provider

@@ -75,6 +75,7 @@ function MemberRow({ member, edit }: { readonly member: Member; readonly edit: (
             {isMe ? <Tag text="you" /> : null}
             {member.kind === "service" ? <Tag text="service account" /> : null}
             {member.isDisabled ? <Tag text="disabled" /> : null}
+            {member.isSuspended ? <Tag text="refused by their provider" /> : null}
           </span>
           {member.email ? <span>{member.email}</span> : null}
         </span>

@@ -6,6 +6,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { berth, wordsOf } from "../data/berth.ts";
 import { useWho } from "../data/me.ts";
+import { goToOrg } from "../data/orgs.ts";
 import frame from "../frame.module.css";
 
 export function OrgSwitch() {
@@ -15,7 +16,7 @@ export function OrgSwitch() {
   const items = orgs.data?.items ?? [];
   const go = async (id: string, name: string) => {
     try {
-      await berth.orgs.switch(id);
+      await goToOrg(id);
       // A new page: nothing of the other organization's is left in memory.
       window.location.assign("/boxes");
     } catch (error) {
@@ -33,7 +34,7 @@ export function OrgSwitch() {
     <>
       <Menu position="bottom-start" width={190} shadow="md">
         <Menu.Target>
-          <button type="button" className={frame.org} aria-label="Organization">
+          <button type="button" className={frame.org} aria-label={`Organization: ${who.org.name}`}>
             <span>{who.org.name}</span>
             <IconSelector size={14} />
           </button>

@@ -61,7 +61,7 @@ export function PricesCard() {
                   {sentence(title)}
                   {isOwn ? <span className={parts.dim}> · of this organization</span> : null}
                 </td>
-                <td>
+                <td className={parts.nowrap}>
                   {money(price, currency)} <span className={parts.dim}>/ {unit}</span>
                 </td>
               </tr>
@@ -82,8 +82,8 @@ export function SetPrices({ book, org, close }: SetPricesProps) {
   const [prices, setPrices] = useState<Readonly<Record<string, string>>>({});
   const send = async () => {
     const set = Object.entries(prices).map(([name, text]) => [name, text.trim() || null]);
-    const ofOrg = org ? { org: org.id } : {};
-    await berth.prices.set({ ...ofOrg, currency, prices: Object.fromEntries(set) });
+    const whose = org ? { org: org.id } : { currency };
+    await berth.prices.set({ ...whose, prices: Object.fromEntries(set) });
     for (const key of ["prices", "usage", "budgets"])
       await queries.invalidateQueries({ queryKey: [key] });
     close();
@@ -101,14 +101,16 @@ export function SetPrices({ book, org, close }: SetPricesProps) {
         They hold from the first hour on that is not over yet; what an hour before has cost stays.
         {org ? " What is left empty stays as it is." : ""}
       </p>
-      <TextInput
-        mb="md"
-        w={120}
-        label="Currency"
-        maxLength={3}
-        value={currency}
-        onChange={(event) => setCurrency(event.currentTarget.value.toUpperCase())}
-      />
+      {org ? null : (
+        <TextInput
+          mb="md"
+          w={120}
+          label="Currency"
+          maxLength={3}
+          value={currency}
+          onChange={(event) => setCurrency(event.currentTarget.value.toUpperCase())}
+        />
+      )}
       <div className={css.fields}>
         {book.prices.map(({ resource, title, unit, price }) => (
           <TextInput

@@ -168,9 +168,7 @@ function AccountTokens({ account }: { readonly account: Member }) {
         {(tokens) => (
           <TokenTable
             tokens={tokens}
-            revoke={async (token) => {
-              await berth.serviceAccounts.deleteToken(account.id, token.id);
-            }}
+            revoke={(token) => berth.serviceAccounts.deleteToken(account.id, token.id)}
             refresh={again}
           />
         )}
