@@ -194,11 +194,14 @@ test("refused attempts of one user take no more than their share, and their numb
   assert.ok(kept >= 30 && kept < 60, `${kept} were kept`);
   laterMs = 60_000;
   await attempt();
-  const [last] = await until(async () => {
-    const all = await entriesOf(plane.admin, { actor: "mia" });
-    return all.length > kept && all;
+  const all = await until(async () => {
+    const found = await entriesOf(plane.admin, { actor: "mia" });
+    return found.length > kept && found;
   });
-  assert.equal(last?.data.droppedBefore, 120 - kept);
+  // On a slow machine some are let through between the others.
+  const dropped = all.reduce((sum, { data }) => sum + Number(data.droppedBefore ?? 0), 0);
+  assert.equal(all.length + dropped, 121);
+  assert.ok(Number(all[0]?.data.droppedBefore) > 0, "the next one tells it");
 });
 
 test("the trail is read by those who may, each organization its own", async (t) => {

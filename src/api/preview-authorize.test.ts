@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
+import { systemClock } from "#lib/clock.ts";
 import { type Caller, type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
 import { previewCheck } from "#trust/preview-tokens.ts";
 
@@ -93,6 +94,20 @@ test("private is for the owner, org for the organization; others of it get a pag
   assert.deepEqual(await statuses(), { owner: 302, member: 302, admin: 302, stranger: 404 });
   await owner.client.previews.update(preview.id, { visibility: "private" });
   assert.deepEqual(await statuses(), { owner: 302, member: 403, admin: 302, stranger: 404 });
+  const refusals = { verb: "previews.authorize", outcome: "refused" } as const;
+  const endMs = systemClock.monotonicMs() + 60_000;
+  for (;;) {
+    const { items } = await plane.admin.client.audit.list(refusals);
+    if (items.length === 2) {
+      for (const { actor, code, touched } of items) {
+        assert.deepEqual([actor?.id, code], [member.subject.userId, "forbidden"]);
+        assert.ok(touched.includes(preview.id) && touched.includes(preview.box.id));
+      }
+      break;
+    }
+    assert.ok(systemClock.monotonicMs() < endMs, `${items.length} refusals in the trail`);
+    await systemClock.sleep(20);
+  }
 });
 
 test("who is not logged in is sent to the login, and from there back here", async (t) => {

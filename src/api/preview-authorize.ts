@@ -7,8 +7,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { Problem } from "#contract/errors.ts";
 import { previewUrl } from "#domain/preview.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
-import { insertAuditEntries, rolesOf } from "#store/audit.ts";
-import type { Db } from "#store/db.ts";
+import { insertAuditEntries, type NewAuditEntry, rolesOf } from "#store/audit.ts";
 import { findPreview, refuseVisit } from "#store/preview-visits.ts";
 import type { PreviewView } from "#store/previews.ts";
 import { forOrg } from "#store/tenant.ts";
@@ -16,6 +15,7 @@ import type { Identified } from "#store/tokens.ts";
 import type { ApiContext } from "./context.ts";
 import { type Authenticate, readCookie, sessionCookie } from "./credentials.ts";
 import { sendProblemPage } from "./problem-page.ts";
+import type { Trail } from "./trail.ts";
 import { PAGE_HEADERS } from "./web-files.ts";
 
 const PATH = "/v1/preview-authorize";
@@ -30,11 +30,12 @@ export function registerPreviewAuthorize(
   app: FastifyInstance,
   context: ApiContext,
   authenticate: Authenticate,
+  trail: Pick<Trail, "keep">,
 ): void {
   app.get(PATH, { schema: { hide: true } }, async (request, reply) => {
     reply.headers({ ...PAGE_HEADERS, "cache-control": "no-store" });
     try {
-      return reply.redirect(await nextOf(request, context, authenticate), 302);
+      return reply.redirect(await nextOf(request, context, authenticate, trail), 302);
     } catch (error) {
       if (!(error instanceof Problem || error instanceof StoreRefusal)) throw error;
       return sendProblemPage(reply, error);
@@ -47,6 +48,7 @@ async function nextOf(
   request: FastifyRequest,
   context: ApiContext,
   authenticate: Authenticate,
+  trail: Pick<Trail, "keep">,
 ): Promise<string> {
   refuseScripts(request);
   const wanted = parse(request.query as Record<string, unknown>);
@@ -56,7 +58,16 @@ async function nextOf(
   const { clock, signPreview } = context;
   const db = forOrg(context.db, session.subject.orgId);
   const preview = await findPreview(db, wanted.port, wanted.label);
-  await refuseVisit(db, session.subject, preview);
+  try {
+    await refuseVisit(db, session.subject, preview);
+  } catch (error) {
+    if (error instanceof StoreRefusal)
+      trail.keep(session.subject.userId, {
+        ...entryOf(request, session, preview),
+        ...{ outcome: "refused", code: error.code },
+      });
+    throw error;
+  }
   const nowMs = clock.nowMs();
   const grant = await signPreview.grant(
     {
@@ -71,25 +82,22 @@ async function nextOf(
     { codeId: randomUUID(), previewId: preview.id, nonceHash: wanted.nonce, grant },
     nowMs,
   );
-  await writeEntry(request, db, session, preview);
+  // Who is let in is written down before they are; else they are not.
+  await insertAuditEntries(db, [entryOf(request, session, preview)]);
   return `${previewUrl(context, preview.port, preview.label)}.berth/enter?code=${code}`;
 }
 
-/** Who is let in is written down before they are; else they are not. */
-async function writeEntry(
+function entryOf(
   request: FastifyRequest,
-  db: Db,
   { subject, credentialId }: Identified,
   { id, boxId, orgId }: PreviewView,
-): Promise<void> {
-  await insertAuditEntries(db, [
-    {
-      ...{ orgId, verb: "previews.authorize", outcome: "ok" },
-      ...{ actorId: subject.userId, actorRoles: rolesOf(subject), credentialId },
-      ...{ address: request.ip, userAgent: request.headers["user-agent"] ?? null },
-      ...{ touched: [id, boxId], requestId: request.id },
-    },
-  ]);
+): NewAuditEntry {
+  return {
+    ...{ orgId, verb: "previews.authorize", outcome: "ok" },
+    ...{ actorId: subject.userId, actorRoles: rolesOf(subject), credentialId },
+    ...{ address: request.ip, userAgent: request.headers["user-agent"] ?? null },
+    ...{ touched: [id, boxId], requestId: request.id },
+  };
 }
 
 /** Only a window may go this way, not a script's request, and not a frame in somebody's page. */

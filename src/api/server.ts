@@ -110,7 +110,7 @@ export async function createApi(options: ApiOptions): Promise<ApiServer> {
     authenticate,
     dbFor: (request) => forRequest(db, request),
     addRoutes: (scope) => {
-      registerPreviewAuthorize(scope, context, authenticate);
+      registerPreviewAuthorize(scope, context, authenticate, trail);
       registerLogin(scope, context.identity);
       registerScim(scope, context.identity);
     },

@@ -80,7 +80,11 @@ export class Trail {
     const isAct = request.method !== "GET" && request.method !== "HEAD";
     if (operation === null || UNWRITABLE.has(code) || !(isAct || TELLING.has(code))) return;
     const { subject } = request.facts ?? request.credential ?? {};
-    const payer = subject?.userId ?? request.ip;
+    this.keep(subject?.userId ?? request.ip, entryOf(request, operation, code));
+  }
+
+  /** Writes a refused attempt, as far as its payer (a user, or an address) has not had too many. */
+  keep(payer: string, attempt: NewAuditEntry): void {
     const bucket = this.#bucketOf(payer);
     // One's own first: who asks too much takes nothing from the others.
     if (!bucket.take() || !this.#all.take()) {
@@ -91,11 +95,12 @@ export class Trail {
     const data: Record<string, number> =
       bucket.dropped > 0 ? { droppedBefore: bucket.dropped } : {};
     bucket.dropped = 0;
-    const entry = { ...entryOf(request, operation, code), data };
+    const entry = { ...attempt, data };
     const writing = insertAuditEntries(this.#options.db, [entry])
       .catch((err: unknown) => {
         this.#dropped.add();
-        this.#options.log.warn({ err, code, operation }, "a refused attempt was not written");
+        const { code, verb } = attempt;
+        this.#options.log.warn({ err, code, verb }, "a refused attempt was not written");
       })
       .finally(() => this.#writing.delete(writing));
     this.#writing.add(writing);

@@ -17,7 +17,7 @@ import type { GatewayLimits } from "./limits.ts";
 import type { Lobby } from "./lobby.ts";
 import { toProblem } from "./refusal.ts";
 import { abandon, type OpenedStream, type Streams } from "./streams.ts";
-import { accessOf, readDoor, refuseOthers } from "./ticket-access.ts";
+import { accessByTicket, accessOf, readDoor, refuseOthers } from "./ticket-access.ts";
 import { closeWords, type JoinClient } from "./web-socket-clients.ts";
 
 export interface BrowserDoorOptions {
@@ -121,27 +121,24 @@ async function open(
   first: string,
   origin: string,
   gone: AbortSignal,
-  {
-    checkTicket,
-    streams,
-    clock,
-    takeOnce,
-    url,
-    remoteAddress,
-  }: Entering & { readonly remoteAddress: string | undefined },
+  options: Entering & { readonly remoteAddress: string | undefined },
 ): Promise<OpenedStream> {
+  const { takeOnce, url, remoteAddress: address } = options;
   const { ticket: text, ...named } = readFirst(first);
-  const ticket = await checkTicket(String(text), clock.nowMs());
-  if (ticket.origin !== origin)
-    throw new Problem("forbidden", "this ticket is not for a page of this origin");
-  if (ticket.gatewayUrl === null)
-    throw new Problem("forbidden", "a page's ticket names the gateway that it is for");
-  refuseOthers(ticket, url);
   const { boxId, door } = readDoor(named);
-  const access = accessOf(ticket, boxId, door, remoteAddress);
-  if (!takeOnce(ticket))
-    throw new Problem("ticket_invalid", "this ticket was used before, or may have been");
-  return streams.open(access, door, gone);
+  const admit = (ticket: Ticket) => {
+    if (ticket.origin !== origin)
+      throw new Problem("forbidden", "this ticket is not for a page of this origin");
+    if (ticket.gatewayUrl === null)
+      throw new Problem("forbidden", "a page's ticket names the gateway that it is for");
+    refuseOthers(ticket, url);
+    const access = accessOf(ticket, boxId, door, address);
+    if (!takeOnce(ticket))
+      throw new Problem("ticket_invalid", "this ticket was used before, or may have been");
+    return access;
+  };
+  const access = await accessByTicket({ text: String(text), door, address, admit }, options);
+  return options.streams.open(access, door, gone);
 }
 
 function readFirst(text: string): Record<string, unknown> {

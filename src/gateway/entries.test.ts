@@ -105,6 +105,26 @@ test("more than can be kept are counted, and the number is told once", async (t)
   assert.equal(plane.dropped, 15);
 });
 
+test("whoever is refused at ever other doors from ever other addresses leaves a bounded number, and their count", async (t) => {
+  const { plane, open } = await scene(t);
+  const entries = await open();
+  const refused = (at: number) =>
+    entry("box_1", { door: `port ${at}`, address: `192.0.2.${at % 250}`, code: "forbidden" });
+  for (let at = 0; at < 5000; at += 1) entries.note(refused(at));
+  entries.note(entry("box_1", { door: "port 22" }));
+  entries.note(entry("box_1", { userId: "usr_2", code: "forbidden" }));
+  await entries.close();
+  const ofOne = plane.sent.filter(({ userId, code }) => userId === "usr_1" && code !== null);
+  assert.ok(ofOne.length <= 22, `${ofOne.length} entries`);
+  assert.equal(
+    ofOne.reduce((sum, { count }) => sum + count, 0),
+    5000,
+  );
+  assert.equal(ofOne.at(-1)?.door, "several");
+  assert.equal(plane.sent.filter(({ code }) => code === null).length, 1, "who is let in is told");
+  assert.equal(plane.sent.filter(({ userId }) => userId === "usr_2").length, 1);
+});
+
 test("every stream that is let in is noted, and every refusal for who came", async () => {
   const noted: SeenEntry[] = [];
   const opened = () => new PassThrough().on("error", () => {}); // It is ended with a reason.

@@ -48,6 +48,8 @@ const FOLD_MS = 60_000;
 /** About 3 MB. Over it the newest are counted, not kept. */
 const KEPT_MAX = 10_000;
 const FOLDING_MAX = 20_000;
+/** Different refusals of one user, or at one box of visitors, in a minute. */
+const REFUSED_MAX = 20;
 /** While nobody takes them. */
 const AGAIN_MAX_MS = 30_000;
 
@@ -74,6 +76,8 @@ class KeptEntries {
   readonly #options: EntriesOptions;
   readonly #stopped = new AbortController();
   readonly #folding = new Map<string, Folding>();
+  /** How many different refusals of somebody are being folded. */
+  readonly #refused = new Map<string, number>();
   #waiting: GatewayEntry[];
   /** How many of those that wait are in the file. */
   #saved: number;
@@ -88,7 +92,8 @@ class KeptEntries {
     this.#isFilled = kept.length > 0;
   }
 
-  note(entry: SeenEntry): void {
+  note(seen: SeenEntry): void {
+    const entry = this.#bounded(seen);
     const key = JSON.stringify(entry);
     const known = this.#folding.get(key);
     if (known) {
@@ -99,6 +104,15 @@ class KeptEntries {
     if (this.#folding.size >= FOLDING_MAX) this.#unfold(Number.POSITIVE_INFINITY);
     const { clock, foldMs = FOLD_MS } = this.#options;
     this.#folding.set(key, { entry, endsMs: clock.monotonicMs() + foldMs, count: 0 });
+    const who = payerOf(entry);
+    if (entry.code !== null) this.#refused.set(who, (this.#refused.get(who) ?? 0) + 1);
+  }
+
+  /** Whoever is refused at ever other doors, from ever other addresses, fills no trail: the rest of a minute is one entry. */
+  #bounded(entry: SeenEntry): SeenEntry {
+    if (entry.code === null || this.#folding.has(JSON.stringify(entry))) return entry;
+    const isMany = (this.#refused.get(payerOf(entry)) ?? 0) >= REFUSED_MAX;
+    return isMany ? { ...entry, door: "several", address: null, code: "several" } : entry;
   }
 
   stop(): void {
@@ -138,6 +152,9 @@ class KeptEntries {
     for (const [key, { entry, endsMs, count }] of this.#folding) {
       if (endsMs > nowMs) continue;
       this.#folding.delete(key);
+      const refused = entry.code === null ? 0 : (this.#refused.get(payerOf(entry)) ?? 0);
+      if (refused > 1) this.#refused.set(payerOf(entry), refused - 1);
+      else if (refused === 1) this.#refused.delete(payerOf(entry));
       if (count > 0) this.#keep(entry, count);
     }
   }
@@ -182,6 +199,11 @@ class KeptEntries {
     await rename(`${path}.new`, path);
     this.#isFilled = false;
   }
+}
+
+/** Whose share of the trail it takes. */
+function payerOf({ userId, boxId }: SeenEntry): string {
+  return userId ?? boxId;
 }
 
 /** The last line may be cut: it was being written when the power went. */

@@ -215,6 +215,11 @@ class Guest {
       }
       this.#attempts += 1;
       if (context.method !== "none") log.info({ why: result.why }, "ssh login refused");
+      if (result.holder) {
+        const address = clientAddress.split(" ")[0] ?? null;
+        const { code, ...who } = result.holder;
+        boxes.turnAway(who, { address, door: "login", code });
+      }
       if (this.#attempts >= limits.attempts) return this.#guard.leave();
       context.reject(["publickey"]);
     });

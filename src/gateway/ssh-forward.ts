@@ -38,7 +38,7 @@ export function targetOf(
   const { known } = boxes;
   const here = login.find(known, userName.split("+")[0] ?? "");
   const isBox = host.endsWith(".berth") || host.startsWith("box_");
-  if (isBox || !here) return { box: boxOf(login, known, host), port, beyond: null };
+  if (isBox || !here) return { box: boxOf(login, boxes, host), port, beyond: null };
   if (isLoopback(host) || host === here.name) return { box: here, port, beyond: null };
   if (isIP(host) === 0 && !isHostName(host))
     throw new Problem("invalid_request", `${JSON.stringify(host)} is no address and no host name`);
@@ -143,7 +143,7 @@ async function listen(
   { login, boxes, userName, ended }: ProgramContext,
   listeners: Map<string, BoxListener>,
 ): Promise<number> {
-  const box = boxOf(login, boxes.known, userName.split("+")[0] ?? "");
+  const box = boxOf(login, boxes, userName.split("+")[0] ?? "");
   const open = () => boxes.open(login, box, { port: EXEC_PORT }, { signal: ended });
   // As sshd without GatewayPorts: only the box itself reaches it.
   const tcp = `127.0.0.1:${info.bindPort}`;

@@ -8,6 +8,7 @@ import type { FeedBox } from "#contract/gateway-feed.ts";
 import { SshKeyError } from "#trust/ssh-certificates.ts";
 import {
   checkUserCertificate,
+  ExpiredCertificate,
   USER_CERTIFICATE_TYPE,
   type UserCertificate,
 } from "#trust/ssh-user-certificates.ts";
@@ -24,6 +25,8 @@ export interface Login {
   isStillGood(known: Known): boolean;
   /** The box of that name or id, when this login may enter it. */
   find(known: Known, name: string): FeedBox | null;
+  /** The box of that name or id that its organizations have, whether or not it may enter it. */
+  lookFor(known: Known, name: string): FeedBox | null;
   /** What lets it into this box; null: nothing (any more), and what it has open there ends. */
   letIn(known: Known, box: FeedBox): string | null;
 }
@@ -37,7 +40,23 @@ const KEY_ID = /^([a-z0-9_]+)@([a-z0-9_]+)#([a-z0-9_]+)$/;
 export type Attempt =
   | { readonly kind: "asked" }
   | { readonly kind: "in"; readonly login: Login }
-  | { readonly kind: "refused"; readonly why: string };
+  | { readonly kind: "refused"; readonly why: string; readonly holder?: Holder };
+
+/** Whose certificate was refused, and for which box it was. */
+export interface Holder {
+  readonly userId: string;
+  readonly boxId: string;
+  readonly credentialId: string;
+  readonly code: "ticket_expired" | "revoked";
+}
+
+class HolderRefused extends SshKeyError {
+  readonly holder: Holder;
+  constructor(message: string, holder: Holder) {
+    super(message);
+    this.holder = holder;
+  }
+}
 
 /** `asked`: the client wants to know whether the key would do, and has not signed yet. */
 export function attempt(context: AuthContext, known: Known, nowMs: number): Attempt {
@@ -53,7 +72,8 @@ export function attempt(context: AuthContext, known: Known, nowMs: number): Atte
     return verifies(context) ? { kind: "in", login } : { kind: "refused", why: "not signed" };
   } catch (error) {
     if (!(error instanceof SshKeyError)) throw error;
-    return { kind: "refused", why: error.message };
+    const holder = error instanceof HolderRefused ? { holder: error.holder } : {};
+    return { kind: "refused", why: error.message, ...holder };
   }
 }
 
@@ -80,6 +100,10 @@ function byKey({ key }: PublicKeyAuthContext, known: Known): Candidate {
         }
         return null;
       },
+      lookFor: (now, name) => {
+        const boxes = good(now).map(({ orgId }) => now.findBox(orgId, name));
+        return boxes.find((box) => box !== null) ?? null;
+      },
       letIn: (now, { boxId, orgId }) => {
         const key = good(now).find((one) => one.orgId === orgId);
         return key && now.mayEnter(userId, boxId) ? key.keyId : null;
@@ -90,11 +114,13 @@ function byKey({ key }: PublicKeyAuthContext, known: Known): Candidate {
 }
 
 function byCertificate(blob: Buffer, known: Known, nowMs: number): Candidate {
-  const certificate = checkUserCertificate(blob, { userCa: known.settings.sshUserCa, nowMs });
-  const [, userId, boxId, credentialId] = KEY_ID.exec(certificate.keyId) ?? [];
-  if (!userId || !boxId || !credentialId || !certificate.principals.includes(boxId))
+  const certificate = readCertificate(blob, known, nowMs);
+  const { userId, boxId, credentialId } = namesIn(certificate.keyId);
+  if (!certificate.principals.includes(boxId))
     throw new SshKeyError("the certificate is not for a box");
-  if (known.isRevoked(credentialId)) throw new SshKeyError("the certificate was revoked");
+  const names = { userId, boxId, credentialId };
+  if (known.isRevoked(credentialId))
+    throw new HolderRefused("the certificate was revoked", { ...names, code: "revoked" });
   const isLetIn = stillHolds(certificate.notAfterMs - SSH_LIFETIME_MS, (now) =>
     now.mayEnter(userId, boxId),
   );
@@ -107,10 +133,27 @@ function byCertificate(blob: Buffer, known: Known, nowMs: number): Candidate {
         const box = now.box(boxId);
         return box && (name === box.boxId || name === box.name) ? box : null;
       },
+      // For one box only: what else it asks for is none of its business, and is noted at the box that it is for.
+      lookFor: (now) => now.box(boxId),
       letIn: (now) => (!now.isRevoked(credentialId) && isLetIn(now) ? credentialId : null),
     },
     verifies: ({ blob: signed, signature }) => holds(certificate, signed, signature),
   };
+}
+
+function readCertificate(blob: Buffer, known: Known, nowMs: number): UserCertificate {
+  try {
+    return checkUserCertificate(blob, { userCa: known.settings.sshUserCa, nowMs });
+  } catch (error) {
+    if (!(error instanceof ExpiredCertificate)) throw error;
+    throw new HolderRefused(error.message, { ...namesIn(error.keyId), code: "ticket_expired" });
+  }
+}
+
+function namesIn(keyId: string): Omit<Holder, "code"> {
+  const [, userId, boxId, credentialId] = KEY_ID.exec(keyId) ?? [];
+  if (!userId || !boxId || !credentialId) throw new SshKeyError("the certificate is not for a box");
+  return { userId, boxId, credentialId };
 }
 
 function holds(certificate: UserCertificate, signed?: Buffer, signature?: Buffer): boolean {

@@ -122,7 +122,7 @@ class Program {
   async #run(command: readonly string[]): Promise<void> {
     const { login, boxes, userName, ended } = this.#context;
     const [name = "", sessionId] = userName.split("+");
-    const box = boxOf(login, boxes.known, name);
+    const box = boxOf(login, boxes, name);
     const signal = AbortSignal.any([ended, this.#over.signal]);
     const stream = await boxes.open(
       login,

@@ -7,7 +7,7 @@ import { WebSocketServer } from "ws";
 import { Problem } from "#contract/errors.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
-import type { TicketCheck } from "#trust/tickets.ts";
+import type { Ticket, TicketCheck } from "#trust/tickets.ts";
 import { browserDoor } from "./browser-door.ts";
 import { type HttpDoor, STREAM_PATH, streamAddress, type Upgrade } from "./http-door.ts";
 import type { Known } from "./known.ts";
@@ -15,7 +15,13 @@ import type { GatewayLimits } from "./limits.ts";
 import type { Lobby } from "./lobby.ts";
 import { answerProblem, refuseUpgrade, toProblem } from "./refusal.ts";
 import { abandon, type OpenedStream, type Streams } from "./streams.ts";
-import { accessOf, currentTicketCheck, readDoor, refuseOthers } from "./ticket-access.ts";
+import {
+  accessByTicket,
+  accessOf,
+  currentTicketCheck,
+  readDoor,
+  refuseOthers,
+} from "./ticket-access.ts";
 import type { JoinClient } from "./web-socket-clients.ts";
 
 export interface StreamDoorOptions {
@@ -85,17 +91,21 @@ function tickets(options: StreamDoorOptions & { readonly checkTicket: TicketChec
 async function openFor(
   request: IncomingMessage,
   gone: AbortSignal,
-  { checkTicket, streams, clock, url }: StreamDoorOptions & { readonly checkTicket: TicketCheck },
+  options: StreamDoorOptions & { readonly checkTicket: TicketCheck },
 ): Promise<OpenedStream> {
   const { searchParams } = streamAddress(request);
   const { boxId, door } = readDoor(Object.fromEntries(searchParams));
   const [, bearer] = /^Bearer ([\w.-]+)$/i.exec(request.headers.authorization ?? "") ?? [];
   if (!bearer) throw new Problem("ticket_invalid", "the request carries no ticket");
-  const ticket = await checkTicket(bearer, clock.nowMs());
-  if (ticket.origin !== null)
-    throw new Problem("forbidden", "this ticket is a page's, and not for this way in");
-  refuseOthers(ticket, url);
-  return streams.open(accessOf(ticket, boxId, door, request.socket.remoteAddress), door, gone);
+  const address = request.socket.remoteAddress;
+  const admit = (ticket: Ticket) => {
+    if (ticket.origin !== null)
+      throw new Problem("forbidden", "this ticket is a page's, and not for this way in");
+    refuseOthers(ticket, options.url);
+    return accessOf(ticket, boxId, door, address);
+  };
+  const access = await accessByTicket({ text: bearer, door, address, admit }, options);
+  return options.streams.open(access, door, gone);
 }
 
 function answer(

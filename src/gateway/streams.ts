@@ -13,17 +13,21 @@ import type { NodeLink } from "./node-link.ts";
 import { mayServe } from "./placement.ts";
 import type { Announced, Routes } from "./routes.ts";
 
-/** The right to enter a box, whatever it was that proved it: a ticket, an SSH key, a preview grant. */
-export interface Access {
+/** Who comes to a box. */
+export interface Visitor {
   /** Whose streams these count as; null: a visitor's, they count to the box. */
   readonly userId: string | null;
   readonly boxId: string;
-  /** What let them in: a token, web session, key or link; null: nobody had to show any. */
+  /** What they showed: a token, web session, key or link; null: nobody had to show any. */
   readonly credentialId: string | null;
-  /** The only placement it is good for; null: whichever is current. */
-  readonly epoch: number | null;
   /** For the audit trail. */
   readonly caller: Caller;
+}
+
+/** The right to enter a box, whatever it was that proved it: a ticket, an SSH key, a preview grant. */
+export interface Access extends Visitor {
+  /** The only placement it is good for; null: whichever is current. */
+  readonly epoch: number | null;
   /** Asked before a stream opens and at each change of what is known; a stream ends when it says no. */
   isStillGood(known: Known): boolean;
 }
@@ -78,23 +82,22 @@ export class Streams {
   async open(access: Access, door: Door, signal: AbortSignal): Promise<OpenedStream> {
     try {
       const opened = await this.#enter(access, door, signal);
-      this.#note(access, door, null);
+      this.#note(access, doorText(door), null);
       return opened;
     } catch (error) {
-      if (error instanceof Problem && TELLING.has(error.code)) this.#note(access, door, error.code);
+      if (error instanceof Problem && TELLING.has(error.code))
+        this.turnAway(access, door, error.code);
       throw error;
     }
   }
 
-  #note({ boxId, userId, credentialId, caller }: Access, door: Door, code: string | null): void {
-    this.#options.noteEntry?.({
-      ...caller,
-      door: doorText(door),
-      boxId,
-      userId,
-      credentialId,
-      code,
-    });
+  /** Somebody who is known was refused at a box's door before there was a stream to open. */
+  turnAway(visitor: Visitor, door: Door | "login", code: string): void {
+    this.#note(visitor, door === "login" ? door : doorText(door), code);
+  }
+
+  #note({ boxId, userId, credentialId, caller }: Visitor, door: string, code: string | null): void {
+    this.#options.noteEntry?.({ ...caller, door, boxId, userId, credentialId, code });
   }
 
   async #enter(access: Access, door: Door, signal: AbortSignal): Promise<OpenedStream> {

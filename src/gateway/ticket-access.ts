@@ -3,10 +3,19 @@
 import { Problem } from "#contract/errors.ts";
 import type { Door } from "#contract/gateway-protocol.ts";
 import { SESSION_ID, SESSION_MODES, type SessionMode } from "#contract/gateway-protocol.ts";
-import { type Ticket, type TicketCheck, ticketCheck, ticketOpens } from "#trust/tickets.ts";
+import type { Clock } from "#lib/clock.ts";
+import type { Log } from "#lib/log.ts";
+import {
+  expiredTicket,
+  type Ticket,
+  type TicketCheck,
+  ticketCheck,
+  ticketOpens,
+} from "#trust/tickets.ts";
 import { stillHolds } from "./entry.ts";
 import type { Known } from "./known.ts";
-import type { Access } from "./streams.ts";
+import { toProblem } from "./refusal.ts";
+import type { Access, Streams, Visitor } from "./streams.ts";
 
 /** Checks with the keys that hold now, so that they can be replaced while the gateway runs. */
 export function currentTicketCheck(known: Known): TicketCheck {
@@ -21,6 +30,46 @@ export function currentTicketCheck(known: Known): TicketCheck {
   };
 }
 
+export interface TicketVisit {
+  /** As it was shown. */
+  readonly text: string;
+  readonly door: Door;
+  readonly address: string | undefined;
+  /** What the ticket gives; throws. */
+  readonly admit: (ticket: Ticket) => Access;
+}
+
+/** Throws; whose ticket it was is noted, if it was ever one of ours. */
+export async function accessByTicket(
+  { text, door, address, admit }: TicketVisit,
+  { checkTicket, streams, clock, log }: TicketDoor,
+): Promise<Access> {
+  let ticket: Ticket | null = null;
+  try {
+    ticket = await checkTicket(text, clock.nowMs());
+    return admit(ticket);
+  } catch (error) {
+    const shown = ticket ?? expiredTicket(error);
+    if (shown) streams.turnAway(visitorOf(shown, address), door, toProblem(error, log).code);
+    throw error;
+  }
+}
+
+export interface TicketDoor {
+  readonly checkTicket: TicketCheck;
+  readonly streams: Pick<Streams, "turnAway">;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+function visitorOf(
+  { userId, boxId, credentialId, origin }: Ticket,
+  address: string | undefined,
+): Visitor {
+  const via = origin === null ? ("ticket" as const) : ("page" as const);
+  return { userId, boxId, credentialId, caller: { via, address: address ?? null } };
+}
+
 /** Throws when the ticket is not for that door. */
 export function accessOf(ticket: Ticket, boxId: string, door: Door, address?: string): Access {
   if (ticket.boxId !== boxId)
@@ -30,9 +79,7 @@ export function accessOf(ticket: Ticket, boxId: string, door: Door, address?: st
   const { userId, epoch, credentialId } = ticket;
   const isLetIn = stillHolds(ticket.issuedAtMs, (known) => known.mayEnter(userId, boxId));
   const isStillGood = (known: Known) => !known.isRevoked(credentialId) && isLetIn(known);
-  const via = ticket.origin === null ? ("ticket" as const) : ("page" as const);
-  const caller = { via, address: address ?? null };
-  return { userId, boxId, credentialId, epoch, caller, isStillGood };
+  return { ...visitorOf(ticket, address), epoch, isStillGood };
 }
 
 /** Throws when the ticket is another gateway's. */

@@ -12,9 +12,12 @@ const CLOCK_TOLERANCE_S = 30;
 export class TicketError extends Error {
   override readonly name = "TicketError";
   readonly reason: "expired" | "invalid";
+  /** Of what has expired: its signature is ours. */
+  readonly claims: Claims | null;
   constructor(reason: "expired" | "invalid", message: string, cause?: unknown) {
     super(message, { cause });
     this.reason = reason;
+    this.claims = cause instanceof errors.JWTExpired ? cause.payload : null;
   }
 }
 

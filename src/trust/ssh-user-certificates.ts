@@ -5,6 +5,15 @@ import { createPublicKey, type KeyObject, verify } from "node:crypto";
 import { SshReader } from "#lib/ssh-wire.ts";
 import { parsePublicKey, SshKeyError } from "./ssh-certificates.ts";
 
+/** Ours, and for a user, but over. */
+export class ExpiredCertificate extends SshKeyError {
+  readonly keyId: string;
+  constructor(keyId: string) {
+    super("the certificate has expired");
+    this.keyId = keyId;
+  }
+}
+
 export interface UserCertificate {
   readonly keyId: string;
   readonly principals: readonly string[];
@@ -64,7 +73,7 @@ function read(blob: Buffer, authority: Buffer, nowMs: number): UserCertificate {
     throw new Error(`has options that this door does not know: ${pairsOf(criticalOptions)}`);
   const nowS = BigInt(Math.floor(nowMs / 1000));
   if (nowS < after) throw new Error("is not valid yet");
-  if (before === FOREVER || nowS >= before) throw new Error("has expired");
+  if (before === FOREVER || nowS >= before) throw new ExpiredCertificate(keyId);
   if (principals.length === 0) throw new Error("names nobody");
   return {
     keyId,

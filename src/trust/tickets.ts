@@ -97,6 +97,11 @@ export function ticketCheck(publicKeysPem: readonly string[]): TicketCheck {
   return async (text, nowMs) => readClaims((await check(text, nowMs)).claims);
 }
 
+/** Whose ticket was refused because it is over; null: it was refused for something else. */
+export function expiredTicket(error: unknown): Ticket | null {
+  return error instanceof TicketError && error.claims ? readClaims(error.claims) : null;
+}
+
 /** The signature is ours; the shape is checked all the same, because an older version may have signed. */
 function readClaims(claims: Claims): Ticket {
   const { sub, org, box, epoch, ports, kinds, session = null, origin = null, cred, jti } = claims;

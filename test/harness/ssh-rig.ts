@@ -69,6 +69,8 @@ export interface SshRig {
   readonly port: number;
   /** Boxes that were waited for. */
   readonly woken: string[];
+  /** Who was refused: user, box, credential and why. */
+  readonly turnedAway: (readonly [string | null, string, string | null, string])[];
   ssh(args: readonly string[], stdin?: string): Promise<Ended>;
   /** Options of ssh that stand before the host. */
   options(): string[];
@@ -122,6 +124,7 @@ export async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Prom
   const known = new KnownState(FULL, Date.now());
   const ports = new Map<number, number>();
   const woken: string[] = [];
+  const turnedAway: SshRig["turnedAway"] = [];
   const hostKey = makeHostKey();
   const certificate = signHostCertificate(hostAuthority, {
     ...{ publicKeyLine: hostKey.publicKeyLine, keyId: "gateway", principals: ["gw.berth"] },
@@ -135,6 +138,8 @@ export async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Prom
     },
     boxes: {
       known,
+      turnAway: ({ userId, boxId, credentialId }, { code }) =>
+        void turnedAway.push([userId, boxId, credentialId, code]),
       open: async (_login, box, target, { onPhase }) => {
         if (box.phase !== "running") {
           onPhase?.("resuming", "restoring memory");
@@ -177,7 +182,7 @@ export async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Prom
     return (await readFile(`${path}.pub`, "utf8")).trim();
   };
   return {
-    ...{ known, ports, folder, woken, options, port: door.port },
+    ...{ known, ports, folder, woken, turnedAway, options, port: door.port },
     ssh: (args, stdin) => runSsh([...options(), ...args], stdin),
     change: (change) => known.apply({ ...NOTHING, ...change }, Date.now()),
     certify: async (change = {}, authority = userAuthority) => {
