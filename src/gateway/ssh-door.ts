@@ -8,6 +8,7 @@ import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import { listen } from "./listen.ts";
 import { Lobby } from "./lobby.ts";
+import { reviewOnChange } from "./review.ts";
 import type { SshBoxes } from "./ssh-boxes.ts";
 import { serveForwards } from "./ssh-forward.ts";
 import { Guard } from "./ssh-guard.ts";
@@ -102,9 +103,8 @@ export async function openSshDoor(options: SshDoorOptions): Promise<SshDoor> {
     if (callers.admit(socket)) ssh.injectSocket(socket);
     else socket.destroy();
   });
-  const forget = options.boxes.known.onChange(() => {
-    for (const guest of guests) guest.recheck();
-  });
+  const { known } = options.boxes;
+  const stopReviewing = reviewOnChange(guests, (guest) => guest.recheck(), { ...options, known });
   const port = await listen(server, options);
   return {
     port,
@@ -112,7 +112,7 @@ export async function openSshDoor(options: SshDoorOptions): Promise<SshDoor> {
       return callers.guests;
     },
     close: async () => {
-      forget();
+      stopReviewing();
       const closed = new Promise<void>((done) => server.close(() => done()));
       callers.end();
       await closed;

@@ -11,6 +11,7 @@ import type { Known } from "./known.ts";
 import type { GatewayLimits } from "./limits.ts";
 import type { NodeLink } from "./node-link.ts";
 import { mayServe } from "./placement.ts";
+import { reviewOnChange } from "./review.ts";
 import type { Announced, Routes } from "./routes.ts";
 
 /** Who comes to a box. */
@@ -55,23 +56,17 @@ interface Open {
   end(problem: Problem): void;
 }
 
-/** Changes of what is known come in bursts; streams are gone through at most this often. */
-const REVIEW_INTERVAL_MS = 500;
-
 export class Streams {
   readonly #options: StreamsOptions;
   readonly #open = new Set<Open>();
   readonly #perUser = new Map<string, number>();
   readonly #closed = new AbortController();
-  readonly #stopWatching: () => void;
+  readonly #stopReviewing: () => void;
   #count = 0;
-  #isReviewing = false;
-  /** Something changed since the last review began. */
-  #isStale = false;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
-    this.#stopWatching = options.known.onChange(() => this.#reviewSoon());
+    this.#stopReviewing = reviewOnChange(this.#open, (open) => this.#review(open), options);
   }
 
   get count(): number {
@@ -202,22 +197,9 @@ export class Streams {
     else if (!mayServe(known, placement, nodeId)) end(moved());
   }
 
-  async #reviewSoon(): Promise<void> {
-    this.#isStale = true;
-    if (this.#isReviewing) return;
-    this.#isReviewing = true;
-    const { clock } = this.#options;
-    while (this.#isStale && !this.#closed.signal.aborted) {
-      this.#isStale = false;
-      for (const open of this.#open) this.#review(open);
-      await clock.sleep(REVIEW_INTERVAL_MS, this.#closed.signal).catch(() => {});
-    }
-    this.#isReviewing = false;
-  }
-
   close(): void {
     this.#closed.abort();
-    this.#stopWatching();
+    this.#stopReviewing();
     for (const { end } of this.#open) end(stopping());
   }
 }
