@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { BUDGET_POLICIES } from "#domain/budget.ts";
 import { DECIMAL_PATTERN, RESOURCES, UNITS } from "#domain/price.ts";
-import { idSchema, nameSchema, pageQuery, refSchema, timeSchema } from "./fields.ts";
+import { idSchema, pageQuery, refSchema, timeSchema } from "./fields.ts";
 
 const decimalSchema = z.string().describe("A decimal, as in 12.5.");
 const givenDecimalSchema = z
@@ -227,7 +227,7 @@ export const setBudgetSchema = z
 export const budgetSchema = z
   .object({
     id: idSchema("bud"),
-    team: z.object({ id: idSchema("team"), name: nameSchema }).nullable(),
+    team: z.object({ id: idSchema("team"), name: z.string() }).nullable(),
     amount: decimalSchema,
     currency: z.string().nullable(),
     thresholds: z.array(z.number().int()),

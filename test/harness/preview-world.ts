@@ -125,8 +125,11 @@ export function launchChromium(more: readonly string[] = []): Promise<Browser> {
 }
 
 /** A page in a fresh profile. */
-export async function newPerson(browser: Browser): Promise<Page> {
-  const context = await browser.newContext({ ignoreHTTPSErrors: true });
+export async function newPerson(
+  browser: Browser,
+  options: Parameters<Browser["newContext"]>[0] = {},
+): Promise<Page> {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, ...options });
   context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
   const goto = page.goto.bind(page);

@@ -14,7 +14,12 @@ import { PREVIEW_DEFENCES } from "#gateway/preview-defences.ts";
 import { print } from "#gateway/preview-pages.ts";
 import { systemClock } from "#lib/clock.ts";
 import { until } from "#test/harness/installation.ts";
-import { DASHBOARD, type PreviewWorld, previewWorld } from "#test/harness/preview-world.ts";
+import {
+  DASHBOARD,
+  newPerson,
+  type PreviewWorld,
+  previewWorld,
+} from "#test/harness/preview-world.ts";
 
 let world: PreviewWorld;
 let templateId: string;
@@ -324,10 +329,8 @@ interface Defences {
 
 /** Somebody logged in, whose pages have these defences. */
 async function person({ escapes, hasPolicy }: Defences): Promise<Page> {
-  const options = { ignoreHTTPSErrors: true, bypassCSP: !hasPolicy };
-  const context = await world.browser.newContext(options);
-  await context.addInitScript(escapes ? WATCH : WATCH + UNESCAPED);
-  const page = await context.newPage();
+  const page = await newPerson(world.browser, { bypassCSP: !hasPolicy });
+  await page.addInitScript(escapes ? WATCH : WATCH + UNESCAPED);
   page.on("dialog", (dialog) => void dialog.dismiss());
   await world.logIn(page, world.plane.admin.token);
   return page;

@@ -130,6 +130,9 @@ function BudgetCard(props: { readonly budget: Budget; readonly edit: (() => void
           </Alert>
         ) : null}
         <div className={parts.dim}>
+          {Number(budget.perHour) > 0
+            ? `If it goes on like now, the month will have cost ${show(Number(budget.projected))}. `
+            : ""}
           When it is spent: {POLICIES[budget.policy].toLowerCase()}. Begins anew on {resets}.
           {currency === null ? " Nothing has a price yet, so nothing is spent." : ""}
         </div>
