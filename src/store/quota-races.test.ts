@@ -10,11 +10,13 @@ import { quotaDrift } from "#test/harness/quota-drift.ts";
 import { PaperWorld } from "#test/harness/world.ts";
 import { addUser } from "./access.ts";
 import { type Intent, setDesired } from "./box-intent.ts";
+import { handOver } from "./box-shares.ts";
 import { createBoxOnce } from "./boxes.ts";
 import { createCheckpoint } from "./checkpoints.ts";
 import { forkBox } from "./forks.ts";
-import { openPreview } from "./preview-changes.ts";
+import { openPreview, setVisibility } from "./preview-changes.ts";
 import { foldQuotas, getOrgQuota, setDefaultLimits, setLimits } from "./quotas.ts";
+import { createTeam } from "./teams.ts";
 import { wakeBox } from "./wake-box.ts";
 
 const USERS = 6;
@@ -34,6 +36,13 @@ test("at limits, with all at once: no deadlock, nobody over a limit, nothing mis
     { running: RUNNING, boxes: BOXES },
   );
   await setDefaultLimits(db, admin, "user", { boxes: 6, snapshotBytes: 2 ** 40, sharedPorts: 2 });
+  await createTeam(db, admin, "core");
+  await setLimits(
+    db,
+    admin,
+    { scope: "team", reference: "core" },
+    { boxes: 5, running: 3, sharedPorts: 4, snapshotBytes: 2 ** 40 },
+  );
   let isOver = false;
   const until = async (work: () => Promise<unknown>) => {
     while (!isOver) await work();
@@ -68,9 +77,30 @@ test("at limits, with all at once: no deadlock, nobody over a limit, nothing mis
       await asked(forkBox(db, subject, name, { count: 2, names: null }));
       await asked(createCheckpoint(db, subject, name, null));
       await asked(openPreview(db, subject, name, { port: 3000 + round, visibility: "org" }));
+      await asked(handOver(db, admin, name, { team: round % 3 === 0 ? null : "core" }));
       await asked(setDesired(db, subject, name, intent));
     }
   });
+  // Ports are shared and not, and boxes come to other owners, while all of that happens.
+  const names = Array.from({ length: USERS * 5 }, (_, at) => `box-${at % USERS}-${at % 5}`);
+  const passing = until(async () => {
+    for (const name of names) {
+      const { rows } = await sql<{ id: string; visibility: string; owner_id: string }>`
+        select p.id, p.visibility, b.owner_id from boxes b
+        left join previews p on p.box_id = b.id and p.closed_at is null
+        where b.name = ${name} and b.deleted_at is null limit 1`.execute(db.query);
+      const [found] = rows;
+      if (!found) continue;
+      const visibility = found.visibility === "private" ? "org" : "private";
+      await Promise.all([
+        asked(handOver(db, admin, name, { owner: admin.userId, team: "core" })),
+        ...(found.id ? [asked(setVisibility(db, admin, found.id, visibility))] : []),
+      ]);
+      await asked(handOver(db, admin, name, { owner: found.owner_id, team: null }));
+      if (isOver) return;
+    }
+  });
+  background.push(passing);
   await Promise.all(users).finally(() => {
     isOver = true;
   });
