@@ -28,7 +28,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     node: [],
   },
   wire: {
-    owns: "byte codecs that both ends of a stream share: exec frames",
+    owns: "bytes that two ends share: exec frames, records, the link of a gateway and a node",
     rooms: [],
     npm: [],
     node: ["buffer", "stream", "events"],
@@ -87,15 +87,25 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   reconciler: { owns: "healing loops", rooms: ["store", "domain", "lib"], npm: [], node: [] },
   node: {
     owns: "the agent of a host: makes assignments true and reports what is there",
-    rooms: ["drivers", "objects", "images", "domain", "contract", "trust", "lib"],
+    rooms: ["drivers", "objects", "images", "domain", "contract", "trust", "lib", "wire"],
     npm: ["undici", "zod"],
-    node: [...plain, "fs", "fs/promises", "http2", "net", "tls", "stream", "os"],
+    node: [...plain, "fs", "fs/promises", "net", "tls", "stream", "os"],
   },
   gateway: {
     owns: "doors: byte streams into boxes; no database",
     rooms: ["contract", "domain", "trust", "lib", "wire"],
     npm: ["ssh2", "ws", "zod"],
-    node: [...plain, "fs/promises", "os", "http", "https", "http2", "net", "tls", "stream"],
+    node: [
+      ...plain,
+      "fs/promises",
+      "os",
+      "http",
+      "https",
+      "net",
+      "tls",
+      "stream",
+      "string_decoder",
+    ],
   },
   sdk: {
     owns: "the client library",

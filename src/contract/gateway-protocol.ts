@@ -1,12 +1,12 @@
-// What a gateway asks of a node, over the connection that the node dialled (mTLS, reverse HTTP/2: the
-// gateway is the HTTP/2 client).
+// What a gateway asks of a node, over the connection that the node dialled (mTLS; wire/link.ts). It opens a stream by
+// the name of what it wants:
 //
-//   GET  /announcements                     -> lines of JSON: every box that can be entered, at each change
-//   POST /boxes/ID/EPOCH/ports/PORT         -> a byte stream to a TCP port in the box
-//   POST /boxes/ID/EPOCH/console            -> the last bytes of its console
-//   POST /boxes/ID/EPOCH/sessions/SID/MODE  -> the exec server, opened for that one session: `read` only shows it
+//   /announcements                     lines of JSON: every box that can be entered, at each change
+//   /boxes/ID/EPOCH/ports/PORT         a byte stream to a TCP port in the box
+//   /boxes/ID/EPOCH/console            the last bytes of its console
+//   /boxes/ID/EPOCH/sessions/SID/MODE  the exec server, opened for that one session: `read` only shows it
 //
-// A refusal is a status over 200 with a body of `refusalSchema`.
+// A refusal is the JSON of `refusalSchema`.
 
 import { z } from "zod";
 
@@ -21,6 +21,8 @@ export const REFUSAL_CODES = ["box_not_here", "box_moved", "port_closed", "inter
 export const refusalSchema = z.object({ code: z.enum(REFUSAL_CODES), detail: z.string() });
 export type Refusal = z.infer<typeof refusalSchema>;
 
+/** As TLS names it (ALPN); another version of the link gets another number. */
+export const LINK_PROTOCOL = "berth-link/1";
 export const ANNOUNCEMENTS_PATH = "/announcements";
 
 /** Exec sessions are named by whoever starts them. */

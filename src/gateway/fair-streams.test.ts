@@ -74,6 +74,6 @@ test("beside eight that flood, a keystroke's echo waits for few of their bytes",
   between.sort((a, b) => a - b);
   const [median = 0, most = 0] = [between[KEYS >> 1], between[KEYS - 1]];
   t.diagnostic(`MiB of theirs: median ${median.toFixed(2)}, at most ${most.toFixed(2)}`);
-  assert.ok(median < 3, `median ${median.toFixed(2)} MiB`);
-  assert.ok(most < 24, `at most ${most.toFixed(2)} MiB`);
+  assert.ok(median < 2, `median ${median.toFixed(2)} MiB`);
+  assert.ok(most < 8, `at most ${most.toFixed(2)} MiB`);
 });

@@ -3,6 +3,7 @@
 
 import type { Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
+import { LINK_PROTOCOL } from "#contract/gateway-protocol.ts";
 import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import { identityOf } from "#trust/x509.ts";
@@ -48,7 +49,7 @@ export async function openNodeDoor(options: NodeDoorOptions): Promise<NodeDoor> 
     ...contextOf(tls),
     requestCert: true,
     rejectUnauthorized: true,
-    ALPNProtocols: ["h2"],
+    ALPNProtocols: [LINK_PROTOCOL],
     handshakeTimeout: limits.handshakeTimeoutMs,
   });
   server.maxConnections = limits.nodeConnections;
@@ -66,9 +67,9 @@ export async function openNodeDoor(options: NodeDoorOptions): Promise<NodeDoor> 
     lobby.enter(socket);
   });
   server.on("secureConnection", (socket) => {
-    socket.on("error", () => {}); // The session reports it.
+    socket.on("error", () => {}); // A close follows.
     const nodeId = nodeOf(socket);
-    if (!nodeId || socket.alpnProtocol !== "h2") {
+    if (!nodeId || socket.alpnProtocol !== LINK_PROTOCOL) {
       log.warn({ peer: socket.remoteAddress }, "node refused: its certificate is not a node's");
       socket.destroy();
       return;

@@ -87,7 +87,7 @@ test("the node door lets only a node of our authority in", async () => {
   assert.equal(await isWelcome(await nodeTls(doors.authority)), true, "a node");
   await closedByDoor({}); // No certificate at all.
   const { certificatePem, privateKeyPem } = await nodeTls(doors.authority);
-  // Whoever does not speak HTTP/2 is not heard either.
+  // Whoever does not speak the link's protocol is not heard either.
   await closedByDoor({ cert: certificatePem, key: privateKeyPem, ALPNProtocols: ["http/1.1"] });
   // Nor who completes the handshake and then says nothing.
   await closedByDoor({ cert: certificatePem, key: privateKeyPem });

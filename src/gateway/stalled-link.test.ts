@@ -1,22 +1,21 @@
-// The way between an agent and a gateway stops in the middle of a flood, as when a machine vanishes, with more written
-// than the kernel holds: HTTP/2 then never says that a session has closed. Whoever stops must stop all the same, and
-// who waits for answers must let go. The other end has wide windows, so that the flood fills the way.
+// The way between an agent and a gateway stops in the middle of a flood, as when a machine vanishes. Whoever stops must
+// stop all the same, and who waits for answers must let go.
 
 import assert from "node:assert/strict";
-import { connect as http2Connect, performServerHandshake } from "node:http2";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type TestContext, test } from "node:test";
 import { createServer as createTlsServer, type TLSSocket, connect as tlsConnect } from "node:tls";
-import { ANNOUNCEMENTS_PATH, streamPath } from "#contract/gateway-protocol.ts";
+import { ANNOUNCEMENTS_PATH, LINK_PROTOCOL, streamPath } from "#contract/gateway-protocol.ts";
+import { systemClock } from "#lib/clock.ts";
 import { openStream } from "#sdk/stream.ts";
 import { BOX, type Doors, nodeTls, openDoors, serverTls, until } from "#test/harness/doors.ts";
+import { Link } from "#wire/link.ts";
 
 const HOST = "127.0.0.1";
 const FLOOD = 19;
 const STREAMS = 4;
 const MIB = 1024 * 1024;
-const WIDE = 64 * MIB;
 const PINGS = { pingIntervalMs: 500, pingTimeoutMs: 5000 };
 /** No ping in the time of a test. */
 const NO_PINGS = { pingIntervalMs: 3_600_000, pingTimeoutMs: 3_600_000 };
@@ -94,24 +93,24 @@ async function stalledAgent(t: TestContext, times: typeof PINGS) {
     certificatePem: cert,
     privateKeyPem: key,
   } = await serverTls(doors.authority, "gateway");
-  const peer = createTlsServer({ ca, cert, key, requestCert: true, ALPNProtocols: ["h2"] });
+  const peer = createTlsServer({
+    ca,
+    cert,
+    key,
+    requestCert: true,
+    ALPNProtocols: [LINK_PROTOCOL],
+  });
   let bytes = 0;
   peer.on("secureConnection", (socket) => {
-    const session = http2Connect("https://node", {
-      createConnection: () => socket.on("error", () => {}),
-      settings: { enablePush: false, initialWindowSize: WIDE },
-    });
-    session.on("error", () => {});
-    session.on("connect", () => session.setLocalWindowSize(WIDE));
-    session
-      .request({ ":path": ANNOUNCEMENTS_PATH })
-      .on("error", () => {})
-      .resume();
+    const link = new Link(
+      socket.on("error", () => {}),
+      systemClock,
+    );
+    link.open(ANNOUNCEMENTS_PATH, () => {}).resume();
     for (let n = 0; n < STREAMS; n += 1) {
       const path = streamPath({ boxId: BOX, epoch: 1, door: { port: FLOOD } });
-      const stream = session.request({ ":method": "POST", ":path": path }, { endStream: false });
-      stream
-        .on("error", () => {})
+      link
+        .open(path, () => {})
         .on("data", (chunk: Buffer) => {
           bytes += chunk.length;
         });
@@ -139,21 +138,22 @@ async function stalledGateway(t: TestContext, times: typeof PINGS) {
     ca,
     cert,
     key,
-    ALPNProtocols: ["h2"],
+    ALPNProtocols: [LINK_PROTOCOL],
   });
   rig.onEnd(() => socket.destroy());
   await new Promise((done) => socket.once("secureConnect", done));
-  const session = performServerHandshake(socket, { settings: { initialWindowSize: WIDE } });
-  session.setLocalWindowSize(WIDE);
   let bytes = 0;
-  session.on("error", () => {});
-  session.on("stream", (stream, headers) => {
-    stream.on("error", () => {}).respond({ ":status": 200 });
-    if (headers[":path"] === ANNOUNCEMENTS_PATH)
-      stream.write(`${JSON.stringify({ boxes: [{ boxId: BOX, epoch: 1 }] })}\n`);
-    stream.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-    });
+  new Link(socket, {
+    monotonicMs: systemClock.monotonicMs,
+    maxStreams: STREAMS + 1,
+    onOpen: (stream, name) => {
+      stream.accept();
+      if (name === ANNOUNCEMENTS_PATH)
+        stream.write(`${JSON.stringify({ boxes: [{ boxId: BOX, epoch: 1 }] })}\n`);
+      stream.on("data", (chunk: Buffer) => {
+        bytes += chunk.length;
+      });
+    },
   });
   await until(() => doors.gateway.status().boxes === 1, "the box is announced");
   const ticket = await doors.mint();

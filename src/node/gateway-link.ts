@@ -2,12 +2,6 @@
 // entered, and serves streams into them. The node listens nowhere.
 // Reads: driver.list, driver.inspect. Wakes on: refresh(), a gateway that asks. Every: 5 s.
 
-import {
-  type IncomingHttpHeaders,
-  performServerHandshake,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
 import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect, type TLSSocket } from "node:tls";
@@ -15,6 +9,7 @@ import {
   ANNOUNCEMENTS_PATH,
   type Announcement,
   type Door,
+  LINK_PROTOCOL,
   parseStreamPath,
   type Refusal,
   type StreamTarget,
@@ -27,6 +22,8 @@ import { withDeadline } from "#lib/deadline.ts";
 import type { Log } from "#lib/log.ts";
 import { breakOff, splice } from "#lib/splice.ts";
 import { identityOf } from "#trust/x509.ts";
+import { Link } from "#wire/link.ts";
+import type { LinkStream } from "#wire/link-stream.ts";
 
 export interface GatewayLinksOptions {
   readonly driver: Pick<Driver, "list" | "inspect" | "connect" | "openSession" | "console">;
@@ -61,15 +58,7 @@ const TIMES: LinkTimes = {
   backoffMaxMs: 15_000,
 };
 
-/** Bytes in flight of one stream. */
-const WINDOW_BYTES = 512 * 1024;
-const SESSION_MEMORY_MB = 1024;
 const MAX_STREAMS = 4096;
-/**
- * Node ends a session that resets over 33 streams a second: a guard against strangers. The gateway is none, and
- * resets a stream whenever a client breaks off.
- */
-const STREAM_RESETS = 1_000_000;
 /** A door that bytes go through both ways. */
 type ByteDoor = Exclude<Door, { readonly console: true }>;
 
@@ -165,7 +154,7 @@ class GatewayLink {
   readonly #announcement: () => string | null;
   readonly #closed = new AbortController();
   readonly #running: Promise<void>;
-  #announcements: ServerHttp2Stream | null = null;
+  #announcements: LinkStream | null = null;
 
   constructor(
     url: string,
@@ -235,7 +224,7 @@ class GatewayLink {
       key: tls.privateKeyPem,
       ca: tls.caPem,
       minVersion: "TLSv1.3",
-      ALPNProtocols: ["h2"],
+      ALPNProtocols: [LINK_PROTOCOL],
     });
     const stop = () => socket.destroy(new Error("the agent is stopping"));
     this.#closed.signal.addEventListener("abort", stop, { once: true });
@@ -246,7 +235,8 @@ class GatewayLink {
         socket.once("secureConnect", () => {
           if (identityOf(socket.getPeerCertificate())?.role !== "gateway")
             reject(new Error("what answers is not a gateway: its certificate has another role"));
-          else if (socket.alpnProtocol !== "h2") reject(new Error("the gateway does not speak h2"));
+          else if (socket.alpnProtocol !== LINK_PROTOCOL)
+            reject(new Error(`the gateway does not speak ${LINK_PROTOCOL}`));
           else resolve(socket);
         });
       });
@@ -267,36 +257,27 @@ class GatewayLink {
   #serve(socket: TLSSocket): Promise<string> {
     const { clock, log } = this.#options;
     socket.setNoDelay(true);
-    const session = performServerHandshake(socket, {
-      maxSessionMemory: SESSION_MEMORY_MB,
-      streamResetBurst: STREAM_RESETS,
-      streamResetRate: STREAM_RESETS,
-      settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: MAX_STREAMS },
-    });
     const { promise, resolve } = Promise.withResolvers<string>();
     const ended = new AbortController();
+    const link = new Link(socket, {
+      monotonicMs: () => clock.monotonicMs(),
+      maxStreams: MAX_STREAMS,
+      onOpen: (stream, name) => {
+        this.#answer(stream, name).catch((error: unknown) => {
+          log.error({ err: error }, "stream into a box failed");
+          breakOff(stream);
+        });
+      },
+    });
     const end = (reason: string) => {
       if (ended.signal.aborted) return;
       ended.abort();
-      // Of what it has not written yet a session waits for the end, which may never come; without a socket it does not.
-      socket.destroy();
-      session.destroy();
+      link.destroy();
       resolve(reason);
     };
-    const onClose = () => end("the gateway closed the connection");
-    session.on("error", (error) => end(error.message));
-    session.on("close", onClose);
-    socket.on("close", onClose);
-    session.on("stream", (stream, headers) => {
-      stream.on("error", () => {}); // A close follows.
-      this.#answer(stream, headers).catch((error: unknown) => {
-        log.error({ err: error }, "stream into a box failed");
-        breakOff(stream);
-      });
-    });
-    keepAlive(session, clock, this.#times, ended.signal).catch((error: Error) =>
-      end(error.message),
-    );
+    socket.on("error", (error) => end(error.message));
+    socket.on("close", () => end("the gateway closed the connection"));
+    keepAlive(link, clock, this.#times, ended.signal).catch((error: Error) => end(error.message));
     const { signal } = this.#closed;
     const stop = () => end("the agent is stopping");
     if (signal.aborted) stop();
@@ -304,37 +285,36 @@ class GatewayLink {
     return promise.finally(() => signal.removeEventListener("abort", stop));
   }
 
-  async #answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
-    const path = headers[":path"] ?? "";
+  async #answer(stream: LinkStream, path: string): Promise<void> {
     if (path === ANNOUNCEMENTS_PATH) return this.#startAnnouncing(stream);
     const target = parseStreamPath(path);
-    if (!target) return refuse(stream, 404, { code: "internal", detail: "no such path" });
+    if (!target) return refuse(stream, { code: "internal", detail: "no such path" });
     const refused = await refusalOf(this.#options.driver, target);
-    if (refused) return refuse(stream, refused.code === "box_moved" ? 409 : 404, refused);
+    if (refused) return refuse(stream, refused);
     if ("console" in target.door) await this.#sendConsole(stream, target);
     else await this.#join(stream, target, target.door);
   }
 
-  #startAnnouncing(stream: ServerHttp2Stream): void {
+  #startAnnouncing(stream: LinkStream): void {
     const { log } = this.#options;
     log.info({ gateway: this.#url.href }, "gateway connected");
-    stream.respond({ ":status": 200 });
+    stream.accept();
     stream.resume();
-    this.#announcements?.close();
+    this.#announcements?.destroy();
     this.#announcements = stream;
     const line = this.#announcement();
     if (line !== null) this.announce(line);
   }
 
-  async #sendConsole(stream: ServerHttp2Stream, { boxId }: StreamTarget): Promise<void> {
+  async #sendConsole(stream: LinkStream, { boxId }: StreamTarget): Promise<void> {
     const text = await this.#options.driver.console(boxId as BoxId, CONSOLE_BYTES);
     if (stream.destroyed) return;
-    stream.respond({ ":status": 200 });
+    stream.accept();
     stream.resume();
     stream.end(text);
   }
 
-  async #join(stream: ServerHttp2Stream, target: StreamTarget, door: ByteDoor): Promise<void> {
+  async #join(stream: LinkStream, target: StreamTarget, door: ByteDoor): Promise<void> {
     const { driver } = this.#options;
     const boxId = target.boxId as BoxId;
     let box: Duplex;
@@ -344,24 +324,20 @@ class GatewayLink {
           ? await driver.connect(boxId, target.epoch, door.port)
           : await driver.openSession(boxId, target.epoch, door.session, door.mode);
     } catch (error) {
-      const refused = refusalFor(error, target, door);
-      return refuse(stream, refused.code === "port_closed" ? 502 : 404, refused);
+      return refuse(stream, refusalFor(error, target, door));
     }
     if (stream.destroyed) {
       box.destroy();
       return;
     }
-    stream.respond({ ":status": 200 });
+    stream.accept();
     const broken = await splice<Duplex>(stream, box, this.#options.clock);
     if (broken) breakOff(broken === box ? stream : box);
   }
 }
 
-function refuse(stream: ServerHttp2Stream, status: number, refusal: Refusal): void {
-  if (stream.destroyed) return;
-  stream.respond({ ":status": status, "content-type": "application/json" });
-  stream.resume();
-  stream.end(JSON.stringify(refusal));
+function refuse(stream: LinkStream, refusal: Refusal): void {
+  if (!stream.destroyed) stream.refuse(JSON.stringify(refusal));
 }
 
 /** The gateway may be behind: what the host shows now decides. */
@@ -388,22 +364,18 @@ function refusalFor(error: unknown, { boxId }: StreamTarget, door: ByteDoor): Re
 }
 
 async function keepAlive(
-  session: ServerHttp2Session,
+  link: Link,
   clock: Clock,
   times: LinkTimes,
   ended: AbortSignal,
 ): Promise<void> {
-  const ping = () =>
-    new Promise<void>((resolve, reject) => {
-      session.ping((error) => (error ? reject(error) : resolve()));
-    });
   while (!ended.aborted) {
     await clock.sleep(times.pingIntervalMs, ended).catch(() => {});
     if (ended.aborted) return;
     await withDeadline(
       clock,
       times.pingTimeoutMs,
-      ping,
+      () => link.ping(),
       () => new Error("the gateway does not answer"),
     );
   }
