@@ -1084,6 +1084,45 @@ begin
 end $function$
 ;
 CREATE TRIGGER audit_seals_removed BEFORE DELETE ON public.audit_seals FOR EACH ROW EXECUTE FUNCTION refuse_audit_removal();
+CREATE OR REPLACE FUNCTION public.refuse_foreign()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  is_foreign boolean;
+begin
+  case tg_table_name
+    when 'boxes' then
+      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.org_id <> new.org_id
+          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
+    when 'template_versions' then
+      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
+        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
+    when 'snapshots' then
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
+    when 'preview_links' then
+      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
+    when 'grants' then
+      is_foreign := case new.scope
+        when 'org' then new.scope_id <> new.org_id
+        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
+        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
+    else
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
+  end case;
+  if is_foreign then
+    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
+  end if;
+  return null;
+end $function$
+;
+CREATE TRIGGER boxes_refer AFTER INSERT OR UPDATE OF org_id, template_version_id, team_id, source_snapshot_id, rest_snapshot_id, restore_snapshot_id ON public.boxes FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
 CREATE OR REPLACE FUNCTION public.end_login()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1106,6 +1145,123 @@ begin
 end $function$
 ;
 CREATE TRIGGER events_held BEFORE INSERT ON public.events FOR EACH STATEMENT EXECUTE FUNCTION hold_events();
+CREATE OR REPLACE FUNCTION public.refuse_foreign()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  is_foreign boolean;
+begin
+  case tg_table_name
+    when 'boxes' then
+      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.org_id <> new.org_id
+          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
+    when 'template_versions' then
+      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
+        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
+    when 'snapshots' then
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
+    when 'preview_links' then
+      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
+    when 'grants' then
+      is_foreign := case new.scope
+        when 'org' then new.scope_id <> new.org_id
+        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
+        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
+    else
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
+  end case;
+  if is_foreign then
+    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
+  end if;
+  return null;
+end $function$
+;
+CREATE TRIGGER grants_refer AFTER INSERT OR UPDATE OF org_id, scope, scope_id, team_id ON public.grants FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+CREATE OR REPLACE FUNCTION public.refuse_foreign()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  is_foreign boolean;
+begin
+  case tg_table_name
+    when 'boxes' then
+      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.org_id <> new.org_id
+          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
+    when 'template_versions' then
+      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
+        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
+    when 'snapshots' then
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
+    when 'preview_links' then
+      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
+    when 'grants' then
+      is_foreign := case new.scope
+        when 'org' then new.scope_id <> new.org_id
+        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
+        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
+    else
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
+  end case;
+  if is_foreign then
+    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
+  end if;
+  return null;
+end $function$
+;
+CREATE TRIGGER preview_links_refer AFTER INSERT OR UPDATE OF org_id, preview_id ON public.preview_links FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+CREATE OR REPLACE FUNCTION public.refuse_foreign()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  is_foreign boolean;
+begin
+  case tg_table_name
+    when 'boxes' then
+      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.org_id <> new.org_id
+          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
+    when 'template_versions' then
+      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
+        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
+    when 'snapshots' then
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
+    when 'preview_links' then
+      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
+    when 'grants' then
+      is_foreign := case new.scope
+        when 'org' then new.scope_id <> new.org_id
+        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
+        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
+    else
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
+  end case;
+  if is_foreign then
+    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
+  end if;
+  return null;
+end $function$
+;
+CREATE TRIGGER previews_refer AFTER INSERT OR UPDATE OF org_id, box_id ON public.previews FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
 CREATE OR REPLACE FUNCTION public.quota_count_box()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1317,6 +1473,84 @@ begin
 end $function$
 ;
 CREATE TRIGGER quota_snapshot_recounted AFTER UPDATE ON public.snapshots FOR EACH ROW WHEN (((((snapshot_bytes(old.*) IS DISTINCT FROM snapshot_bytes(new.*)) OR (old.org_id IS DISTINCT FROM new.org_id)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION quota_count_snapshot();
+CREATE OR REPLACE FUNCTION public.refuse_foreign()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  is_foreign boolean;
+begin
+  case tg_table_name
+    when 'boxes' then
+      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.org_id <> new.org_id
+          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
+    when 'template_versions' then
+      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
+        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
+    when 'snapshots' then
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
+    when 'preview_links' then
+      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
+    when 'grants' then
+      is_foreign := case new.scope
+        when 'org' then new.scope_id <> new.org_id
+        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
+        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
+    else
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
+  end case;
+  if is_foreign then
+    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
+  end if;
+  return null;
+end $function$
+;
+CREATE TRIGGER snapshots_refer AFTER INSERT OR UPDATE OF org_id, box_id, parent_id ON public.snapshots FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+CREATE OR REPLACE FUNCTION public.refuse_foreign()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  is_foreign boolean;
+begin
+  case tg_table_name
+    when 'boxes' then
+      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.org_id <> new.org_id
+          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
+    when 'template_versions' then
+      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
+        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
+    when 'snapshots' then
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
+    when 'preview_links' then
+      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
+    when 'grants' then
+      is_foreign := case new.scope
+        when 'org' then new.scope_id <> new.org_id
+        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
+        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
+    else
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
+  end case;
+  if is_foreign then
+    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
+  end if;
+  return null;
+end $function$
+;
+CREATE TRIGGER template_versions_refer AFTER INSERT OR UPDATE OF org_id, prebuild_snapshot_id, builder_box_id ON public.template_versions FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
 CREATE OR REPLACE FUNCTION public.usage_box_changed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1475,6 +1709,45 @@ begin
 end $function$
 ;
 CREATE TRIGGER usage_snapshot_made AFTER INSERT ON public.snapshots FOR EACH ROW WHEN ((new.state = 'durable'::text)) EXECUTE FUNCTION usage_snapshot_changed();
+CREATE OR REPLACE FUNCTION public.refuse_foreign()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  is_foreign boolean;
+begin
+  case tg_table_name
+    when 'boxes' then
+      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.org_id <> new.org_id
+          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
+    when 'template_versions' then
+      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
+        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
+    when 'snapshots' then
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
+        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
+    when 'preview_links' then
+      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
+    when 'grants' then
+      is_foreign := case new.scope
+        when 'org' then new.scope_id <> new.org_id
+        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
+        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
+        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
+    else
+      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
+  end case;
+  if is_foreign then
+    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
+  end if;
+  return null;
+end $function$
+;
+CREATE TRIGGER volumes_refer AFTER INSERT OR UPDATE OF org_id, box_id ON public.volumes FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
 create policy own on audit_chains for all to berth_tenant
   using (chain = ( SELECT acting_org() AS acting_org));
 create policy own on audit_entries for all to berth_tenant
@@ -1536,6 +1809,10 @@ create policy shared on price_books for select to berth_tenant
 create policy own on provider_groups for all to berth_tenant
   using (org_id = ( SELECT acting_org() AS acting_org))
   with check (org_id = ( SELECT acting_org() AS acting_org));
+create policy not_trusted on providers for insert to berth_tenant
+  with check (NOT is_trusted);
+create policy not_trusted_now on providers for update to berth_tenant
+  with check ((NOT is_trusted) OR was_trusted(id));
 create policy own on providers for all to berth_tenant
   using (org_id = ( SELECT acting_org() AS acting_org))
   with check (org_id = ( SELECT acting_org() AS acting_org));
@@ -1597,6 +1874,8 @@ create policy own on template_versions for all to berth_tenant
 create policy own on templates for all to berth_tenant
   using (org_id = ( SELECT acting_org() AS acting_org))
   with check (org_id = ( SELECT acting_org() AS acting_org));
+create policy no_operators on tokens for insert to berth_tenant
+  with check (NOT is_operator(user_id));
 create policy own on tokens for all to berth_tenant
   using (org_id = ( SELECT acting_org() AS acting_org))
   with check (org_id = ( SELECT acting_org() AS acting_org));
@@ -1634,6 +1913,8 @@ create policy made on users for insert to berth_tenant
 create policy own on volumes for all to berth_tenant
   using (org_id = ( SELECT acting_org() AS acting_org))
   with check (org_id = ( SELECT acting_org() AS acting_org));
+create policy no_operators on web_sessions for insert to berth_tenant
+  with check (NOT is_operator(user_id));
 create policy own on web_sessions for all to berth_tenant
   using (org_id = ( SELECT acting_org() AS acting_org))
   with check (org_id = ( SELECT acting_org() AS acting_org));
@@ -1660,7 +1941,7 @@ grant insert, select, update on preview_links to berth_tenant;
 grant insert, select, update on previews to berth_tenant;
 grant select on price_books to berth_tenant;
 grant delete, insert, select, update on provider_groups to berth_tenant;
-grant insert, select, update on providers to berth_tenant;
+grant insert, select on providers to berth_tenant;
 grant select on quota_defaults to berth_tenant;
 grant select on quota_deltas to berth_tenant;
 grant insert, select, update on quota_limits to berth_tenant;
@@ -1668,16 +1949,16 @@ grant select on quota_usage to berth_tenant;
 grant insert, select on revocations to berth_tenant;
 grant delete, insert, select, update on scim_groups to berth_tenant;
 grant delete, insert, select, update on scim_members to berth_tenant;
-grant insert, select, update on scim_tokens to berth_tenant;
+grant insert, select on scim_tokens to berth_tenant;
 grant delete, insert, select, update on scim_users to berth_tenant;
 grant select on snapshot_copies to berth_tenant;
 grant insert, select, update on snapshots to berth_tenant;
-grant insert, select, update on ssh_keys to berth_tenant;
+grant insert, select on ssh_keys to berth_tenant;
 grant insert, select, update on strays to berth_tenant;
 grant insert, select, update on teams to berth_tenant;
 grant insert, select, update on template_versions to berth_tenant;
 grant insert, select, update on templates to berth_tenant;
-grant insert, select, update on tokens to berth_tenant;
+grant insert, select on tokens to berth_tenant;
 grant select on usage_clock to berth_tenant;
 grant select on usage_counts to berth_tenant;
 grant select on usage_intervals to berth_tenant;
@@ -1685,4 +1966,4 @@ grant select on usage_rollups to berth_tenant;
 grant select on usage_spend to berth_tenant;
 grant insert, select on users to berth_tenant;
 grant insert, select, update on volumes to berth_tenant;
-grant insert, select, update on web_sessions to berth_tenant;
+grant insert, select on web_sessions to berth_tenant;

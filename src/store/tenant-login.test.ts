@@ -8,10 +8,12 @@ import pg from "pg";
 import type { OrgId } from "#domain/ids.ts";
 import { Failpoints } from "#lib/failpoint.ts";
 import { silentLog } from "#lib/log.ts";
+import { type Caller, type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
 import { emptyDatabase, testDatabase } from "#test/harness/database.ts";
 import { createUser } from "./access.ts";
 import { type Database, openDatabase } from "./db.ts";
 import { migrate } from "./migrate.ts";
+import { openPreview } from "./preview-changes.ts";
 import { ensureTenantLogin, withLogin } from "./tenant-login.ts";
 
 interface World {
@@ -165,13 +167,83 @@ test("nobody calls what acts for the owner: not as a function, not as a trigger 
       and has_function_privilege(p.oid, 'execute') order by 1`.execute(one);
   assert.deepEqual(
     open.map(({ name }) => name),
-    // The second says one bit of a person and an organization that are named to it.
-    ["bind_org", "is_suspended", "oldest_event"],
+    // Each says one bit of an id that is named to it.
+    ["bind_org", "is_operator", "is_suspended", "oldest_event", "was_trusted"],
   );
   await sql.raw("create temporary table forged (id text, revoked_at timestamptz)").execute(one);
   const steal = "create trigger t after insert on forged for each row execute function end_login()";
   await assert.rejects(sql.raw(steal).execute(one), /permission denied for function end_login/);
 });
+
+test("no row of one's own refers to another organization's, or makes an operator", async (t) => {
+  const plane = await controlPlane(t);
+  const { db } = plane;
+  const [here, there] = [await plane.addOrg("here"), await plane.addOrg("there")];
+  const [mine, theirs] = [await made(plane, here), await made(plane, there)];
+  const own = db.tenants.of(here.subject);
+  const operator = plane.admin.subject.userId;
+  const org = here.subject.orgId;
+  const user = here.subject.userId;
+  for (const statement of [
+    ...["source_snapshot_id", "rest_snapshot_id", "restore_snapshot_id"].map(
+      (column) => `update boxes set ${column} = '${theirs.snapshot}' where id = '${mine.box}'`,
+    ),
+    `update boxes set template_version_id = '${theirs.version}' where id = '${mine.box}'`,
+    `update boxes set team_id = '${theirs.team}' where id = '${mine.box}'`,
+    `update template_versions set prebuild_snapshot_id = '${theirs.snapshot}' where id = '${mine.version}'`,
+    `update snapshots set box_id = '${theirs.box}' where id = '${mine.snapshot}'`,
+    `update snapshots set parent_id = '${theirs.snapshot}' where id = '${mine.snapshot}'`,
+    `update previews set port = 8001, box_id = '${theirs.box}' where id = '${mine.preview}'`,
+    `update volumes set box_id = '${theirs.box}' where box_id = '${mine.box}'`,
+    ...[
+      ["org", there.subject.orgId],
+      ["team", theirs.team],
+      ["box", theirs.box],
+    ].map(
+      ([scope, id]) => `insert into grants (id, org_id, user_id, role, scope, scope_id)
+        values ('gr_x', '${org}', '${user}', 'admin', '${scope}', '${id}')`,
+    ),
+    `insert into tokens (id, hash, org_id, user_id, name) values ('tok_x', 'h', '${org}', '${operator}', 'x')`,
+    `insert into web_sessions (id, hash, org_id, user_id, kind, expires_at)
+      values ('web_x', 'h', '${org}', '${operator}', 'web', now() + interval '1 hour')`,
+    `update tokens set user_id = '${operator}'`,
+    `update tokens set hash = 'h'`,
+    "update users set is_operator = true",
+    `update users set disabled_at = now() where id = '${user}'`,
+    `insert into providers (id, org_id, name, label, issuer, client_id, scopes, is_trusted, session_max_ms, check_every_ms)
+      values ('idp_x', '${org}', 'x', 'x', 'https://x.test', 'x', '{}', true, 1, 1)`,
+    "update providers set is_trusted = true",
+    "update providers set issuer = 'https://other.test'",
+  ])
+    await assert.rejects(sql.raw(statement).execute(own), { code: "42501" }, statement);
+  // What is one's own can be referred to.
+  await sql`update boxes set rest_snapshot_id = ${mine.snapshot}, team_id = ${mine.team} where id = ${mine.box}`.execute(
+    own,
+  );
+});
+
+/** One of everything that a row can refer to. */
+async function made(plane: ControlPlane, { client, subject }: Caller) {
+  const { db } = plane;
+  const { template } = await client.templates.create({ name: "base" });
+  const { builder, id: version } = template.latest ?? {};
+  if (builder) await client.boxes.delete(builder);
+  await sql`update template_versions set state = 'ready', builder_box_id = null where id = ${version}`.execute(
+    db.query,
+  );
+  const { id: team } = await client.teams.create({ name: "crew" });
+  const box = (await client.boxes.create({ template: "base" })).box.id;
+  const snapshot = `snap_${box.slice(4)}`;
+  await sql`
+    insert into snapshots (id, org_id, owner_id, box_id, epoch, kind, with_memory, kept, state, spec, image_digest)
+    select ${snapshot}, org_id, owner_id, id, 1, 'checkpoint', true, true, 'durable', spec, ${`sha256:${"a".repeat(64)}`}
+    from boxes where id = ${box}`.execute(db.query);
+  const preview = (await openPreview(db, subject, box, { port: 8000, visibility: null })).id;
+  await client.providers.create({
+    ...{ name: "sso", label: "SSO", issuer: "https://sso.test", clientId: "berth" },
+  });
+  return { version, team, box, snapshot, preview };
+}
 
 test("each policy asks for the organization once", async (t) => {
   const { db } = await testDatabase(t);
