@@ -74,7 +74,7 @@ export async function previewWorld(scope: Scope): Promise<PreviewWorld> {
   });
   if (!(await isWebAppCurrent())) await buildWebApp(run);
   const plane = await controlPlane(scope, { webDirectory: WEB_DIRECTORY });
-  const { boxId, node, driver, gatewayPort, setDefences } = await openBox(plane, closing);
+  const { boxId, node, driver, gatewayPort, known, setDefences } = await openBox(plane, closing);
   const certificate = await plane.authority.makeServerCertificate({
     name: "proxy",
     hosts: ["berth.test", "*.preview.test"],
@@ -104,7 +104,10 @@ export async function previewWorld(scope: Scope): Promise<PreviewWorld> {
     app: async (port, listener) => {
       const requests = await serveInBox({ driver, closing }, port, listener);
       const preview = await plane.admin.client.previews.open(boxId, { port });
-      return { previewId: preview.id, origin: new URL(preview.url).origin, requests };
+      const { origin } = new URL(preview.url);
+      const [, label = ""] = /-(\w+)\./.exec(origin) ?? [];
+      await until(() => known.preview(label) !== null, "the gateway knows the preview");
+      return { previewId: preview.id, origin, requests };
     },
     person: () => newPerson(browser),
     logIn,
@@ -199,7 +202,8 @@ async function openBox(plane: ControlPlane, closing: (() => unknown)[]) {
   links.setGateways([`https://${HOST}:${gateway.nodePort}`]);
   closing.push(() => links.close());
   await until(() => gateway.status().boxes === 1, "the box is announced");
-  return { boxId: box.id, node, driver, gatewayPort: gateway.clientPort, setDefences };
+  const { known } = feed;
+  return { boxId: box.id, node, driver, gatewayPort: gateway.clientPort, known, setDefences };
 }
 
 interface Certificate {
