@@ -15,6 +15,20 @@ const tide: MantineColorsTuple = [
   "#045567",
 ];
 
+/** White is read on its middle. */
+const red: MantineColorsTuple = [
+  "#fff0f0",
+  "#ffe3e3",
+  "#ffc9c9",
+  "#ffa8a8",
+  "#f58a8d",
+  "#e25b60",
+  "#d3434a",
+  "#c42f36",
+  "#b5262c",
+  "#96191f",
+];
+
 const gray: MantineColorsTuple = [
   "#f8f9fb",
   "#f1f3f6",
@@ -48,7 +62,7 @@ const READABLE: Readonly<Record<string, string>> = {
 export const theme = createTheme({
   primaryColor: "tide",
   primaryShade: { light: 7, dark: 7 },
-  colors: { tide, gray, dark },
+  colors: { tide, gray, dark, red },
   fontFamily: '"Inter Variable", system-ui, sans-serif',
   fontFamilyMonospace: '"JetBrains Mono Variable", ui-monospace, monospace',
   headings: { fontFamily: '"Inter Variable", system-ui, sans-serif', fontWeight: "600" },

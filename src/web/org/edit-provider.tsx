@@ -13,6 +13,7 @@ import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
 import { useWho } from "../data/me.ts";
 import type { OrgRole, Provider } from "../data/types.ts";
+import { useFocusBack } from "../parts/focus-back.ts";
 import { FormDialog } from "../parts/form-dialog.tsx";
 import { Copyable, Facts } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
@@ -22,6 +23,7 @@ import { ORG_ROLES, ROLE_WORDS } from "./roles.tsx";
 /** What the provider asks for on its side. */
 export function Registered(props: { readonly provider: Provider; readonly close: () => void }) {
   const { provider } = props;
+  useFocusBack();
   return (
     <Modal opened onClose={props.close} title={`Register Berth at ${provider.label}`} size="lg">
       <p className={parts.dim} style={{ marginTop: 0 }}>

@@ -2,6 +2,7 @@
 
 import { Alert, Button, Group, Modal } from "@mantine/core";
 import type { ReactNode } from "react";
+import { useFocusBack } from "./focus-back.ts";
 import { Copyable } from "./page.tsx";
 import { Refusal, useSending } from "./sending.tsx";
 
@@ -15,6 +16,7 @@ interface FormProps {
 }
 
 export function FormDialog(props: FormProps & { readonly title: string; readonly size?: string }) {
+  useFocusBack();
   return (
     <Modal opened onClose={props.close} title={props.title} size={props.size ?? "md"}>
       <DialogForm {...props} />
@@ -58,6 +60,7 @@ export function MadeDialog(props: {
   readonly close: () => void;
   readonly children?: ReactNode;
 }) {
+  useFocusBack();
   return (
     <Modal opened onClose={props.close} title={props.title} closeOnClickOutside={false}>
       <Alert color="tide" title={props.words} styles={{ body: { minWidth: 0 } }}>
