@@ -94,6 +94,9 @@ declare
   taken constant jsonb := jsonb_build_object('boxes', is_box, 'running', is_box * runs, 'cpus', new.cpus * runs,
     'memoryMib', new.memory_mib * runs, 'gpus', new.gpus * runs, 'diskGib', new.disk_gib);
 begin
+  -- They will be the receiver's too; and whoever waits for a limit holds all rows that it will write.
+  perform 1 from snapshots where box_id = new.id order by id for no key update;
+  perform 1 from previews where box_id = new.id order by id for no key update;
   -- In the order of the locks.
   if new.team_id is distinct from old.team_id and new.team_id is not null then
     perform quota_admit(new, array['team']);
