@@ -109,6 +109,17 @@ test("an owner's provider goes only by an owner, and never with the last one", a
   // Whoever says what the claim is says who is an owner.
   await assert.rejects(providers.update(provider.id, { groupsClaim: "name" }), forbidden);
   await assert.rejects(providers.setGroups(provider.id, { groups: [] }), forbidden);
+  const { id } = await plane.admin.client.providers.create({
+    ...{
+      name: "all",
+      label: "All",
+      issuer: "https://all.test",
+      clientId: "c",
+      defaultRole: "owner",
+    },
+  });
+  await assert.rejects(providers.update(id, { groupsClaim: "name" }), forbidden);
+  await assert.rejects(providers.delete(id), forbidden);
   const bosses = { group: "bosses", role: "owner" as const };
   await providers.setGroups(provider.id, {
     groups: [bosses, { group: "all", role: "viewer" }],

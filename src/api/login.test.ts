@@ -402,3 +402,13 @@ test("logins are in the audit trail: who, from where, by what, and who was not l
   assert.match(String(rows[1]?.credential), /^web_/);
   assert.match(JSON.stringify(rows[2]?.data), /"sub":"eve"/);
 });
+
+test("an invitation that is taken by logging in stands in the audit trail", async (t) => {
+  const world = await signIn(t);
+  const { client } = world.plane.admin;
+  const { id, secret } = await client.invitations.create({ roles: ["viewer"] });
+  await world.logIn(world.person("alice"), `?invitation=${secret}`);
+  const { items } = await client.audit.list({ verb: "invitations.accept" });
+  assert.equal(items.length, 1);
+  assert.ok(items[0]?.touched.includes(id));
+});

@@ -142,15 +142,20 @@ test("what one organization leaves in a session, the next one does not find", as
     "create temporary table orgs as select * from public.orgs",
     "create temporary table text as select 1 as x",
     "set search_path = pg_temp, pg_catalog",
+    "set timezone = 'Asia/Tokyo'",
     "set default_transaction_read_only = on; set statement_timeout = 1",
     "select pg_advisory_lock(1)",
   ]) {
     await sql.raw(statement).execute(one);
-    const { rows } = await sql<{ id: string; from: string; path: string; locks: number }>`
+    const { rows } = await sql`
       select id, tableoid::regclass::text as from, current_setting('search_path') as path,
+        current_setting('timezone') as zone,
+        (select count(*) from pg_class where relnamespace = pg_my_temp_schema()) as temporary,
         (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks
       from orgs`.execute(two);
-    assert.deepEqual(rows, [{ id: orgs[1], from: "orgs", path: "public, pg_temp", locks: 0 }]);
+    assert.deepEqual(rows, [
+      { id: orgs[1], from: "orgs", path: "public, pg_temp", zone: "UTC", temporary: 0, locks: 0 },
+    ]);
     await sql`update orgs set name = 'two'`.execute(two);
   }
 });

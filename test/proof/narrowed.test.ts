@@ -5,10 +5,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "kysely";
 import type { Permission } from "#domain/permission.ts";
+import { systemClock } from "#lib/clock.ts";
 import { makeSshKey } from "#lib/ssh-keys.ts";
 import { createClient } from "#sdk/client.ts";
 import { transact } from "#store/db.ts";
 import { keepDirectoryGrants } from "#store/directory.ts";
+import { insertEvents, keepSeen, listEvents } from "#store/events.ts";
 import { acceptInvitation } from "#store/invitations.ts";
 import { createToken, identifyToken } from "#store/tokens.ts";
 import { type Caller, type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
@@ -144,4 +146,18 @@ test("nobody keeps endless tokens", async (t) => {
   await assert.rejects(createToken(plane.db, by, { hash: "more", name: "m", expiresInMs: null }), {
     code: "in_use",
   });
+});
+
+test("a narrowed token of an operator's sees no events of the installation", async (t) => {
+  const { db, admin } = await controlPlane(t);
+  const event = { orgId: null, kind: "node.updated", subjectKind: "node" as const };
+  await transact(db, "test.event", (tx) =>
+    insertEvents(tx, [{ ...event, subjectId: "node_x", actor: null, message: "told" }]),
+  );
+  const { subject } = admin;
+  const all = await listEvents(db, subject, systemClock, { after: 0, limit: 100 });
+  const seen = async (scopes: Permission[] | null) =>
+    (await keepSeen(db, { ...subject, scopes }, all)).filter(({ orgId }) => orgId === null).length;
+  assert.ok((await seen(null)) > 0);
+  assert.equal(await seen(["event.read"]), 0);
 });
