@@ -145,7 +145,7 @@ test("its limits and its prices are set, and hold for it alone", async () => {
   await dialog.getByText("of 7").waitFor();
   assert.equal((await owner.quotas.get()).org?.limits.boxes, 7);
   assert.equal((await admin.quotas.get()).org?.limits.boxes, null);
-  await press("Set the prices of acme", dialog);
+  await press("Set prices of acme", dialog);
   const prices = page.getByRole("dialog", { name: "Prices of acme" });
   await prices.getByLabel("vCPUs of running boxes").fill("cheap");
   await press("Save", prices);

@@ -139,7 +139,7 @@ function OrgDetails({ org }: { readonly org: InstallationOrg }) {
             size="compact-xs"
             variant="default"
             leftSection={<IconPencil size={13} />}
-            aria-label={`Set the prices of ${org.name}`}
+            aria-label={`Set prices of ${org.name}`}
             disabled={!book.data?.currency}
             onClick={() => setPricing(true)}
           >
