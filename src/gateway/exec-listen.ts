@@ -92,3 +92,19 @@ export function dialInBox(stream: Duplex, tcp: string): Promise<Duplex> {
     stream.write(encodeExecFrame({ kind: "dial", tcp }));
   });
 }
+
+/** Work with a stream, which is broken off when the signal comes before the work is done. */
+export async function workOn<T>(
+  stream: Duplex,
+  signal: AbortSignal,
+  work: (stream: Duplex) => Promise<T>,
+): Promise<T> {
+  const leave = () => breakOff(stream);
+  signal.addEventListener("abort", leave, { once: true });
+  if (signal.aborted) leave();
+  try {
+    return await work(stream);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
+}

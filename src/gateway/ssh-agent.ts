@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
 import type { Connection } from "ssh2";
 import { breakOff } from "#lib/splice.ts";
-import { listenInBox } from "./exec-listen.ts";
+import { listenInBox, workOn } from "./exec-listen.ts";
 import { paced } from "./ssh-guard.ts";
 import { openAgentChannel } from "./ssh2-internals.ts";
 
@@ -15,7 +15,7 @@ export async function forwardAgent(
   open: () => Promise<Duplex>,
 ): Promise<string> {
   const unix = `/tmp/ssh-agent-${randomBytes(12).toString("hex")}`;
-  const listener = await listenInBox(await open(), { unix }, open, (stream) => {
+  const onConnection = (stream: Duplex) => {
     openAgentChannel(connection).then(
       (channel) => {
         stream.on("error", () => channel.end());
@@ -26,7 +26,10 @@ export async function forwardAgent(
       },
       () => breakOff(stream),
     );
-  });
+  };
+  const listener = await workOn(await open(), ended, (control) =>
+    listenInBox(control, { unix }, open, onConnection),
+  );
   if (ended.aborted) listener.close();
   ended.addEventListener("abort", () => listener.close(), { once: true });
   return unix;

@@ -7,7 +7,7 @@ import { Problem } from "#contract/errors.ts";
 import type { FeedBox } from "#contract/gateway-feed.ts";
 import { withDeadline } from "#lib/deadline.ts";
 import { breakOff } from "#lib/splice.ts";
-import { type BoxListener, dialInBox, listenInBox } from "./exec-listen.ts";
+import { type BoxListener, dialInBox, listenInBox, workOn } from "./exec-listen.ts";
 import { boxOf } from "./ssh-boxes.ts";
 import { paced } from "./ssh-guard.ts";
 import { addressesInBox, isHostName } from "./ssh-names.ts";
@@ -100,13 +100,13 @@ async function openTarget(info: TcpipRequestInfo, context: ProgramContext): Prom
   const reach = async (late: AbortSignal) => {
     const signal = AbortSignal.any([ended, late]);
     if (isIP(beyond) !== 0)
-      return until(signal, first, (stream) => dialInBox(stream, at(beyond, port)));
+      return workOn(first, signal, (stream) => dialInBox(stream, at(beyond, port)));
     const lookUp = (stream: Duplex) => addressesInBox(stream, beyond, boxUser);
     const failed: string[] = [];
-    for (const address of await until(signal, first, lookUp))
+    for (const address of await workOn(first, signal, lookUp))
       try {
         const dial = (stream: Duplex) => dialInBox(stream, at(address, port));
-        return await until(signal, await open(signal), dial);
+        return await workOn(await open(signal), signal, dial);
       } catch (error) {
         failed.push(`${at(address, port)}: ${(error as Error).message}`);
         if (signal.aborted) break;
@@ -118,22 +118,6 @@ async function openTarget(info: TcpipRequestInfo, context: ProgramContext): Prom
 
 function at(address: string, port: number): string {
   return isIP(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
-}
-
-/** Work with a stream, which is broken off when the signal comes first. */
-async function until<T>(
-  signal: AbortSignal,
-  stream: Duplex,
-  work: (stream: Duplex) => Promise<T>,
-): Promise<T> {
-  const leave = () => breakOff(stream);
-  signal.addEventListener("abort", leave, { once: true });
-  if (signal.aborted) leave();
-  try {
-    return await work(stream);
-  } finally {
-    signal.removeEventListener("abort", leave);
-  }
 }
 
 /** Resolves with the port that the box chose or was asked for. */
@@ -148,13 +132,16 @@ async function listen(
   // As sshd without GatewayPorts: only the box itself reaches it.
   const tcp = `127.0.0.1:${info.bindPort}`;
   let port = info.bindPort;
-  const listener = await listenInBox(await open(), { tcp }, open, (stream, peer) => {
+  const onConnection = (stream: Duplex, peer: string) => {
     const [address = "", from = "0"] = splitPeer(peer);
     connection.forwardOut(info.bindAddr, port, address, Number(from), (error, channel) => {
       if (error) breakOff(stream);
       else join(channel, stream, ended);
     });
-  });
+  };
+  const listener = await workOn(await open(), ended, (control) =>
+    listenInBox(control, { tcp }, open, onConnection),
+  );
   if (ended.aborted) listener.close();
   port = Number(splitPeer(listener.address)[1] ?? info.bindPort);
   const key = keyOf({ ...info, bindPort: port });

@@ -18,7 +18,7 @@ import {
   text,
   uint32,
 } from "#test/harness/ssh-attacks.ts";
-import { FLOOD, type SshWorld, startSshWorld } from "#test/harness/ssh-world.ts";
+import { FLOOD, SILENT_PORT, type SshWorld, startSshWorld } from "#test/harness/ssh-world.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
 const SHORT = 60;
@@ -108,14 +108,7 @@ test("packets of somebody who logged in end at most their own connection", async
 const FLOODS: Record<string, () => Buffer> = {
   "global requests": () =>
     Buffer.concat([Buffer.from([80]), text("keepalive@x"), Buffer.from([1])]),
-  listeners: () =>
-    Buffer.concat([
-      Buffer.from([80]),
-      text("tcpip-forward"),
-      Buffer.from([1]),
-      text(""),
-      uint32(0),
-    ]),
+  listeners: () => listenAt(0),
   sessions: openSession,
   "channels of no kind": () =>
     Buffer.concat([Buffer.from([90]), text("x11"), uint32(0), uint32(HUGE), uint32(32_768)]),
@@ -154,6 +147,19 @@ test("who does not read answers is not listened to for ever", async () => {
   const payload = FLOODS["global requests"]?.() ?? Buffer.alloc(0);
   assert.equal(await flood(attacker, payload, LONG_FLOOD_BYTES), "not taken");
   await attacker.close();
+  await stands();
+});
+
+test("requests whose answers wait for one that does not come end their connection", async () => {
+  const attacker = new Attacker(world.port);
+  await attacker.reach("ready", world.privateKey);
+  const request = FLOODS["global requests"]?.() ?? Buffer.alloc(0);
+  attacker.send(listenAt(SILENT_PORT));
+  for (let n = 0; n < 200; n += 1) attacker.send(request);
+  assert.equal(await world.login(), "in\n", "during it");
+  assert.ok(!attacker.isClosed, "some may wait");
+  for (let n = 0; n < 200; n += 1) attacker.send(request);
+  await until(() => attacker.isClosed, "it is ended");
   await stands();
 });
 
@@ -209,6 +215,11 @@ async function stillSmall(attacker: Attacker): Promise<void> {
   const rss = await world.rssBytes();
   const is = attacker.isClosed ? "closed" : "open";
   assert.ok(rss < LIMIT_BYTES, `${rss} bytes, the connection ${is}`);
+}
+
+function listenAt(port: number): Buffer {
+  const parts = [text("tcpip-forward"), Buffer.from([1]), text(""), uint32(port)];
+  return Buffer.concat([Buffer.from([80]), ...parts]);
 }
 
 function openSession(packetBytes = 32_768): Buffer {

@@ -1,5 +1,5 @@
 // Bounds that ssh2 does not have: on what it keeps for a client that does not read, on channels, and on how long an
-// ended connection stays. ssh-fuzz.test.ts goes red without those on packets, unread output and unread answers.
+// ended connection stays. ssh-fuzz.test.ts goes red without those on packets, what is unread and what is unanswered.
 
 import type { Socket } from "node:net";
 import type { Connection, ServerChannel } from "ssh2";
@@ -14,6 +14,8 @@ const MAX_UNREAD_BYTES = 1024 * 1024;
 const MAX_UNREAD_ANSWERS_BYTES = 2 * 1024 * 1024;
 /** Packets that wait for the end of a key exchange. */
 const MAX_QUEUED = 4096;
+/** Requests of a connection whose answers wait for an earlier one's, for answers keep their order. */
+const MAX_UNANSWERED = 256;
 const LEAVE_MS = 5000;
 const RESOURCE_SHORTAGE = 4;
 
@@ -42,6 +44,7 @@ export class Guard {
       refuseSmallPackets(info);
       onOpened(one, info);
     };
+    limitUnanswered(protocol);
     // After ssh2's own listener: what came has been answered.
     socket.on("data", () => {
       if ((protocol._queue?.length ?? 0) > MAX_QUEUED) this.leave();
@@ -81,6 +84,25 @@ export class Guard {
     this.#waiting.clear();
     for (const go of waiting) this.whenTaken(go);
   }
+}
+
+function limitUnanswered(protocol: ReturnType<typeof guarded>["_protocol"]): void {
+  const { GLOBAL_REQUEST: onRequest } = protocol._handlers;
+  const { requestSuccess, requestFailure } = protocol;
+  let unanswered = 0;
+  protocol.requestSuccess = (data) => {
+    unanswered -= 1;
+    requestSuccess.call(protocol, data);
+  };
+  protocol.requestFailure = () => {
+    unanswered -= 1;
+    requestFailure.call(protocol);
+  };
+  protocol._handlers.GLOBAL_REQUEST = (one, name, wantsReply, data) => {
+    if (wantsReply) unanswered += 1;
+    if (unanswered > MAX_UNANSWERED) throw new Error("too many requests wait for an answer");
+    onRequest(one, name, wantsReply, data);
+  };
 }
 
 function refuseSmallPackets({ packetSize }: { readonly packetSize: number }): void {

@@ -29,10 +29,18 @@ interface Protocol {
 
 type OnOpen = (protocol: Protocol, info: OpenInfo) => void;
 
+type OnRequest = (protocol: Protocol, name: string, wantsReply: boolean, data: unknown) => void;
+
 interface Guarded {
   readonly _sock: Socket;
   readonly _protocol: {
-    readonly _handlers: { CHANNEL_OPEN: OnOpen; CHANNEL_OPEN_CONFIRMATION: OnOpen };
+    readonly _handlers: {
+      CHANNEL_OPEN: OnOpen;
+      CHANNEL_OPEN_CONFIRMATION: OnOpen;
+      GLOBAL_REQUEST: OnRequest;
+    };
+    requestSuccess(data?: Buffer): void;
+    requestFailure(): void;
     /** Ours, while a key exchange goes on. */
     readonly _kexinit: Buffer | undefined;
     /** Packets that wait for its end. */

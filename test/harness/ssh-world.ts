@@ -42,6 +42,8 @@ const FEED_BOX: FeedBox = {
   ...{ boxId: BOX, name: "web", orgId: ORG, ownerId: USER, teamId: null, shares: [] },
   ...{ phase: "running", reason: null, epoch: 1, nodeId: NODE },
 };
+/** Whether the box listens there it never says. */
+export const SILENT_PORT = 9;
 /** What a program of this command says for as long as it is read. */
 export const FLOOD = "flood";
 const CHUNK = encodeExecFrame({ kind: "stdout", data: Buffer.alloc(32 * 1024, "x") });
@@ -188,7 +190,7 @@ function answer(socket: Socket, frame: ExecClientFrame, floods: Socket[]): void 
     socket.write(encodeExecFrame({ kind: "exit", exitCode: 0 }));
   }
   if (frame.kind === "dial") socket.write(encodeExecFrame({ kind: "dialed" }));
-  if (frame.kind === "listen")
+  if (frame.kind === "listen" && !("tcp" in frame && frame.tcp.endsWith(`:${SILENT_PORT}`)))
     socket.write(encodeExecFrame({ kind: "listening", address: "127.0.0.1:4000" }));
 }
 
