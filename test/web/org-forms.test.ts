@@ -307,7 +307,9 @@ test("a directory's token works until it is revoked", async () => {
   await press("New SCIM token");
   await dialog.getByLabel("Which directory").fill("Okta");
   await press("Create", dialog);
-  const [base, token] = await dialog.locator("span[title]").allTextContents();
+  const secrets = dialog.locator("span[title]");
+  await secrets.nth(1).waitFor();
+  const [base, token] = await secrets.allTextContents();
   await press("Done", dialog);
   const people = async () =>
     (await fetch(`${base}/Users`, { headers: { authorization: `Bearer ${token}` } })).status;
