@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "kysely";
-import type { Permission } from "#domain/permission.ts";
+import { ORG_RIGHTS, type Permission, TEAM_RIGHTS } from "#domain/permission.ts";
 import { systemClock } from "#lib/clock.ts";
 import { makeSshKey } from "#lib/ssh-keys.ts";
 import { createClient } from "#sdk/client.ts";
@@ -55,6 +55,20 @@ test("a narrowed token gives no more than it has: roles, keys, shares, teams, di
   const wide = await narrowed(plane, plane.admin, ["key.manage", "box.enter"]);
   assert.equal((await wide.keys.create({ name: "k", publicKey })).name, "k");
   await client.shares.create("one", { user: userId, role: "use" });
+});
+
+test("a narrowed token invites into a team only with what managing the team and being in it takes", async (t) => {
+  const plane = await controlPlane(t);
+  await plane.admin.client.teams.create({ name: "web" });
+  const invite = async (scopes: Permission[]) => {
+    const all: Permission[] = ["team.read", "member.manage", ...ORG_RIGHTS.viewer.own, ...scopes];
+    const { invitations } = await narrowed(plane, plane.admin, [...new Set(all)]);
+    return invitations.create({ roles: ["viewer"], team: "web" });
+  };
+  const inIt = [...TEAM_RIGHTS.member];
+  await assert.rejects(invite(inIt), FORBIDDEN);
+  await assert.rejects(invite(["team.manage"]), FORBIDDEN);
+  assert.ok((await invite(["team.manage", ...inIt])).team);
 });
 
 test("a token of a service account lasts no longer than the token that made it", async (t) => {
