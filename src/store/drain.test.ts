@@ -7,6 +7,7 @@ import { systemClock } from "#lib/clock.ts";
 import { placeBoxes } from "#scheduler/place-boxes.ts";
 import { testDatabase } from "#test/harness/database.ts";
 import { IMAGE, PaperWorld, recipe } from "#test/harness/world.ts";
+import { createUser } from "./access.ts";
 import { setDesired } from "./box-intent.ts";
 import { createBox, getBox } from "./boxes.ts";
 import { createTemplate } from "./builds.ts";
@@ -17,13 +18,14 @@ const box = (name: string) => ({ name, template: "base", version: null, env: {} 
 test("all boxes of a node are paused, whosever they are, and it is drained when the store has them", async (t) => {
   const { db } = await testDatabase(t);
   const world = await PaperWorld.make(db);
-  for (const name of ["one", "two", "stopped"]) await createBox(db, world.admin, box(name));
+  const other = await createUser(db, { orgName: "other", name: "olga" });
+  await createTemplate(db, other, { definition: recipe(), imageDigest: IMAGE });
+  await world.settle();
+  await createBox(db, other, box("two"));
+  for (const name of ["one", "stopped"]) await createBox(db, world.admin, box(name));
   await world.settle();
   await setDesired(db, world.admin, "stopped", "stop");
   await world.settle();
-  // Another organization's, as far as the node is concerned.
-  await sql`insert into orgs (id, name) values ('org_other', 'other')`.execute(db.query);
-  await sql`update boxes set org_id = 'org_other' where name = 'two'`.execute(db.query);
   const name = world.node.id;
   const first = await drainNode(db, world.admin, name);
   assert.deepEqual([first.paused, first.endedBuilds, first.live], [2, 0, 2]);
