@@ -255,9 +255,7 @@ export class PreviewConnection {
     box.on("data", (bytes: Buffer) => isMine() && this.#onAnswer(bytes));
     box.on("drain", () => isMine() && this.#socket.resume());
     box.on("error", ignore);
-    box.on("end", () => {
-      if (isMine() && !wasReset(box)) this.#onAppEnd();
-    });
+    box.on("end", () => isMine() && this.#onAppEnd());
     box.on("close", () => isMine() && this.#onAppClose());
     if (this.#socket.writableNeedDrain) box.pause();
   }
@@ -492,8 +490,3 @@ export class PreviewConnection {
 }
 
 function ignore(): void {}
-
-/** HTTP/2 lets a stream that was reset look as if it had ended. */
-function wasReset(box: { readonly rstCode?: number } & object): boolean {
-  return (box.rstCode ?? 0) !== 0;
-}

@@ -38,9 +38,7 @@ export function splice<Side extends Duplex>(
         if (!other.destroyed && !other.write(bytes)) side.pause();
       });
       other.on("drain", () => side.resume());
-      side.on("end", () => {
-        if (!wasReset(side)) other.end();
-      });
+      side.on("end", () => other.end());
       side.on("error", ignore);
       side.on("close", () => onClose(side, other));
     }
@@ -52,18 +50,12 @@ function ignore(): void {}
 
 /** Both directions ended and everything was passed on. */
 function isWhole(side: Duplex): boolean {
-  return side.readableEnded && side.writableFinished && !wasReset(side);
-}
-
-/** HTTP/2 lets a stream that was reset look as if it had ended. */
-function wasReset(side: Duplex & { readonly rstCode?: number }): boolean {
-  return (side.rstCode ?? 0) !== 0;
+  return side.readableEnded && side.writableFinished;
 }
 
 /**
- * Ends a stream at once. With an error, so that an HTTP/2 stream is reset: its `close(code)` would end it
- * first, and what was cut would look whole. A TCP socket cannot say it: Node's `resetAndDestroy` leaks
- * the socket (24.21) when it was shut down before.
+ * Ends a stream at once. With an error, so that what was cut never looks whole. A TCP socket cannot say it: Node's
+ * `resetAndDestroy` leaks the socket (24.21) when it was shut down before.
  */
 export function breakOff(stream: Duplex): void {
   stream.destroy(new Error("broken off"));
