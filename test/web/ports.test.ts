@@ -106,7 +106,7 @@ test("widened to the organization, then to everybody", async () => {
   await show(3000, "Organization");
   await isShownTo(3000, "Organization");
   await gets(member, url, "app");
-  await gets(world.plane.stranger, url, 403);
+  await gets(world.plane.stranger, url, 404);
   await show(3000, "Everybody");
   await page.getByRole("dialog").getByText(url).waitFor();
   await answer("Cancel");
@@ -139,7 +139,7 @@ test("a link opens it for whoever has it, until it is taken back", async () => {
   await page.getByRole("option", { name: "1 hour" }).click();
   await dialog.getByRole("button", { name: "Create link" }).click();
   const link = (await dialog.getByText(/berth_link=/).textContent()) ?? "";
-  await dialog.getByText("expires in 59m").waitFor();
+  await dialog.getByText("expires in 59 minutes").waitFor();
   // What is copied is the whole link, of which the page shows as much as fits.
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await dialog.getByRole("button", { name: "Copy the link" }).click({ timeout: 5000 });
