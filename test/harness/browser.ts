@@ -57,6 +57,8 @@ export async function keepScreenshot(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
 }
 
+const LOOKS = 3;
+const LOOK_AGAIN_MS = 1000;
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 interface Flaw {
@@ -76,6 +78,15 @@ const isChoices = (id: string, html: string) =>
 /** What keeps somebody from using the page as it is shown: by keyboard, by ear, with weak eyes. */
 export async function seriousFlaws(page: Page): Promise<string[]> {
   await page.evaluate(readFileSync(AXE, "utf8"));
+  // A button that is being enabled has for a moment the colours of neither.
+  for (let look = 1; look < LOOKS; look += 1) {
+    if ((await lookForFlaws(page)).length === 0) return [];
+    await page.waitForTimeout(LOOK_AGAIN_MS);
+  }
+  return await lookForFlaws(page);
+}
+
+async function lookForFlaws(page: Page): Promise<string[]> {
   const { violations } = (await page.evaluate(
     "axe.run(document, { resultTypes: ['violations'] })",
   )) as { violations: readonly Flaw[] };
