@@ -3,7 +3,13 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type Locator,
+  type Page,
+} from "playwright-core";
 
 /** No sandbox: tests run as root. The others keep it from calling home, which would be refused here, many times. */
 const FLAGS = [
@@ -99,4 +105,23 @@ async function lookForFlaws(page: Page): Promise<string[]> {
           ({ target, html, failureSummary }) => `${id} at ${target}: ${html}: ${failureSummary}`,
         ),
     );
+}
+
+/** What a person does on most pages. */
+export function hands(at: () => { readonly page: Page; readonly url: string }) {
+  return {
+    open: async (path: string, title: string): Promise<void> => {
+      const { page, url } = at();
+      await page.goto(`${url}${path}`);
+      await page.getByRole("heading", { name: title, exact: true }).waitFor();
+    },
+    press: (name: string | RegExp, where: Page | Locator = at().page) =>
+      where
+        .getByRole("button", typeof name === "string" ? { name, exact: true } : { name })
+        .click(),
+    choose: async (field: Locator, option: string | RegExp): Promise<void> => {
+      await field.click();
+      await at().page.getByRole("option", { name: option }).click();
+    },
+  };
 }

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Browser, Locator, Page } from "playwright-core";
 import { createClient } from "#sdk/client.ts";
-import { launchBrowser, logIn, type Visit, visit } from "#test/harness/browser.ts";
+import { hands, launchBrowser, logIn, type Visit, visit } from "#test/harness/browser.ts";
 import { TestInstallation, until } from "#test/harness/installation.ts";
 
 type Client = ReturnType<typeof createClient>;
@@ -40,16 +40,7 @@ after(async () => {
   await berth?.close();
 });
 
-async function open(path: string, title: string): Promise<void> {
-  await page.goto(`${url}${path}`);
-  await page.getByRole("heading", { name: title, exact: true }).waitFor();
-}
-const press = (name: string | RegExp, where: Page | Locator = page) =>
-  where.getByRole("button", typeof name === "string" ? { name, exact: true } : { name }).click();
-const choose = async (field: Locator, option: string | RegExp) => {
-  await field.click();
-  await page.getByRole("option", { name: option }).click();
-};
+const { open, press, choose } = hands(() => ({ page, url }));
 /** Waits until a dialog is gone: what it sent is done then. */
 const closed = (title: string | RegExp) =>
   page.getByRole("dialog", { name: title }).waitFor({ state: "detached" });
