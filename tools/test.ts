@@ -14,6 +14,7 @@ import { setUpHost } from "./host-setup.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const FILE_TIMEOUT_MS = 10 * 60_000;
+const TAIL_LINES = 100;
 
 interface Outcome {
   file: string;
@@ -29,7 +30,7 @@ function runFile(file: string): Promise<Outcome> {
   return new Promise((done) => {
     const child = spawn(
       process.execPath,
-      ["--disable-warning=ExperimentalWarning", "--test", "--test-reporter=tap", file],
+      ["--disable-warning=ExperimentalWarning", "--test", "--test-reporter=spec", file],
       { cwd: root, stdio: ["ignore", "pipe", "pipe"], detached: true },
     );
     let output = "";
@@ -46,7 +47,7 @@ function runFile(file: string): Promise<Outcome> {
     child.on("close", (code) => {
       clearTimeout(timer);
       const count = (word: string) =>
-        Number(output.match(new RegExp(`^# ${word} (\\d+)$`, "m"))?.[1] ?? 0);
+        Number(output.match(new RegExp(`^ℹ ${word} (\\d+)$`, "m"))?.[1] ?? 0);
       const failed = count("fail") + count("cancelled");
       done({
         file,
@@ -60,6 +61,12 @@ function runFile(file: string): Promise<Outcome> {
   });
 }
 
+/** The tests that failed, each with its cause; else what was said last. The whole of it is in .berth/test-logs. */
+function whatFailed(output: string): string {
+  const at = output.indexOf("✖ failing tests:");
+  return at < 0 ? output.split("\n").slice(-TAIL_LINES).join("\n") : output.slice(at);
+}
+
 async function runAll(files: string[], width: number): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   const queue = [...files];
@@ -67,13 +74,13 @@ async function runAll(files: string[], width: number): Promise<Outcome[]> {
     for (let file = queue.shift(); file; file = queue.shift()) {
       const outcome = await runFile(file);
       outcomes.push(outcome);
-      const log = join(root, ".berth/test-logs", `${file.replaceAll("/", "__")}.tap`);
+      const log = join(root, ".berth/test-logs", `${file.replaceAll("/", "__")}.log`);
       writeFileSync(log, outcome.output);
       const word = outcome.failed === 0 ? "ok  " : "FAIL";
       console.log(
         `${word} ${file} (${outcome.passed} passed, ${outcome.failed} failed, ${(outcome.ms / 1000).toFixed(1)} s)`,
       );
-      if (outcome.failed > 0) console.log(outcome.output.replace(/^/gm, "     "));
+      if (outcome.failed > 0) console.log(whatFailed(outcome.output).replace(/^/gm, "     "));
     }
   };
   await Promise.all(Array.from({ length: width }, worker));

@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { ERROR_CODES } from "#contract/errors.ts";
 import type { Route } from "#contract/route.ts";
 import { ROUTES } from "#contract/routes.ts";
 import { type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
+import { fc } from "#test/harness/fc.ts";
 
 const RUNS_PER_ROUTE = 60;
 

@@ -12,6 +12,7 @@ import {
   refSchema,
   text,
   timeSchema,
+  versionNumber,
 } from "./fields.ts";
 import { operationSchema } from "./operations.ts";
 import { envSchema } from "./templates.ts";
@@ -133,7 +134,7 @@ export const createBoxSchema = z
       .optional()
       .describe("Also its host name. Made up from the template's without."),
     template: refSchema("template"),
-    version: z.number().int().min(1).optional().describe("Default: the newest ready version."),
+    version: versionNumber.optional().describe("Default: the newest ready version."),
     env: envSchema.default({}).describe("Added to the template's environment."),
     region: line(64).min(1).optional().describe("Only nodes of this region may run it."),
     team: refSchema("team")

@@ -47,6 +47,9 @@ export function refSchema(what: string) {
     .describe(`Id or name of the ${what}.`);
 }
 
+/** Of a template: its versions are counted from 1. */
+export const versionNumber = z.number().int().min(1).max(1_000_000);
+
 export const timeSchema = z.iso.datetime().describe("ISO 8601 in UTC.");
 
 export const DEFAULT_PAGE = 50;

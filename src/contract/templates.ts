@@ -10,6 +10,7 @@ import {
   refSchema,
   text,
   timeSchema,
+  versionNumber,
 } from "./fields.ts";
 
 export const sizeSchema = z
@@ -146,5 +147,5 @@ export const templateVersionPage = pageOf(templateVersionSchema, "TemplateVersio
 export const templateQuery = z.strictObject(pageQuery);
 export const templateVersionParams = z.strictObject({
   template: refSchema("template"),
-  version: z.coerce.number().int().min(1).max(1_000_000),
+  version: z.coerce.number().pipe(versionNumber),
 });

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { BUDGET_POLICIES } from "#domain/budget.ts";
 import { DECIMAL_PATTERN, RESOURCES, UNITS } from "#domain/price.ts";
-import { idSchema, pageQuery, refSchema, timeSchema } from "./fields.ts";
+import { idSchema, pageQuery, refSchema, timeSchema, versionNumber } from "./fields.ts";
 
 const decimalSchema = z.string().describe("A decimal, as in 12.5.");
 const givenDecimalSchema = z
@@ -167,7 +167,7 @@ export const setPricesSchema = z
 
 export const estimateQuery = z.strictObject({
   template: refSchema("template"),
-  version: z.coerce.number().int().min(1).optional(),
+  version: z.coerce.number().pipe(versionNumber).optional(),
 });
 
 const perHour = {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import { fc } from "#test/harness/fc.ts";
 import { DESIRED_STATES, HOST_STATES, PHASES } from "./box.ts";
 import { judgeOperation } from "./operation.ts";
 import { type BoxFacts, phaseOf } from "./phase.ts";

@@ -6,7 +6,6 @@ import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import fc from "fast-check";
 import { dataRanges, parseSegments } from "#lib/data-ranges.ts";
 import {
   DIGESTS_FILE,
@@ -18,6 +17,7 @@ import {
   verifySnapshotFiles,
   writeSnapshotDigests,
 } from "#lib/page-digests.ts";
+import { fc } from "#test/harness/fc.ts";
 
 const MIB = 1 << 20;
 

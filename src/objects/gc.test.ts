@@ -7,13 +7,13 @@ import { randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { Clock } from "#lib/clock.ts";
 import { Failpoints } from "#lib/failpoint.ts";
 import { openDirectoryStore } from "#objects/directory-store.ts";
 import { collectGarbage } from "#objects/gc.ts";
 import { listAll, type ObjectStore } from "#objects/store.ts";
 import { upload } from "#objects/upload.ts";
+import { fc } from "#test/harness/fc.ts";
 import { MemoryStore } from "#test/harness/memory-store.ts";
 import { type Files, SnapshotFiles } from "#test/harness/snapshot-files.ts";
 

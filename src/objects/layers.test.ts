@@ -4,7 +4,6 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
-import fc from "fast-check";
 import { pageDigest } from "#lib/page-digests.ts";
 import { tableKeyOf } from "#objects/keys.ts";
 import {
@@ -18,6 +17,7 @@ import {
 import type { Manifest } from "#objects/manifest.ts";
 import { FileTable, SnapshotTable } from "#objects/page-table.ts";
 import { encodeLayer } from "#objects/table-layer.ts";
+import { fc } from "#test/harness/fc.ts";
 import { MemoryStore } from "#test/harness/memory-store.ts";
 
 /** A file as the numbers of its pages' contents; 0 is a zero page. */

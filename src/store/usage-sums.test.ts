@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { sql } from "kysely";
 import { systemClock } from "#lib/clock.ts";
 import { FailpointError } from "#lib/failpoint.ts";
 import { type TestDatabase, testDatabase } from "#test/harness/database.ts";
+import { fc } from "#test/harness/fc.ts";
 import {
   holdUsageClock,
   intervalProblems,

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { test } from "node:test";
-import fc from "fast-check";
+import { fc } from "#test/harness/fc.ts";
 import {
   EXEC_ERROR_CODES,
   type ExecFrame,

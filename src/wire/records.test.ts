@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import { fc } from "#test/harness/fc.ts";
 import { decodeRecord, encodeRecord, RecordError } from "./records.ts";
 
 const fields = fc.array(

@@ -1,7 +1,6 @@
 // People who may do little, and everything that they could try, for growth.test.ts: alpha with its owner and administrator,
 // a few who are neither, one of whom owns beta; and gamma, which none of them knows.
 
-import fc from "fast-check";
 import { sql } from "kysely";
 import type { UserId } from "#domain/ids.ts";
 import {
@@ -34,6 +33,7 @@ import {
 import { removeTeamMember, setTeamMember } from "#store/team-members.ts";
 import { createTeam, deleteTeam } from "#store/teams.ts";
 import { createToken, deleteToken, type Identified, identifyToken } from "#store/tokens.ts";
+import { fc } from "#test/harness/fc.ts";
 import { IMAGE, recipe } from "#test/harness/world.ts";
 
 /** What an act picks from, by numbers that fast-check draws. */

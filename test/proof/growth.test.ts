@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
 import { sql } from "kysely";
 import type { OrgId, TeamId, UserId } from "#domain/ids.ts";
 import {
@@ -29,6 +28,7 @@ import { mayOnBox, permitOnBox } from "#store/rights.ts";
 import { createTeam } from "#store/teams.ts";
 import type { Identified } from "#store/tokens.ts";
 import { testDatabase } from "#test/harness/database.ts";
+import { fc } from "#test/harness/fc.ts";
 import { IMAGE, recipe } from "#test/harness/world.ts";
 import {
   ACTS,

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { z } from "zod";
 import type { Route } from "#contract/route.ts";
 import { ROUTES } from "#contract/routes.ts";
 import { PERMISSIONS } from "#domain/permission.ts";
@@ -35,6 +36,27 @@ test("reads are GET and take no body; mutations are not GET", () => {
     const inPath = [...route.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
     assert.deepEqual(Object.keys(route.params?.shape ?? {}).sort(), inPath.sort(), route.name);
   }
+});
+
+/** Their columns have 64 bits. */
+const MAY_BE_LARGE = /^(?:quotas|audit)\./;
+
+test("every whole number in a request says how large it may be", () => {
+  const boundless: string[] = [];
+  const walk = (name: string, node: Record<string, unknown>) => {
+    if (node.type === "integer" && Number(node.maximum) > 1_000_000_000_000) boundless.push(name);
+    for (const [key, value] of Object.entries(node))
+      if (value && typeof value === "object")
+        walk(`${name} ${key}`, value as Record<string, unknown>);
+  };
+  for (const { name, params, query, body } of routes)
+    for (const schema of [params, query, body])
+      if (schema)
+        walk(name, z.toJSONSchema(schema, { io: "output", unrepresentable: "any" }) as never);
+  assert.deepEqual(
+    boundless.filter((name) => !MAY_BE_LARGE.test(name)),
+    [],
+  );
 });
 
 test("every operation has a method of the SDK with its name, and the SDK has no other", () => {

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { seedCrypto } from "./random.ts";
 import { simulate } from "./simulation.ts";
 
-/** Of this run; SEED=N runs one again. */
+/** SEED=N runs that one alone; FIRST_SEED=N begins there. */
 const given = process.env.SEED;
-const first = given ? Number(given) : Date.now() % 1_000_000_000;
+const first = Number(given ?? process.env.FIRST_SEED ?? 1);
 const BUDGET_MS = Number(process.env.SIM_MS ?? 75_000);
 
 test(`random histories from seed ${first}`, { timeout: 15 * 60_000 }, async (t) => {

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { type Duplex, duplexPair } from "node:stream";
 import { test } from "node:test";
-import fc from "fast-check";
 import type { Clock } from "#lib/clock.ts";
+import { fc } from "#test/harness/fc.ts";
 import { type DecodedRecord, decodeRecord, encodeRecord, type Field } from "#wire/records.ts";
 import { GuestControl, GuestControlError, type Renewal } from "./guest-control.ts";
 

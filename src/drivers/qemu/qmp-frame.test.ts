@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
+import { fc } from "#test/harness/fc.ts";
 import { QmpDecoder, QmpFrameError } from "./qmp-frame.ts";
 
 /** Cuts bytes at the given places (any numbers; taken modulo the length). */
