@@ -1,0 +1,1 @@
+-- Credentials that end in time: what a token makes ends with it, whatever it is; people of whom no provider has spoken for long.
