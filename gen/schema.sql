@@ -424,7 +424,7 @@ create table price_books (
   currency text,
   prices jsonb not null,
   created_by text,
-  created_at timestamp with time zone not null default usage_wall(),
+  created_at timestamp with time zone not null default usage_now(),
   constraint price_books_check CHECK (((org_id IS NULL) = (currency IS NOT NULL))),
   constraint price_books_created_by_fkey FOREIGN KEY (created_by) REFERENCES users(id),
   constraint price_books_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
@@ -767,8 +767,7 @@ create table usage_counts (
   constraint usage_counts_resource_check CHECK ((resource = 'egress'::text)),
   constraint usage_counts_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
   constraint usage_counts_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id),
-  constraint usage_counts_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
-  constraint usage_counts_pkey PRIMARY KEY (hour, subject_id, resource)
+  constraint usage_counts_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id)
 );
 
 create table usage_intervals (
@@ -954,6 +953,7 @@ CREATE INDEX templates_ever ON public.templates USING btree (org_id, id);
 CREATE UNIQUE INDEX templates_name ON public.templates USING btree (org_id, name) WHERE (deleted_at IS NULL);
 CREATE INDEX tokens_parent ON public.tokens USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX tokens_user ON public.tokens USING btree (user_id, id) WHERE (revoked_at IS NULL);
+CREATE UNIQUE INDEX usage_counts_key ON public.usage_counts USING btree (hour, subject_id, resource, owner_id, team_id) NULLS NOT DISTINCT;
 CREATE INDEX usage_counts_org ON public.usage_counts USING btree (org_id, hour);
 CREATE INDEX usage_intervals_age ON public.usage_intervals USING btree (ended_at);
 CREATE UNIQUE INDEX usage_intervals_open ON public.usage_intervals USING btree (subject_id, resource) WHERE (ended_at = 'infinity'::timestamp with time zone);
@@ -971,158 +971,47 @@ CREATE INDEX web_sessions_age ON public.web_sessions USING btree (expires_at);
 CREATE INDEX web_sessions_overdue ON public.web_sessions USING btree (expires_at) WHERE (revoked_at IS NULL);
 CREATE INDEX web_sessions_token ON public.web_sessions USING btree (token_id) WHERE (revoked_at IS NULL);
 CREATE INDEX web_sessions_user ON public.web_sessions USING btree (user_id, id) WHERE (revoked_at IS NULL);
-CREATE OR REPLACE FUNCTION public.refuse_audit_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
-end $function$
-;
-CREATE TRIGGER audit_chains_emptied BEFORE TRUNCATE ON public.audit_chains FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
-CREATE OR REPLACE FUNCTION public.refuse_audit_rewind()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  if new.head_seq < old.head_seq or new.anchor_seq < old.anchor_seq or new.anchor_seq > new.head_seq
-    or (new.head_seq = old.head_seq and new.head_hash <> old.head_hash)
-    or (new.anchor_seq = old.anchor_seq and new.anchor_hash <> old.anchor_hash)
-    or (new.anchor_seq > 0 and new.anchor_signature is null) then
-    raise exception 'the audit chain % only grows', old.chain;
-  end if;
-  return new;
-end $function$
-;
-CREATE TRIGGER audit_chains_grow BEFORE UPDATE ON public.audit_chains FOR EACH ROW EXECUTE FUNCTION refuse_audit_rewind();
-CREATE OR REPLACE FUNCTION public.refuse_audit_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
-end $function$
-;
-CREATE TRIGGER audit_chains_kept BEFORE DELETE ON public.audit_chains FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
-CREATE OR REPLACE FUNCTION public.refuse_audit_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
-end $function$
-;
-CREATE TRIGGER audit_entries_emptied BEFORE TRUNCATE ON public.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
-CREATE OR REPLACE FUNCTION public.hold_events()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  perform pg_advisory_xact_lock_shared(tg_relid::integer, 0);
-  return null;
-end $function$
-;
-CREATE TRIGGER audit_entries_held BEFORE INSERT ON public.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION hold_events();
-CREATE OR REPLACE FUNCTION public.refuse_audit_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
-end $function$
-;
-CREATE TRIGGER audit_entries_kept BEFORE UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
-CREATE OR REPLACE FUNCTION public.refuse_audit_removal()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  if tg_table_name = 'audit_seals' then
-    if exists (select 1 from audit_chains c where c.chain = old.chain and c.anchor_seq >= old.seq) then
-      return old;
-    end if;
-  elsif exists (select 1 from audit_seals s join audit_chains c on c.chain = s.chain
-      where s.entry_id = old.id and c.anchor_seq >= s.seq) then
-    return old;
-  end if;
-  raise exception 'the audit trail is append-only: delete of % is refused', tg_table_name;
-end $function$
-;
-CREATE TRIGGER audit_entries_removed BEFORE DELETE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION refuse_audit_removal();
-CREATE OR REPLACE FUNCTION public.refuse_audit_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
-end $function$
-;
-CREATE TRIGGER audit_seals_emptied BEFORE TRUNCATE ON public.audit_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
-CREATE OR REPLACE FUNCTION public.refuse_audit_change()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
-end $function$
-;
-CREATE TRIGGER audit_seals_kept BEFORE UPDATE ON public.audit_seals FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
-CREATE OR REPLACE FUNCTION public.refuse_audit_removal()
- RETURNS trigger
- LANGUAGE plpgsql
-AS $function$
-begin
-  if tg_table_name = 'audit_seals' then
-    if exists (select 1 from audit_chains c where c.chain = old.chain and c.anchor_seq >= old.seq) then
-      return old;
-    end if;
-  elsif exists (select 1 from audit_seals s join audit_chains c on c.chain = s.chain
-      where s.entry_id = old.id and c.anchor_seq >= s.seq) then
-    return old;
-  end if;
-  raise exception 'the audit trail is append-only: delete of % is refused', tg_table_name;
-end $function$
-;
-CREATE TRIGGER audit_seals_removed BEFORE DELETE ON public.audit_seals FOR EACH ROW EXECUTE FUNCTION refuse_audit_removal();
-CREATE OR REPLACE FUNCTION public.refuse_foreign()
- RETURNS trigger
+CREATE OR REPLACE FUNCTION public.acting_org()
+ RETURNS text
+ LANGUAGE sql
+RETURN CASE WHEN (hashtextextended(current_setting('berth.org'::text, true), (0)::bigint) = currval('bound_org'::regclass)) THEN current_setting('berth.org'::text, true) ELSE NULL::text END;
+CREATE OR REPLACE FUNCTION public.bind_org(org text, proof bytea)
+ RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
-  is_foreign boolean;
+  path constant text := current_setting('search_path');
 begin
-  case tg_table_name
-    when 'boxes' then
-      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.org_id <> new.org_id
-          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
-    when 'template_versions' then
-      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
-        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
-    when 'snapshots' then
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
-    when 'preview_links' then
-      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
-    when 'grants' then
-      is_foreign := case new.scope
-        when 'org' then new.scope_id <> new.org_id
-        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
-        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
-    else
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
-  end case;
-  if is_foreign then
-    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
+  if not exists (select 1 from tenant_login l where proof = sha256(l.key || sha256(l.key || convert_to(org, 'UTF8')))) then
+    raise exception 'no proof of the organization %', org using errcode = 'insufficient_privilege';
   end if;
-  return null;
-end $function$
-;
-CREATE TRIGGER boxes_refer AFTER INSERT OR UPDATE OF org_id, template_version_id, team_id, source_snapshot_id, rest_snapshot_id, restore_snapshot_id ON public.boxes FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+  perform setval('bound_org', hashtextextended(org, 0));
+  perform pg_advisory_unlock_all();
+  discard temp;
+  reset all;
+  perform set_config('search_path', path, false), set_config('berth.org', org, false);
+end $function$;
+CREATE OR REPLACE FUNCTION public.box_lives(b boxes)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (((b).deleted_at IS NULL) AND ((b).desired <> 'deleted'::text));
+CREATE OR REPLACE FUNCTION public.box_runs(b boxes)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (((b).deleted_at IS NULL) AND ((b).desired <> 'deleted'::text) AND ((b).reserved OR (((b).desired = 'running'::text) AND ((b).failure IS NULL))));
+CREATE OR REPLACE FUNCTION public.budget_spent(b budgets)
+ RETURNS numeric
+ LANGUAGE sql
+AS $function$
+  select case when b.month = date_trunc('month', usage_wall() at time zone 'utc')::date
+    then b.spent + b.per_hour / 3600
+      * coalesce(greatest(0, extract(epoch from least(usage_wall() - b.judged_at, interval '5 minutes'))), 0)
+    else 0 end
+$function$;
 CREATE OR REPLACE FUNCTION public.end_login()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1132,9 +1021,7 @@ AS $function$
 begin
   update logins set ended_at = new.revoked_at, check_at = null where session_id = new.id;
   return null;
-end $function$
-;
-CREATE TRIGGER end_login AFTER UPDATE OF revoked_at ON public.web_sessions FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL))) EXECUTE FUNCTION end_login();
+end $function$;
 CREATE OR REPLACE FUNCTION public.hold_events()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1142,126 +1029,72 @@ AS $function$
 begin
   perform pg_advisory_xact_lock_shared(tg_relid::integer, 0);
   return null;
-end $function$
-;
-CREATE TRIGGER events_held BEFORE INSERT ON public.events FOR EACH STATEMENT EXECUTE FUNCTION hold_events();
-CREATE OR REPLACE FUNCTION public.refuse_foreign()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
+end $function$;
+CREATE OR REPLACE FUNCTION public.is_operator(the_user text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+RETURN (EXISTS (SELECT 1 FROM users u WHERE ((u.id = is_operator.the_user) AND u.is_operator)));
+CREATE OR REPLACE FUNCTION public.is_suspended(person text, org text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+RETURN COALESCE((SELECT bool_and(((i.refused_at IS NOT NULL) AND (NOT (EXISTS (SELECT 1 FROM (logins l JOIN web_sessions s ON ((s.id = l.session_id))) WHERE ((l.identity_id = i.id) AND (s.revoked_at IS NULL))))))) AS bool_and FROM (identities i JOIN providers p ON ((p.id = i.provider_id))) WHERE ((i.user_id = is_suspended.person) AND (COALESCE(p.org_id, is_suspended.org) = is_suspended.org) AND ((p.deleted_at IS NULL) OR (i.refused_at IS NOT NULL)))), false);
+CREATE OR REPLACE FUNCTION public.oldest_event()
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+RETURN (SELECT min(events.id) AS min FROM events);
+CREATE OR REPLACE FUNCTION public.preview_shared(p previews)
+ RETURNS boolean
+ LANGUAGE sql
+ IMMUTABLE
+RETURN (((p).closed_at IS NULL) AND ((p).visibility <> 'private'::text));
+CREATE OR REPLACE FUNCTION public.quota_admit(b boxes, scopes text[] DEFAULT ARRAY['org'::text, 'team'::text, 'user'::text])
+ RETURNS void
+ LANGUAGE plpgsql
+ STABLE
 AS $function$
 declare
-  is_foreign boolean;
+  holder record;
+  template text;
+  breach jsonb;
 begin
-  case tg_table_name
-    when 'boxes' then
-      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.org_id <> new.org_id
-          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
-    when 'template_versions' then
-      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
-        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
-    when 'snapshots' then
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
-    when 'preview_links' then
-      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
-    when 'grants' then
-      is_foreign := case new.scope
-        when 'org' then new.scope_id <> new.org_id
-        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
-        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
-    else
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
-  end case;
-  if is_foreign then
-    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
-  end if;
-  return null;
-end $function$
-;
-CREATE TRIGGER grants_refer AFTER INSERT OR UPDATE OF org_id, scope, scope_id, team_id ON public.grants FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
-CREATE OR REPLACE FUNCTION public.refuse_foreign()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
+  for holder in
+    select * from quota_limits_of(b.org_id, b.team_id, b.owner_id) l where l.scope = any(scopes)
+  loop
+    select jsonb_build_object('resource', size.resource, 'limit', (holder.limits ->> size.resource)::bigint,
+        'used', 0, 'wanted', size.amount) into breach
+      from (values ('boxCpus', b.cpus), ('boxMemoryMib', b.memory_mib), ('boxDiskGib', b.disk_gib))
+        as size (resource, amount)
+      where size.amount > (holder.limits ->> size.resource)::bigint order by size.resource limit 1;
+    if breach is null and b.kind = 'user' and jsonb_typeof(holder.limits -> 'templates') = 'array' then
+      select v.template_id into template from template_versions v where v.id = b.template_version_id;
+      if not holder.limits -> 'templates' ? template then
+        breach := jsonb_build_object('resource', 'templates', 'limit', 0, 'used', 0, 'wanted', 0,
+          'templateId', template, 'allowed', holder.limits -> 'templates');
+      end if;
+    end if;
+    if breach is not null then
+      raise exception 'no such box may be made' using errcode = 'BE002', detail = (breach
+        || jsonb_build_object('orgId', b.org_id, 'scope', holder.scope, 'scopeId', holder.scope_id))::text;
+    end if;
+  end loop;
+end $function$;
+CREATE OR REPLACE FUNCTION public.quota_brought(the_box text, from_owner text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
 AS $function$
-declare
-  is_foreign boolean;
-begin
-  case tg_table_name
-    when 'boxes' then
-      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.org_id <> new.org_id
-          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
-    when 'template_versions' then
-      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
-        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
-    when 'snapshots' then
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
-    when 'preview_links' then
-      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
-    when 'grants' then
-      is_foreign := case new.scope
-        when 'org' then new.scope_id <> new.org_id
-        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
-        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
-    else
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
-  end case;
-  if is_foreign then
-    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
-  end if;
-  return null;
-end $function$
-;
-CREATE TRIGGER preview_links_refer AFTER INSERT OR UPDATE OF org_id, preview_id ON public.preview_links FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
-CREATE OR REPLACE FUNCTION public.refuse_foreign()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-declare
-  is_foreign boolean;
-begin
-  case tg_table_name
-    when 'boxes' then
-      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.org_id <> new.org_id
-          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
-    when 'template_versions' then
-      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
-        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
-    when 'snapshots' then
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
-    when 'preview_links' then
-      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
-    when 'grants' then
-      is_foreign := case new.scope
-        when 'org' then new.scope_id <> new.org_id
-        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
-        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
-    else
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
-  end case;
-  if is_foreign then
-    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
-  end if;
-  return null;
-end $function$
-;
-CREATE TRIGGER previews_refer AFTER INSERT OR UPDATE OF org_id, box_id ON public.previews FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+  select jsonb_build_object(
+    'snapshotBytes', (select coalesce(sum(snapshot_bytes(s)), 0) from snapshots s where s.box_id = the_box
+      and (from_owner is null or s.owner_id = from_owner)),
+    'sharedPorts', (select count(*) from previews p where p.box_id = the_box and preview_shared(p)
+      and (from_owner is null or p.owner_id = from_owner)))
+$function$;
 CREATE OR REPLACE FUNCTION public.quota_count_box()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1278,9 +1111,92 @@ begin
       owner_id = case when owner_id = old.owner_id then new.owner_id else owner_id end where box_id = new.id;
   end if;
   return null;
-end $function$
-;
-CREATE TRIGGER quota_box_counted AFTER INSERT OR DELETE ON public.boxes FOR EACH ROW EXECUTE FUNCTION quota_count_box();
+end $function$;
+CREATE OR REPLACE FUNCTION public.quota_count_preview()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  if tg_op <> 'INSERT' then perform quota_note_preview(old, -1); end if;
+  if tg_op <> 'DELETE' then perform quota_note_preview(new, 1); end if;
+  return null;
+end $function$;
+CREATE OR REPLACE FUNCTION public.quota_count_snapshot()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  if tg_op <> 'INSERT' then perform quota_note_snapshot(old, -1); end if;
+  if tg_op <> 'DELETE' then perform quota_note_snapshot(new, 1); end if;
+  return null;
+end $function$;
+CREATE OR REPLACE FUNCTION public.quota_creates(the_org text, the_scope text, the_id text)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select count(*) from boxes b where b.org_id = the_org and b.kind = 'user' and b.created_at > now() - interval '1 hour'
+    and case the_scope when 'team' then b.team_id = the_id when 'user' then b.owner_id = the_id else true end
+$function$;
+CREATE OR REPLACE FUNCTION public.quota_demand(the_org text, the_team text, the_user text, need jsonb, scopes text[] DEFAULT ARRAY['org'::text, 'team'::text, 'user'::text])
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  holder record;
+  used jsonb;
+  wanted record;
+begin
+  for holder in
+    select * from quota_limits_of(the_org, the_team, the_user) l where l.scope = any(scopes)
+  loop
+    if not exists (select 1 from jsonb_each_text(need) n where n.value::bigint > 0 and holder.limits ? n.key) then
+      continue;
+    end if;
+    perform pg_advisory_xact_lock(
+      hashtextextended(concat_ws('/', 'berth.quota', the_org, holder.scope, holder.scope_id), 0));
+    used := quota_used(the_org, holder.scope, holder.scope_id);
+    if holder.limits ? 'createsPerHour' and need ? 'createsPerHour' then
+      used := used || jsonb_build_object('createsPerHour', quota_creates(the_org, holder.scope, holder.scope_id));
+    end if;
+    for wanted in
+      select n.key as resource, n.value::bigint as amount, (used ->> n.key)::bigint as used,
+        (holder.limits ->> n.key)::bigint as maximum
+      from jsonb_each_text(need) n where n.value::bigint > 0 and holder.limits ? n.key order by n.key
+    loop
+      if wanted.used + wanted.amount > wanted.maximum then
+        raise exception 'over the limit of %', wanted.resource using errcode = 'BE002',
+          detail = jsonb_build_object('orgId', the_org, 'scope', holder.scope, 'scopeId', holder.scope_id,
+            'resource', wanted.resource, 'limit', wanted.maximum, 'used', wanted.used, 'wanted', wanted.amount)::text;
+      end if;
+    end loop;
+  end loop;
+end $function$;
+CREATE OR REPLACE FUNCTION public.quota_gate_box()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  is_box constant integer := (new.kind = 'user')::integer;
+  starts constant integer := (box_runs(new) and (tg_op = 'INSERT' or not box_runs(old)))::integer;
+begin
+  if tg_op = 'INSERT' then
+    perform quota_admit(new);
+    perform quota_demand(new.org_id, new.team_id, new.owner_id, jsonb_build_object(
+      'boxes', is_box, 'createsPerHour', is_box, 'running', is_box * starts, 'cpus', new.cpus * starts,
+      'memoryMib', new.memory_mib * starts, 'gpus', new.gpus * starts, 'diskGib', new.disk_gib));
+  elsif starts = 1 then
+    perform quota_demand(new.org_id, new.team_id, new.owner_id, jsonb_build_object(
+      'running', is_box, 'cpus', new.cpus, 'memoryMib', new.memory_mib, 'gpus', new.gpus));
+  end if;
+  return new;
+end $function$;
 CREATE OR REPLACE FUNCTION public.quota_gate_box_given()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1306,87 +1222,7 @@ begin
     perform quota_demand(new.org_id, null, new.owner_id, taken || quota_brought(new.id, old.owner_id), array['user']);
   end if;
   return new;
-end $function$
-;
-CREATE TRIGGER quota_box_given BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN ((box_lives(new.*) AND ((new.team_id IS DISTINCT FROM old.team_id) OR (new.owner_id <> old.owner_id)))) EXECUTE FUNCTION quota_gate_box_given();
-CREATE OR REPLACE FUNCTION public.quota_gate_box()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-declare
-  is_box constant integer := (new.kind = 'user')::integer;
-  starts constant integer := (box_runs(new) and (tg_op = 'INSERT' or not box_runs(old)))::integer;
-begin
-  if tg_op = 'INSERT' then
-    perform quota_admit(new);
-    perform quota_demand(new.org_id, new.team_id, new.owner_id, jsonb_build_object(
-      'boxes', is_box, 'createsPerHour', is_box, 'running', is_box * starts, 'cpus', new.cpus * starts,
-      'memoryMib', new.memory_mib * starts, 'gpus', new.gpus * starts, 'diskGib', new.disk_gib));
-  elsif starts = 1 then
-    perform quota_demand(new.org_id, new.team_id, new.owner_id, jsonb_build_object(
-      'running', is_box, 'cpus', new.cpus, 'memoryMib', new.memory_mib, 'gpus', new.gpus));
-  end if;
-  return new;
-end $function$
-;
-CREATE TRIGGER quota_box_made BEFORE INSERT ON public.boxes FOR EACH ROW EXECUTE FUNCTION quota_gate_box();
-CREATE OR REPLACE FUNCTION public.quota_count_box()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  if tg_op <> 'INSERT' then perform quota_note_box(old, -1); end if;
-  if tg_op <> 'DELETE' then perform quota_note_box(new, 1); end if;
-  if tg_op = 'UPDATE' and (new.team_id is distinct from old.team_id or new.owner_id <> old.owner_id) then
-    update snapshots set team_id = new.team_id,
-      owner_id = case when owner_id = old.owner_id then new.owner_id else owner_id end where box_id = new.id;
-    update previews set team_id = new.team_id,
-      owner_id = case when owner_id = old.owner_id then new.owner_id else owner_id end where box_id = new.id;
-  end if;
-  return null;
-end $function$
-;
-CREATE TRIGGER quota_box_recounted AFTER UPDATE ON public.boxes FOR EACH ROW WHEN ((((((((((box_lives(old.*) IS DISTINCT FROM box_lives(new.*)) OR (box_runs(old.*) IS DISTINCT FROM box_runs(new.*))) OR (old.org_id IS DISTINCT FROM new.org_id)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id)) OR (old.cpus IS DISTINCT FROM new.cpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.gpus IS DISTINCT FROM new.gpus)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib))) EXECUTE FUNCTION quota_count_box();
-CREATE OR REPLACE FUNCTION public.quota_gate_box()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-declare
-  is_box constant integer := (new.kind = 'user')::integer;
-  starts constant integer := (box_runs(new) and (tg_op = 'INSERT' or not box_runs(old)))::integer;
-begin
-  if tg_op = 'INSERT' then
-    perform quota_admit(new);
-    perform quota_demand(new.org_id, new.team_id, new.owner_id, jsonb_build_object(
-      'boxes', is_box, 'createsPerHour', is_box, 'running', is_box * starts, 'cpus', new.cpus * starts,
-      'memoryMib', new.memory_mib * starts, 'gpus', new.gpus * starts, 'diskGib', new.disk_gib));
-  elsif starts = 1 then
-    perform quota_demand(new.org_id, new.team_id, new.owner_id, jsonb_build_object(
-      'running', is_box, 'cpus', new.cpus, 'memoryMib', new.memory_mib, 'gpus', new.gpus));
-  end if;
-  return new;
-end $function$
-;
-CREATE TRIGGER quota_box_started BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN (((new.generation > old.generation) AND box_runs(new.*) AND (NOT box_runs(old.*)))) EXECUTE FUNCTION quota_gate_box();
-CREATE OR REPLACE FUNCTION public.quota_count_preview()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  if tg_op <> 'INSERT' then perform quota_note_preview(old, -1); end if;
-  if tg_op <> 'DELETE' then perform quota_note_preview(new, 1); end if;
-  return null;
-end $function$
-;
-CREATE TRIGGER quota_preview_counted AFTER INSERT OR DELETE ON public.previews FOR EACH ROW EXECUTE FUNCTION quota_count_preview();
+end $function$;
 CREATE OR REPLACE FUNCTION public.quota_gate_preview()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1401,52 +1237,7 @@ begin
     perform quota_demand(new.org_id, new.team_id, new.owner_id, '{"sharedPorts": 1}');
   end if;
   return new;
-end $function$
-;
-CREATE TRIGGER quota_preview_made BEFORE INSERT ON public.previews FOR EACH ROW EXECUTE FUNCTION quota_gate_preview();
-CREATE OR REPLACE FUNCTION public.quota_count_preview()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  if tg_op <> 'INSERT' then perform quota_note_preview(old, -1); end if;
-  if tg_op <> 'DELETE' then perform quota_note_preview(new, 1); end if;
-  return null;
-end $function$
-;
-CREATE TRIGGER quota_preview_recounted AFTER UPDATE ON public.previews FOR EACH ROW WHEN (((((preview_shared(old.*) IS DISTINCT FROM preview_shared(new.*)) OR (old.org_id IS DISTINCT FROM new.org_id)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION quota_count_preview();
-CREATE OR REPLACE FUNCTION public.quota_gate_preview()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  if tg_op = 'INSERT' then
-    select b.team_id into new.team_id from boxes b where b.id = new.box_id;
-  end if;
-  if preview_shared(new) then
-    perform quota_demand(new.org_id, new.team_id, new.owner_id, '{"sharedPorts": 1}');
-  end if;
-  return new;
-end $function$
-;
-CREATE TRIGGER quota_preview_widened BEFORE UPDATE ON public.previews FOR EACH ROW WHEN ((preview_shared(new.*) AND (NOT preview_shared(old.*)))) EXECUTE FUNCTION quota_gate_preview();
-CREATE OR REPLACE FUNCTION public.quota_count_snapshot()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  if tg_op <> 'INSERT' then perform quota_note_snapshot(old, -1); end if;
-  if tg_op <> 'DELETE' then perform quota_note_snapshot(new, 1); end if;
-  return null;
-end $function$
-;
-CREATE TRIGGER quota_snapshot_counted AFTER INSERT OR DELETE ON public.snapshots FOR EACH ROW EXECUTE FUNCTION quota_count_snapshot();
+end $function$;
 CREATE OR REPLACE FUNCTION public.quota_gate_snapshot()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1460,22 +1251,124 @@ begin
       jsonb_build_object('snapshotBytes', snapshot_bytes(new)));
   end if;
   return new;
-end $function$
-;
-CREATE TRIGGER quota_snapshot_made BEFORE INSERT ON public.snapshots FOR EACH ROW EXECUTE FUNCTION quota_gate_snapshot();
-CREATE OR REPLACE FUNCTION public.quota_count_snapshot()
- RETURNS trigger
+end $function$;
+CREATE OR REPLACE FUNCTION public.quota_limits_of(the_org text, the_team text, the_user text)
+ RETURNS TABLE(scope text, scope_id text, limits jsonb)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select h.scope, h.scope_id, coalesce(i.limits, '{}') || coalesce(d.limits, '{}') || coalesce(l.limits, '{}')
+  from (values (1, 'org', the_org), (2, 'team', the_team), (3, 'user', the_user)) as h (turn, scope, scope_id)
+  left join quota_limits l on l.org_id = the_org and l.scope = h.scope and l.scope_id = h.scope_id
+  left join quota_limits d on d.org_id = the_org and d.scope = h.scope and d.scope_id = '*'
+  left join quota_defaults i on i.scope = h.scope
+  where h.scope_id is not null and (l.org_id is not null or d.org_id is not null or i.scope is not null) order by h.turn
+$function$;
+CREATE OR REPLACE FUNCTION public.quota_note_box(b boxes, sign integer)
+ RETURNS void
  LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  runs constant integer := sign * box_runs(b)::integer;
+  is_box constant integer := (b.kind = 'user')::integer;
+begin
+  if not box_lives(b) then return; end if;
+  insert into quota_deltas (org_id, team_id, user_id, boxes, running, cpus, memory_mib, gpus, disk_gib)
+  values (b.org_id, b.team_id, b.owner_id, sign * is_box, runs * is_box, runs * b.cpus, runs * b.memory_mib,
+    runs * b.gpus, sign * b.disk_gib);
+end $function$;
+CREATE OR REPLACE FUNCTION public.quota_note_preview(p previews, sign integer)
+ RETURNS void
+ LANGUAGE plpgsql
 AS $function$
 begin
-  if tg_op <> 'INSERT' then perform quota_note_snapshot(old, -1); end if;
-  if tg_op <> 'DELETE' then perform quota_note_snapshot(new, 1); end if;
-  return null;
-end $function$
-;
-CREATE TRIGGER quota_snapshot_recounted AFTER UPDATE ON public.snapshots FOR EACH ROW WHEN (((((snapshot_bytes(old.*) IS DISTINCT FROM snapshot_bytes(new.*)) OR (old.org_id IS DISTINCT FROM new.org_id)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION quota_count_snapshot();
+  if not preview_shared(p) then return; end if;
+  insert into quota_deltas (org_id, team_id, user_id, shared_ports) values (p.org_id, p.team_id, p.owner_id, sign);
+end $function$;
+CREATE OR REPLACE FUNCTION public.quota_note_snapshot(s snapshots, sign integer)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if snapshot_bytes(s) = 0 then return; end if;
+  insert into quota_deltas (org_id, team_id, user_id, snapshot_bytes)
+  values (s.org_id, s.team_id, s.owner_id, sign * snapshot_bytes(s));
+end $function$;
+CREATE OR REPLACE FUNCTION public.quota_recount()
+ RETURNS TABLE(org_id text, team_id text, user_id text, boxes bigint, running bigint, cpus bigint, memory_mib bigint, gpus bigint, disk_gib bigint, snapshot_bytes bigint, shared_ports bigint)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select org_id, team_id, user_id, sum(boxes)::bigint, sum(running)::bigint, sum(cpus)::bigint, sum(memory_mib)::bigint,
+    sum(gpus)::bigint, sum(disk_gib)::bigint, sum(snapshot_bytes)::bigint, sum(shared_ports)::bigint
+  from (
+    select b.org_id, b.team_id, b.owner_id as user_id, (b.kind = 'user')::integer as boxes,
+      (b.kind = 'user' and box_runs(b))::integer as running,
+      case when box_runs(b) then b.cpus else 0 end as cpus,
+      case when box_runs(b) then b.memory_mib else 0 end as memory_mib,
+      case when box_runs(b) then b.gpus else 0 end as gpus,
+      b.disk_gib, 0 as snapshot_bytes, 0 as shared_ports
+    from boxes b where box_lives(b)
+    union all
+    select s.org_id, s.team_id, s.owner_id, 0, 0, 0, 0, 0, 0, snapshot_bytes(s), 0
+    from snapshots s where s.state in ('requested', 'local', 'durable')
+    union all
+    select p.org_id, p.team_id, p.owner_id, 0, 0, 0, 0, 0, 0, 0, 1 from previews p where preview_shared(p)
+  ) as taken group by org_id, team_id, user_id
+$function$;
+CREATE OR REPLACE FUNCTION public.quota_used(the_org text, the_scope text, the_id text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select jsonb_build_object(
+    'boxes', coalesce(sum(boxes), 0), 'running', coalesce(sum(running), 0), 'cpus', coalesce(sum(cpus), 0),
+    'memoryMib', coalesce(sum(memory_mib), 0), 'gpus', coalesce(sum(gpus), 0), 'diskGib', coalesce(sum(disk_gib), 0),
+    'snapshotBytes', coalesce(sum(snapshot_bytes), 0), 'sharedPorts', coalesce(sum(shared_ports), 0))
+  from (
+    select boxes, running, cpus, memory_mib, gpus, disk_gib, snapshot_bytes, shared_ports
+    from quota_usage where org_id = the_org and scope = the_scope and scope_id = the_id
+    union all
+    select boxes, running, cpus, memory_mib, gpus, disk_gib, snapshot_bytes, shared_ports
+    from quota_deltas where org_id = the_org
+      and case the_scope when 'team' then team_id = the_id when 'user' then user_id = the_id else true end
+  ) as taken
+$function$;
+CREATE OR REPLACE FUNCTION public.refuse_audit_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  raise exception 'the audit trail is append-only: % of % is refused', lower(tg_op), tg_table_name;
+end $function$;
+CREATE OR REPLACE FUNCTION public.refuse_audit_removal()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if tg_table_name = 'audit_seals' then
+    if exists (select 1 from audit_chains c where c.chain = old.chain and c.anchor_seq >= old.seq) then
+      return old;
+    end if;
+  elsif exists (select 1 from audit_seals s join audit_chains c on c.chain = s.chain
+      where s.entry_id = old.id and c.anchor_seq >= s.seq) then
+    return old;
+  end if;
+  raise exception 'the audit trail is append-only: delete of % is refused', tg_table_name;
+end $function$;
+CREATE OR REPLACE FUNCTION public.refuse_audit_rewind()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if new.head_seq < old.head_seq or new.anchor_seq < old.anchor_seq or new.anchor_seq > new.head_seq
+    or (new.head_seq = old.head_seq and new.head_hash <> old.head_hash)
+    or (new.anchor_seq = old.anchor_seq and new.anchor_hash <> old.anchor_hash)
+    or (new.anchor_seq > 0 and new.anchor_signature is null) then
+    raise exception 'the audit chain % only grows', old.chain;
+  end if;
+  return new;
+end $function$;
 CREATE OR REPLACE FUNCTION public.refuse_foreign()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1512,48 +1405,12 @@ begin
     raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
   end if;
   return null;
-end $function$
-;
-CREATE TRIGGER snapshots_refer AFTER INSERT OR UPDATE OF org_id, box_id, parent_id ON public.snapshots FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
-CREATE OR REPLACE FUNCTION public.refuse_foreign()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-declare
-  is_foreign boolean;
-begin
-  case tg_table_name
-    when 'boxes' then
-      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.org_id <> new.org_id
-          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
-    when 'template_versions' then
-      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
-        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
-    when 'snapshots' then
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
-    when 'preview_links' then
-      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
-    when 'grants' then
-      is_foreign := case new.scope
-        when 'org' then new.scope_id <> new.org_id
-        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
-        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
-    else
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
-  end case;
-  if is_foreign then
-    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
-  end if;
-  return null;
-end $function$
-;
-CREATE TRIGGER template_versions_refer AFTER INSERT OR UPDATE OF org_id, prebuild_snapshot_id, builder_box_id ON public.template_versions FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+end $function$;
+CREATE OR REPLACE FUNCTION public.snapshot_bytes(s snapshots)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE
+RETURN CASE WHEN ((s).state = 'durable'::text) THEN COALESCE((s).stored_bytes, (s).allocated_bytes, (0)::bigint) WHEN ((s).state = 'local'::text) THEN COALESCE((s).allocated_bytes, (0)::bigint) WHEN (((s).state = 'requested'::text) AND ((s).kind = ANY (ARRAY['checkpoint'::text, 'fork'::text]))) THEN ((((((s).spec ->> 'rootDiskGib'::text))::bigint + (((s).spec ->> 'homeDiskGib'::text))::bigint) * 1073741824) + CASE WHEN (s).with_memory THEN ((((s).spec ->> 'memoryMib'::text))::bigint * 1048576) ELSE (0)::bigint END) ELSE (0)::bigint END;
 CREATE OR REPLACE FUNCTION public.usage_box_changed()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1566,24 +1423,7 @@ begin
     perform usage_follow_snapshot(s) from snapshots s where s.box_id = new.id and s.state = 'durable' order by s.id;
   end if;
   return null;
-end $function$
-;
-CREATE TRIGGER usage_box_changed AFTER UPDATE ON public.boxes FOR EACH ROW WHEN ((((((((((((((old.desired = 'deleted'::text) IS DISTINCT FROM (new.desired = 'deleted'::text)) OR ((old.deleted_at IS NULL) IS DISTINCT FROM (new.deleted_at IS NULL))) OR (old.reserved IS DISTINCT FROM new.reserved)) OR (old.observed_state IS DISTINCT FROM new.observed_state)) OR ((old.rest_snapshot_id IS NULL) IS DISTINCT FROM (new.rest_snapshot_id IS NULL))) OR (old.source_with_memory IS DISTINCT FROM new.source_with_memory)) OR (old.cpus IS DISTINCT FROM new.cpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.gpus IS DISTINCT FROM new.gpus)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION usage_box_changed();
-CREATE OR REPLACE FUNCTION public.usage_box_changed()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  perform usage_follow(new);
-  if tg_op = 'UPDATE' and new.team_id is distinct from old.team_id then
-    perform usage_follow_snapshot(s) from snapshots s where s.box_id = new.id and s.state = 'durable' order by s.id;
-  end if;
-  return null;
-end $function$
-;
-CREATE TRIGGER usage_box_made AFTER INSERT ON public.boxes FOR EACH ROW WHEN ((new.reserved OR (new.rest_snapshot_id IS NOT NULL))) EXECUTE FUNCTION usage_box_changed();
+end $function$;
 CREATE OR REPLACE FUNCTION public.usage_budget_gate()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1609,65 +1449,7 @@ begin
       'month', to_char(this_month, 'YYYY-MM-DD'))::text;
   end if;
   return new;
-end $function$
-;
-CREATE TRIGGER usage_budget_given BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN (((new.desired = 'running'::text) AND (old.desired = 'running'::text) AND (new.team_id IS DISTINCT FROM old.team_id) AND (new.team_id IS NOT NULL))) EXECUTE FUNCTION usage_budget_gate();
-CREATE OR REPLACE FUNCTION public.usage_budget_gate()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-declare
-  this_month constant date := date_trunc('month', usage_wall() at time zone 'utc')::date;
-  is_given constant boolean := tg_op = 'UPDATE' and new.desired = old.desired;
-  found_budget budgets;
-begin
-  select b.* into found_budget from budgets b
-    where b.org_id = new.org_id and (b.team_id = new.team_id or (b.team_id is null and not is_given))
-      and b.deleted_at is null and b.policy <> 'warn'
-      and (b.exhausted_month = this_month or budget_spent(b) >= b.amount)
-    order by b.team_id nulls first limit 1;
-  if found then
-    raise exception 'a budget is spent' using errcode = 'BE001', detail = jsonb_build_object(
-      'budgetId', found_budget.id, 'team', (select name from teams where id = found_budget.team_id),
-      'amount', trim_scale(found_budget.amount)::text,
-      'spent', trim_scale(round(budget_spent(found_budget), 9))::text,
-      'currency', (select currency from price_books where org_id is null order by id desc limit 1),
-      'month', to_char(this_month, 'YYYY-MM-DD'))::text;
-  end if;
-  return new;
-end $function$
-;
-CREATE TRIGGER usage_budget_made BEFORE INSERT ON public.boxes FOR EACH ROW WHEN ((new.desired = 'running'::text)) EXECUTE FUNCTION usage_budget_gate();
-CREATE OR REPLACE FUNCTION public.usage_budget_gate()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-declare
-  this_month constant date := date_trunc('month', usage_wall() at time zone 'utc')::date;
-  is_given constant boolean := tg_op = 'UPDATE' and new.desired = old.desired;
-  found_budget budgets;
-begin
-  select b.* into found_budget from budgets b
-    where b.org_id = new.org_id and (b.team_id = new.team_id or (b.team_id is null and not is_given))
-      and b.deleted_at is null and b.policy <> 'warn'
-      and (b.exhausted_month = this_month or budget_spent(b) >= b.amount)
-    order by b.team_id nulls first limit 1;
-  if found then
-    raise exception 'a budget is spent' using errcode = 'BE001', detail = jsonb_build_object(
-      'budgetId', found_budget.id, 'team', (select name from teams where id = found_budget.team_id),
-      'amount', trim_scale(found_budget.amount)::text,
-      'spent', trim_scale(round(budget_spent(found_budget), 9))::text,
-      'currency', (select currency from price_books where org_id is null order by id desc limit 1),
-      'month', to_char(this_month, 'YYYY-MM-DD'))::text;
-  end if;
-  return new;
-end $function$
-;
-CREATE TRIGGER usage_budget_started BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN (((new.desired = 'running'::text) AND (old.desired <> 'running'::text) AND (NOT (old.reserved AND (old.rest_snapshot_id IS NOT NULL) AND (new.rest_snapshot_id IS NULL))))) EXECUTE FUNCTION usage_budget_gate();
+end $function$;
 CREATE OR REPLACE FUNCTION public.usage_egress_moved()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -1683,73 +1465,147 @@ begin
     select date_trunc('hour', usage_now(), 'UTC'), b.id, 'egress', b.org_id, b.team_id, b.owner_id, b.id,
       v.template_id, moved
     from boxes b join template_versions v on v.id = b.template_version_id where b.id = new.box_id
-    on conflict (hour, subject_id, resource) do update set amount = c.amount + excluded.amount;
+    on conflict (hour, subject_id, resource, owner_id, team_id) do update set amount = c.amount + excluded.amount;
   return null;
-end $function$
-;
-CREATE TRIGGER usage_egress_moved AFTER INSERT OR UPDATE ON public.egress_counters FOR EACH ROW EXECUTE FUNCTION usage_egress_moved();
-CREATE OR REPLACE FUNCTION public.usage_snapshot_changed()
- RETURNS trigger
+end $function$;
+CREATE OR REPLACE FUNCTION public.usage_follow(b boxes)
+ RETURNS void
  LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  perform usage_follow_snapshot(new);
-  return null;
-end $function$
-;
-CREATE TRIGGER usage_snapshot_changed AFTER UPDATE ON public.snapshots FOR EACH ROW WHEN (((((old.state = 'durable'::text) IS DISTINCT FROM (new.state = 'durable'::text)) OR (old.stored_bytes IS DISTINCT FROM new.stored_bytes)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION usage_snapshot_changed();
-CREATE OR REPLACE FUNCTION public.usage_snapshot_changed()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  perform usage_follow_snapshot(new);
-  return null;
-end $function$
-;
-CREATE TRIGGER usage_snapshot_made AFTER INSERT ON public.snapshots FOR EACH ROW WHEN ((new.state = 'durable'::text)) EXECUTE FUNCTION usage_snapshot_changed();
-CREATE OR REPLACE FUNCTION public.refuse_foreign()
- RETURNS trigger
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
-  is_foreign boolean;
+  on_host constant boolean := b.reserved and b.observed_state in ('down', 'up', 'ready', 'frozen');
+  runs constant boolean := on_host and b.observed_state <> 'down';
+  is_over constant boolean := b.deleted_at is not null or b.desired = 'deleted';
+  disk text;
+  resources text[] := '{}';
+  amounts bigint[] := '{}';
 begin
-  case tg_table_name
-    when 'boxes' then
-      is_foreign := exists (select 1 from template_versions v where v.id = new.template_version_id and v.org_id <> new.org_id)
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.org_id <> new.org_id
-          and s.id in (new.source_snapshot_id, new.rest_snapshot_id, new.restore_snapshot_id));
-    when 'template_versions' then
-      is_foreign := exists (select 1 from snapshots s where s.id = new.prebuild_snapshot_id and s.org_id <> new.org_id)
-        or exists (select 1 from boxes b where b.id = new.builder_box_id and b.org_id <> new.org_id);
-    when 'snapshots' then
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id)
-        or exists (select 1 from snapshots s where s.id = new.parent_id and s.org_id <> new.org_id);
-    when 'preview_links' then
-      is_foreign := exists (select 1 from previews p where p.id = new.preview_id and p.org_id <> new.org_id);
-    when 'grants' then
-      is_foreign := case new.scope
-        when 'org' then new.scope_id <> new.org_id
-        when 'team' then exists (select 1 from teams t where t.id = new.scope_id and t.org_id <> new.org_id)
-        when 'box' then exists (select 1 from boxes b where b.id = new.scope_id and b.org_id <> new.org_id) end
-        or exists (select 1 from teams t where t.id = new.team_id and t.org_id <> new.org_id);
-    else
-      is_foreign := exists (select 1 from boxes b where b.id = new.box_id and b.org_id <> new.org_id);
-  end case;
-  if is_foreign then
-    raise exception 'a row of % refers to another organization''s', tg_table_name using errcode = 'insufficient_privilege';
+  if not is_over and runs then
+    resources := array['vcpu', 'memory', 'gpu'];
+    amounts := array[b.cpus, b.memory_mib, b.gpus];
   end if;
+  disk := case
+    when is_over then null
+    when on_host then 'disk_running'
+    when b.reserved or b.rest_snapshot_id is null then null
+    when b.source_with_memory then 'disk_paused'
+    else 'disk_stopped' end;
+  if disk is not null then
+    resources := resources || disk;
+    amounts := amounts || b.disk_gib::bigint;
+  end if;
+  perform usage_set(b.id, b.id, b.org_id, b.team_id, b.owner_id, b.template_version_id, resources, amounts);
+end $function$;
+CREATE OR REPLACE FUNCTION public.usage_follow_snapshot(s snapshots)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare
+  b boxes;
+  bytes constant bigint := case when s.state = 'durable' then coalesce(s.stored_bytes, 0) else 0 end;
+begin
+  select * into b from boxes where id = s.box_id;
+  if not found then return; end if;
+  perform usage_set(s.id, s.box_id, s.org_id, b.team_id, s.owner_id, b.template_version_id,
+    array['snapshot'], array[bytes]);
+end $function$;
+CREATE OR REPLACE FUNCTION public.usage_now()
+ RETURNS timestamp with time zone
+ LANGUAGE plpgsql
+AS $function$
+declare
+  lowest timestamptz;
+begin
+  perform pg_advisory_xact_lock_shared('usage_intervals'::regclass::oid::integer, 0);
+  select floor_at into strict lowest from usage_clock;
+  return greatest(usage_wall(), lowest);
+end $function$;
+CREATE OR REPLACE FUNCTION public.usage_set(the_subject text, the_box text, the_org text, the_team text, the_owner text, version text, resources text[], amounts bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO '$user', 'public'
+AS $function$
+declare
+  moment timestamptz := usage_now();
+begin
+  select greatest(moment, max(began_at)) into moment from usage_intervals
+    where subject_id = the_subject and ended_at = 'infinity';
+  select greatest(moment, max(ended_at)) into moment from (
+    select ended_at from usage_intervals where subject_id = the_subject and ended_at < 'infinity'
+    order by ended_at desc limit 1) as newest;
+  update usage_intervals i set ended_at = moment
+    where i.subject_id = the_subject and i.ended_at = 'infinity'
+      and not exists (select 1 from unnest(resources, amounts) as w (resource, amount)
+        where w.resource = i.resource and w.amount = i.amount
+          and i.team_id is not distinct from the_team and i.owner_id = the_owner);
+  insert into usage_intervals
+      (org_id, team_id, owner_id, box_id, template_id, subject_id, resource, amount, began_at)
+    select the_org, the_team, the_owner, the_box,
+      (select v.template_id from template_versions v where v.id = version), the_subject,
+      w.resource, w.amount, moment
+    from unnest(resources, amounts) as w (resource, amount)
+    where w.amount > 0 and not exists (select 1 from usage_intervals i
+      where i.subject_id = the_subject and i.resource = w.resource and i.ended_at = 'infinity')
+    order by w.resource;
+end $function$;
+CREATE OR REPLACE FUNCTION public.usage_snapshot_changed()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  perform usage_follow_snapshot(new);
   return null;
-end $function$
-;
+end $function$;
+CREATE OR REPLACE FUNCTION public.usage_wall()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+AS $function$select clock_timestamp()$function$;
+CREATE OR REPLACE FUNCTION public.was_trusted(the_provider text)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+RETURN (EXISTS (SELECT 1 FROM providers p WHERE ((p.id = was_trusted.the_provider) AND p.is_trusted)));
+CREATE TRIGGER audit_chains_emptied BEFORE TRUNCATE ON public.audit_chains FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+CREATE TRIGGER audit_chains_grow BEFORE UPDATE ON public.audit_chains FOR EACH ROW EXECUTE FUNCTION refuse_audit_rewind();
+CREATE TRIGGER audit_chains_kept BEFORE DELETE ON public.audit_chains FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
+CREATE TRIGGER audit_entries_emptied BEFORE TRUNCATE ON public.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+CREATE TRIGGER audit_entries_held BEFORE INSERT ON public.audit_entries FOR EACH STATEMENT EXECUTE FUNCTION hold_events();
+CREATE TRIGGER audit_entries_kept BEFORE UPDATE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
+CREATE TRIGGER audit_entries_removed BEFORE DELETE ON public.audit_entries FOR EACH ROW EXECUTE FUNCTION refuse_audit_removal();
+CREATE TRIGGER audit_seals_emptied BEFORE TRUNCATE ON public.audit_seals FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_change();
+CREATE TRIGGER audit_seals_kept BEFORE UPDATE ON public.audit_seals FOR EACH ROW EXECUTE FUNCTION refuse_audit_change();
+CREATE TRIGGER audit_seals_removed BEFORE DELETE ON public.audit_seals FOR EACH ROW EXECUTE FUNCTION refuse_audit_removal();
+CREATE TRIGGER boxes_refer AFTER INSERT OR UPDATE OF org_id, template_version_id, team_id, source_snapshot_id, rest_snapshot_id, restore_snapshot_id ON public.boxes FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+CREATE TRIGGER end_login AFTER UPDATE OF revoked_at ON public.web_sessions FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL))) EXECUTE FUNCTION end_login();
+CREATE TRIGGER events_held BEFORE INSERT ON public.events FOR EACH STATEMENT EXECUTE FUNCTION hold_events();
+CREATE TRIGGER grants_refer AFTER INSERT OR UPDATE OF org_id, scope, scope_id, team_id ON public.grants FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+CREATE TRIGGER preview_links_refer AFTER INSERT OR UPDATE OF org_id, preview_id ON public.preview_links FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+CREATE TRIGGER previews_refer AFTER INSERT OR UPDATE OF org_id, box_id ON public.previews FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+CREATE TRIGGER quota_box_counted AFTER INSERT OR DELETE ON public.boxes FOR EACH ROW EXECUTE FUNCTION quota_count_box();
+CREATE TRIGGER quota_box_given BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN ((box_lives(new.*) AND ((new.team_id IS DISTINCT FROM old.team_id) OR (new.owner_id <> old.owner_id)))) EXECUTE FUNCTION quota_gate_box_given();
+CREATE TRIGGER quota_box_made BEFORE INSERT ON public.boxes FOR EACH ROW EXECUTE FUNCTION quota_gate_box();
+CREATE TRIGGER quota_box_recounted AFTER UPDATE ON public.boxes FOR EACH ROW WHEN ((((((((((box_lives(old.*) IS DISTINCT FROM box_lives(new.*)) OR (box_runs(old.*) IS DISTINCT FROM box_runs(new.*))) OR (old.org_id IS DISTINCT FROM new.org_id)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id)) OR (old.cpus IS DISTINCT FROM new.cpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.gpus IS DISTINCT FROM new.gpus)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib))) EXECUTE FUNCTION quota_count_box();
+CREATE TRIGGER quota_box_started BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN (((new.generation > old.generation) AND box_runs(new.*) AND (NOT box_runs(old.*)))) EXECUTE FUNCTION quota_gate_box();
+CREATE TRIGGER quota_preview_counted AFTER INSERT OR DELETE ON public.previews FOR EACH ROW EXECUTE FUNCTION quota_count_preview();
+CREATE TRIGGER quota_preview_made BEFORE INSERT ON public.previews FOR EACH ROW EXECUTE FUNCTION quota_gate_preview();
+CREATE TRIGGER quota_preview_recounted AFTER UPDATE ON public.previews FOR EACH ROW WHEN (((((preview_shared(old.*) IS DISTINCT FROM preview_shared(new.*)) OR (old.org_id IS DISTINCT FROM new.org_id)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION quota_count_preview();
+CREATE TRIGGER quota_preview_widened BEFORE UPDATE ON public.previews FOR EACH ROW WHEN ((preview_shared(new.*) AND (NOT preview_shared(old.*)))) EXECUTE FUNCTION quota_gate_preview();
+CREATE TRIGGER quota_snapshot_counted AFTER INSERT OR DELETE ON public.snapshots FOR EACH ROW EXECUTE FUNCTION quota_count_snapshot();
+CREATE TRIGGER quota_snapshot_made BEFORE INSERT ON public.snapshots FOR EACH ROW EXECUTE FUNCTION quota_gate_snapshot();
+CREATE TRIGGER quota_snapshot_recounted AFTER UPDATE ON public.snapshots FOR EACH ROW WHEN (((((snapshot_bytes(old.*) IS DISTINCT FROM snapshot_bytes(new.*)) OR (old.org_id IS DISTINCT FROM new.org_id)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION quota_count_snapshot();
+CREATE TRIGGER snapshots_refer AFTER INSERT OR UPDATE OF org_id, box_id, parent_id ON public.snapshots FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+CREATE TRIGGER template_versions_refer AFTER INSERT OR UPDATE OF org_id, prebuild_snapshot_id, builder_box_id ON public.template_versions FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
+CREATE TRIGGER usage_box_changed AFTER UPDATE ON public.boxes FOR EACH ROW WHEN ((((((((((((((old.desired = 'deleted'::text) IS DISTINCT FROM (new.desired = 'deleted'::text)) OR ((old.deleted_at IS NULL) IS DISTINCT FROM (new.deleted_at IS NULL))) OR (old.reserved IS DISTINCT FROM new.reserved)) OR (old.observed_state IS DISTINCT FROM new.observed_state)) OR ((old.rest_snapshot_id IS NULL) IS DISTINCT FROM (new.rest_snapshot_id IS NULL))) OR (old.source_with_memory IS DISTINCT FROM new.source_with_memory)) OR (old.cpus IS DISTINCT FROM new.cpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.gpus IS DISTINCT FROM new.gpus)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.team_id IS DISTINCT FROM new.team_id)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION usage_box_changed();
+CREATE TRIGGER usage_box_made AFTER INSERT ON public.boxes FOR EACH ROW WHEN ((new.reserved OR (new.rest_snapshot_id IS NOT NULL))) EXECUTE FUNCTION usage_box_changed();
+CREATE TRIGGER usage_budget_given BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN (((new.desired = 'running'::text) AND (old.desired = 'running'::text) AND (new.team_id IS DISTINCT FROM old.team_id) AND (new.team_id IS NOT NULL))) EXECUTE FUNCTION usage_budget_gate();
+CREATE TRIGGER usage_budget_made BEFORE INSERT ON public.boxes FOR EACH ROW WHEN ((new.desired = 'running'::text)) EXECUTE FUNCTION usage_budget_gate();
+CREATE TRIGGER usage_budget_started BEFORE UPDATE ON public.boxes FOR EACH ROW WHEN (((new.desired = 'running'::text) AND (old.desired <> 'running'::text) AND (NOT (old.reserved AND (old.rest_snapshot_id IS NOT NULL) AND (new.rest_snapshot_id IS NULL))))) EXECUTE FUNCTION usage_budget_gate();
+CREATE TRIGGER usage_egress_moved AFTER INSERT OR UPDATE ON public.egress_counters FOR EACH ROW EXECUTE FUNCTION usage_egress_moved();
+CREATE TRIGGER usage_snapshot_changed AFTER UPDATE ON public.snapshots FOR EACH ROW WHEN (((((old.state = 'durable'::text) IS DISTINCT FROM (new.state = 'durable'::text)) OR (old.stored_bytes IS DISTINCT FROM new.stored_bytes)) OR (old.owner_id IS DISTINCT FROM new.owner_id))) EXECUTE FUNCTION usage_snapshot_changed();
+CREATE TRIGGER usage_snapshot_made AFTER INSERT ON public.snapshots FOR EACH ROW WHEN ((new.state = 'durable'::text)) EXECUTE FUNCTION usage_snapshot_changed();
 CREATE TRIGGER volumes_refer AFTER INSERT OR UPDATE OF org_id, box_id ON public.volumes FOR EACH ROW EXECUTE FUNCTION refuse_foreign();
 create policy own on audit_chains for all to berth_tenant
   using (chain = ( SELECT acting_org() AS acting_org));

@@ -27,10 +27,12 @@ export async function dumpSchema(db: Db): Promise<string> {
     join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'
     where not exists (select 1 from pg_constraint k where k.conindid = i.indexrelid)
     order by c.relname`.execute(db.query);
+  const { rows: functions } = await sql<{ text: string }>`
+    select rtrim(pg_get_functiondef(oid), E'\\n') as text from pg_proc where pronamespace = 'public'::regnamespace
+    order by proname, pg_get_function_identity_arguments(oid)`.execute(db.query);
   const { rows: triggers } = await sql<{ text: string }>`
-    select pg_get_functiondef(p.oid) || ';\n' || pg_get_triggerdef(t.oid) as text
-    from pg_trigger t join pg_proc p on p.oid = t.tgfoid
-    where not t.tgisinternal order by t.tgname`.execute(db.query);
+    select pg_get_triggerdef(t.oid) as text from pg_trigger t
+    where not t.tgisinternal order by t.tgname, t.tgrelid::regclass::text`.execute(db.query);
   const { rows: policies } = await sql<{ text: string }>`
     select format('create policy %s on %s for %s to %s', policyname, tablename, lower(cmd), array_to_string(roles, ', '))
       || coalesce(E'\n  using ' || qual, '') || coalesce(E'\n  with check ' || with_check, '') as text
@@ -48,7 +50,7 @@ export async function dumpSchema(db: Db): Promise<string> {
     ].map((row) => `  ${row.text}`);
     return `create table ${table} (\n${lines.join(",\n")}\n);`;
   });
-  return `${["-- Printed by `sh tools/run.sh tools/schema.ts` from src/store/migrations. Do not edit.", ...parts, [...indexes, ...triggers, ...policies, ...grants].map(({ text }) => `${text};`).join("\n")].join("\n\n")}\n`;
+  return `${["-- Printed by `sh tools/run.sh tools/schema.ts` from src/store/migrations. Do not edit.", ...parts, [...indexes, ...functions, ...triggers, ...policies, ...grants].map(({ text }) => `${text};`).join("\n")].join("\n\n")}\n`;
 }
 
 /** Columns of each table, for comparing with the types in src/store/schema.ts. */
