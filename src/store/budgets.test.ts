@@ -197,6 +197,13 @@ test("what budgets show is what was spent, rolled up or not", async (t) => {
   );
   await rollUpHour(db, systemClock);
   assert.deepEqual(await spent(), [4.5, 2.25]);
+  // Between two pages of organizations its hour is rolled up, and the one of others is not.
+  await sql`insert into orgs (id, name) select 'zzz_' || n, 'o' || n from generate_series(1, 150) n`.execute(
+    db.query,
+  );
+  db.failpoints.arm("store.usage.page_rolled_up", { kind: "throw", message: "between pages" });
+  await assert.rejects(rollUpHour(db, systemClock), FailpointError);
+  assert.deepEqual(await spent(), [4.5, 2.25]);
   while (await rollUpHour(db, systemClock));
   assert.deepEqual(await spent(), [4.5, 2.25]);
 });

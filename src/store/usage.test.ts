@@ -14,10 +14,12 @@ import {
 } from "#test/harness/usage.ts";
 import { PaperWorld } from "#test/harness/world.ts";
 import { setDesired } from "./box-intent.ts";
+import { handOver } from "./box-shares.ts";
 import { createBox } from "./boxes.ts";
 import { type Db, transact } from "./db.ts";
 import { recordEgress } from "./egress.ts";
 import { setPrices } from "./prices.ts";
+import { createTeam } from "./teams.ts";
 import { readUsage } from "./usage.ts";
 import { rollUpHour } from "./usage-rollups.ts";
 
@@ -270,4 +272,64 @@ test("bytes that leave are counted once, however often they are told", async (t)
   while (await rollUpHour(db, systemClock));
   await tell("a", 1600);
   assert.ok(Math.abs((await bytes()) - 1650) < 2);
+});
+
+test("usage is the same while an hour is rolled up page by page", async (t) => {
+  const world = await worldAt(t);
+  const { db, admin, box } = world;
+  await setPrices(db, admin, { orgId: null, currency: "EUR", prices: { vcpu: "1", egress: "1" } });
+  await sql`insert into orgs (id, name) select 'zzz_' || n, 'o' || n from generate_series(1, 150) n`.execute(
+    db.query,
+  );
+  const egress = { counter: "a", bytes: 2 ** 30 };
+  await recordEgress(db, world.node.id, [{ boxId: box as never, epoch: 1, egress }]);
+  await setUsageClock(db, at(61));
+  const usage = () => readUsage(db, admin, { from: at(0), to: at(120), by: "box", step: "hour" });
+  const before = await usage();
+  assert.ok(before.some(({ resource, cost }) => resource === "egress" && cost === "1"));
+  db.failpoints.arm("store.usage.page_rolled_up", { kind: "throw", message: "between pages" });
+  await assert.rejects(rollUpHour(db, systemClock), FailpointError);
+  assert.deepEqual(await usage(), before);
+  while (await rollUpHour(db, systemClock));
+  assert.deepEqual(await usage(), before);
+});
+
+test("an hour that is over and not rolled up yet costs what it did, whatever prices change since", async (t) => {
+  const world = await worldAt(t);
+  const { db, admin } = world;
+  await setPrices(db, admin, { orgId: null, currency: "EUR", prices: { vcpu: "1" } });
+  await setUsageClock(db, at(61));
+  await setPrices(db, admin, { orgId: null, prices: { vcpu: "100" } });
+  await setUsageClock(db, at(90));
+  const costs = async () =>
+    (await readUsage(db, admin, { from: at(0), to: at(120), by: "total", step: "hour" }))
+      .filter(({ resource }) => resource === "vcpu")
+      .map(({ cost }) => cost);
+  assert.deepEqual(await costs(), ["2", "100"]);
+  while (await rollUpHour(db, systemClock));
+  assert.deepEqual(await costs(), ["2", "100"]);
+});
+
+test("what leaves a box is of whoever has it then, within one hour too", async (t) => {
+  const world = await worldAt(t);
+  const { db, admin, box } = world;
+  const tell = (bytes: number) =>
+    recordEgress(db, world.node.id, [
+      { boxId: box as never, epoch: 1, egress: { counter: "a", bytes } },
+    ]);
+  await tell(2 ** 30);
+  const team = await createTeam(db, admin, "red");
+  await handOver(db, admin, box, { team: team.id });
+  await tell(3 * 2 ** 30);
+  await tell(4 * 2 ** 30);
+  const amounts = async () =>
+    (await readUsage(db, admin, { from: at(0), to: at(120), by: "team", step: "none" }))
+      .filter(({ resource }) => resource === "egress")
+      .map(({ id, amount }) => `${id} ${amount}`)
+      .sort();
+  const wanted = [`${team.id} 3`, "null 1"].sort();
+  assert.deepEqual(await amounts(), wanted);
+  await setUsageClock(db, at(61));
+  while (await rollUpHour(db, systemClock));
+  assert.deepEqual(await amounts(), wanted);
 });

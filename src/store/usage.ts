@@ -95,44 +95,53 @@ export function spentOf(
           from usage_intervals i left join ${priceBookOf(orgId)} p on true
           where i.org_id = ${orgId} and i.ended_at = 'infinity' and ${ofTeam(sql`i.team_id`)}), 0) as per_hour
       from (
-        select m.month, date_trunc('month', m.month + interval '40 days', 'UTC') as next_month, c.rolled_until
+        select m.month, date_trunc('month', m.month + interval '40 days', 'UTC') as next_month,
+          ${rolledUntil(orgId)} as rolled_until
         from (select date_trunc('month', usage_wall(), 'UTC') as month) m, usage_clock c) n) s)`;
 }
 
-/** By hour, box and resource: (hour, org_id, team_id, owner_id, box_id, template_id, resource, amount, cost). */
+/** By the row `c` of the clock. While an hour is rolled up page by page, the organizations of the first pages have it. */
+function rolledUntil(orgId: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`(c.rolled_until + case when ${orgId} <= c.rolled_org then interval '1 hour' else '0' end)`;
+}
+
+/** By hour, box and resource: (hour, team_id, owner_id, box_id, template_id, resource, amount, cost). */
 function usageIn(orgId: OrgId, from: Date, to: Date): RawBuilder<unknown> {
+  const rolled = rolledUntil(sql`${orgId}`);
   return sql`(
     select r.hour, r.team_id, r.owner_id, r.box_id, r.template_id, r.resource, r.amount, r.cost
     from usage_rollups r, usage_clock c
-    where r.org_id = ${orgId} and r.hour >= ${from} and r.hour < ${to} and r.hour < c.rolled_until
+    where r.org_id = ${orgId} and r.hour >= ${from} and r.hour < ${to} and r.hour < ${rolled}
     union all
     select l.* from usage_clock c cross join lateral
-      ${liveUsage(sql`${orgId}`, sql`greatest(c.rolled_until, ${from}::timestamptz)`, sql`${to}::timestamptz`)} l)`;
+      ${liveUsage(sql`${orgId}`, sql`greatest(${rolled}, ${from}::timestamptz)`, sql`${to}::timestamptz`)} l)`;
 }
 
-/** The same from what is not rolled up; `from` is a whole hour. */
+/** The same from what is not rolled up, each hour by the prices that it will be rolled up by; `from` is a whole hour. */
 function liveUsage(
   orgId: RawBuilder<unknown>,
   from: RawBuilder<unknown>,
   to: RawBuilder<unknown>,
 ): RawBuilder<unknown> {
   const now = sql`(select greatest(usage_wall(), floor_at) from usage_clock)`;
-  const end = sql`least(h.hour + interval '1 hour', ${to}, w.now)`;
+  const next = sql`h.hour + interval '1 hour'`;
+  const end = sql`least(${next}, ${to}, w.now)`;
   return sql`(
-    select t.hour, t.team_id, t.owner_id, t.box_id, t.template_id, t.resource, t.amount,
+    select h.hour, t.team_id, t.owner_id, t.box_id, t.template_id, t.resource, t.amount,
       ${costOf(sql`t.resource`, sql`t.amount`, sql`p.prices`)} as cost
-    from (
-      select h.hour, i.team_id, i.owner_id, i.box_id, i.template_id, i.resource,
-        ${secondsIn(sql`h.hour`, end)} * i.amount as amount
-      from (select ${now} as now) w
-      cross join generate_series(${from}, least(${to}, w.now), interval '1 hour') as h (hour)
-      join usage_intervals i on i.org_id = ${orgId} and i.ended_at > h.hour and i.began_at < ${end}
+    from (select ${now} as now) w
+    cross join generate_series(${from}, least(${to}, w.now), interval '1 hour') as h (hour)
+    cross join lateral ${priceBooks(sql`array[${orgId}]::text[]`, next)} p
+    cross join lateral (
+      select i.team_id, i.owner_id, i.box_id, i.template_id, i.resource, ${secondsIn(sql`h.hour`, end)} * i.amount as amount
+      from usage_intervals i where i.org_id = ${orgId} and i.ended_at > h.hour and i.began_at < ${end}
       union all
-      select k.hour, k.team_id, k.owner_id, k.box_id, k.template_id, k.resource, k.amount
-      from usage_counts k where k.org_id = ${orgId} and k.hour >= ${from} and k.hour < ${to}) t
-    left join ${priceBookOf(orgId)} p on true)`;
+      select k.team_id, k.owner_id, k.box_id, k.template_id, k.resource, k.amount
+      from usage_counts k where k.org_id = ${orgId} and k.hour = h.hour) t
+    where h.hour < ${to})`;
 }
 
+/** What holds now. */
 function priceBookOf(orgId: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`${priceBooks(sql`array[${orgId}]::text[]`, sql`'infinity'::timestamptz`)}`;
 }
