@@ -1,8 +1,9 @@
 // Builds the web app into dist/web: `npm run build:web`. With --serve it serves the sources with hot reload
 // instead, in front of an API that runs already (BERTH_URL, by default the one of `./berth up`).
 
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { build, createServer, type InlineConfig } from "vite";
 import { digestOfWebSources, WEB_DIRECTORY, WEB_STAMP } from "#main/web-app.ts";
@@ -42,6 +43,7 @@ async function buildApp(): Promise<void> {
   const old = `${WEB_DIRECTORY}.${process.pid}.old`;
   try {
     await build({ ...config, build: { ...config.build, outDir: fresh } });
+    compressFiles(fresh);
     writeFileSync(join(fresh, WEB_STAMP), digest);
     mkdirSync(WEB_DIRECTORY, { recursive: true });
     renameSync(WEB_DIRECTORY, old);
@@ -49,6 +51,20 @@ async function buildApp(): Promise<void> {
   } finally {
     rmSync(old, { recursive: true, force: true });
     rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+const COMPRESSIBLE = /\.(?:js|css|svg)$/;
+const MIN_BYTES = 1024;
+
+/** Once here, as well as it goes, instead of for each visitor. */
+function compressFiles(directory: string): void {
+  for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
+    if (!COMPRESSIBLE.test(name)) continue;
+    const bytes = readFileSync(join(directory, name));
+    if (bytes.length < MIN_BYTES) continue;
+    writeFileSync(join(directory, `${name}.br`), brotliCompressSync(bytes));
+    writeFileSync(join(directory, `${name}.gz`), gzipSync(bytes, { level: 9 }));
   }
 }
 

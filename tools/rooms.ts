@@ -81,7 +81,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       ...["fastify", "fastify-type-provider-zod", "@fastify/static", "@fastify/swagger", "zod"],
       "rate-limiter-flexible",
     ],
-    node: [...plain, "fs/promises", "http", "https", "net", "stream", "tls"],
+    node: [...plain, "fs/promises", "http", "https", "net", "stream", "tls", "zlib"],
   },
   scheduler: { owns: "placement", rooms: ["store", "domain", "lib"], npm: [], node: [] },
   reconciler: { owns: "healing loops", rooms: ["store", "domain", "lib"], npm: [], node: [] },

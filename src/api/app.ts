@@ -14,6 +14,7 @@ import type { Clock } from "#lib/clock.ts";
 import type { Log } from "#lib/log.ts";
 import type { Metrics } from "#lib/metrics.ts";
 import type { Identified } from "#store/tokens.ts";
+import { compressAnswers } from "./compress.ts";
 import type { CredentialRules } from "./credentials.ts";
 import type { RequestSchemas } from "./fields.ts";
 import { documentOf } from "./openapi.ts";
@@ -85,6 +86,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   acceptJson(app);
   countRequests(app, options);
   refuseNul(app);
+  compressAnswers(app);
   if (options.rateLimits) limitRequests(app, options.rateLimits, options);
   app.addHook("onRequest", async (request) => {
     const { host } = request.headers;

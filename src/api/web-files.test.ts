@@ -19,6 +19,7 @@ async function served(t: { after(work: () => Promise<unknown>): void }, isBuilt 
     await writeFile(join(directory, "index.html"), "<p>the app");
     await writeFile(join(directory, "other.html"), "<p>another");
     await writeFile(join(directory, "assets/app-1a2b.js"), "1");
+    await writeFile(join(directory, "assets/app-1a2b.js.br"), "1 by brotli");
     await writeFile(join(directory, ".hidden"), "secret");
   }
   await writeFile(join(folder, "outside.txt"), "secret");
@@ -52,6 +53,24 @@ test("every page of the app is its one page, with its policy", async (t) => {
   const asset = await app.inject({ url: "/assets/app-1a2b.js" });
   assert.equal(asset.body, "1");
   assert.equal(asset.headers["cache-control"], "max-age=31536000, immutable");
+});
+
+test("a file that is there compressed goes out so, under the same policy", async (t) => {
+  const app = await served(t);
+  for (const [accepted, encoding, body] of [
+    ["gzip, deflate, br", "br", "1 by brotli"],
+    ["gzip", undefined, "1"],
+    ["", undefined, "1"],
+  ] as const) {
+    const headers = { "accept-encoding": accepted };
+    const answer = await app.inject({ url: "/assets/app-1a2b.js", headers });
+    assert.equal(answer.body, body);
+    assert.equal(answer.headers["content-encoding"], encoding);
+    assert.equal(answer.headers.vary, "accept-encoding");
+    assert.match(String(answer.headers["content-type"]), /javascript/);
+    assert.equal(answer.headers["cache-control"], "max-age=31536000, immutable");
+    assert.match(String(answer.headers["content-security-policy"]), /script-src 'self'/);
+  }
 });
 
 test("any other page among the files runs under the policy as well", async (t) => {

@@ -29,6 +29,8 @@ export async function serveWeb(app: FastifyInstance, files: WebFiles): Promise<v
     index: false,
     dotfiles: "ignore",
     cacheControl: false,
+    // The build leaves them beside each other: app.js, app.js.br, app.js.gz.
+    preCompressed: true,
     schemaHide: true,
     setHeaders: (reply, path) => {
       // By whatever address a file is found, it runs under a policy.
