@@ -324,7 +324,7 @@ test("only gateways are heard", async (t) => {
   for (const [path, body] of [
     ["feed", { clientUrl: "", nodeUrl: "", sshAddress: null }],
     ["wake", { boxId: box.id, userId: null, credentialId: null, door: "ssh" }],
-    ["preview-grant", { grant: "x" }],
+    ["preview-pass", { pass: "x" }],
     ["host-certificate", { publicKey: KEY, hosts: ["x"] }],
   ] as const)
     assert.equal((await node.ask(path, body)).body.code, "node_unknown", path);
@@ -371,7 +371,7 @@ test("a box at rest is woken for whoever may enter it, once, and nobody else", a
   assert.ok(["not_found", "not_now"].includes((await wake({})).body.code));
 });
 
-test("a grant is renewed while everything that it rests on holds", async (t) => {
+test("a pass is renewed while everything that it rests on holds", async (t) => {
   const { plane } = await planeWithBox(t);
   const { client, subject } = plane.admin;
   const { signPreview } = plane;
@@ -383,8 +383,8 @@ test("a grant is renewed while everything that it rests on holds", async (t) => 
     ).json().id as string;
   const preview = await client.previews.open("web", { port: 80 });
   const session = await login();
-  const grantOf = (fields: object = {}) =>
-    signPreview.grant(
+  const passOf = (fields: object = {}) =>
+    signPreview.pass(
       {
         previewId: preview.id,
         serial: 1,
@@ -394,33 +394,33 @@ test("a grant is renewed while everything that it rests on holds", async (t) => 
       },
       Date.now(),
     );
-  const renew = async (grant: string) => (await peer.ask("preview-grant", { grant })).body;
-  const { grant } = await renew(await grantOf());
-  const checked = await previewCheck([plane.ticketPublicKeyPem]).grant(grant, Date.now());
+  const renew = async (pass: string) => (await peer.ask("preview-pass", { pass })).body;
+  const { pass } = await renew(await passOf());
+  const checked = await previewCheck([plane.ticketPublicKeyPem]).pass(pass, Date.now());
   assert.deepEqual([checked.previewId, checked.credentialId], [preview.id, session]);
   assert.equal((await renew("nonsense")).code, "ticket_invalid");
   const foreign = previewSigner(makeTicketKey().privateKeyPem);
   const facts = { previewId: preview.id, serial: 1, credentialId: session, userId: null };
-  assert.equal((await renew(await foreign.grant(facts, Date.now()))).code, "ticket_invalid");
-  const old = await signPreview.grant(facts, Date.now() - 10 * 3_600_000);
+  assert.equal((await renew(await foreign.pass(facts, Date.now()))).code, "ticket_invalid");
+  const old = await signPreview.pass(facts, Date.now() - 10 * 3_600_000);
   assert.equal((await renew(old)).code, "ticket_expired");
   const link = await signPreview.link(facts, Date.now(), 60_000);
   assert.equal((await renew(link)).code, "ticket_invalid");
-  assert.equal((await renew(await grantOf({ serial: 2 }))).code, "preview_gone");
-  assert.equal((await renew(await grantOf({ credentialId: "web_none" }))).code, "revoked");
+  assert.equal((await renew(await passOf({ serial: 2 }))).code, "preview_gone");
+  assert.equal((await renew(await passOf({ credentialId: "web_none" }))).code, "revoked");
   // Somebody else's session, of another organization: it never was let in.
   const stranger = await plane.api.app.inject({
     method: "POST",
     url: "/v1/web-session",
     payload: { token: plane.stranger.token },
   });
-  const theirs = await grantOf({ credentialId: stranger.json().id });
+  const theirs = await passOf({ credentialId: stranger.json().id });
   assert.equal((await renew(theirs)).code, "revoked");
   const tokens = (await client.tokens.list()).items;
   await client.tokens.delete(tokens.find((one) => one.name === "browser")?.id ?? "");
-  assert.equal((await renew(await grantOf())).code, "revoked");
-  const other = await grantOf({ credentialId: await plane.login() });
-  assert.ok((await renew(other)).grant);
+  assert.equal((await renew(await passOf())).code, "revoked");
+  const other = await passOf({ credentialId: await plane.login() });
+  assert.ok((await renew(other)).pass);
   await client.previews.close(preview.id);
   assert.equal((await renew(other)).code, "preview_gone");
 });

@@ -22,7 +22,7 @@ import {
   type FeedSettings,
   feedRequestSchema,
   gatewayHostCertificateRequestSchema,
-  previewGrantRequestSchema,
+  previewPassRequestSchema,
   type WakeRequest,
   wakeRequestSchema,
 } from "#contract/gateway-feed.ts";
@@ -135,12 +135,12 @@ export function registerGatewayRoutes(
   );
 
   app.post(
-    "/node/v1/gateway/preview-grant",
-    { schema: { body: previewGrantRequestSchema } },
+    "/node/v1/gateway/preview-pass",
+    { schema: { body: previewPassRequestSchema } },
     async (request) => {
       peerOf(request, "gateway");
-      const { grant } = request.body as { grant: string };
-      return { grant: await renewGrant(context, checkPreview, grant) };
+      const { pass } = request.body as { pass: string };
+      return { pass: await renewPass(context, checkPreview, pass) };
     },
   );
 
@@ -178,23 +178,23 @@ function refuseBoxNames(hosts: readonly string[]): void {
 }
 
 /** A link is not renewed: it says itself how long it holds. */
-async function renewGrant(
+async function renewPass(
   { db, clock, signPreview }: NodeApiContext & GatewayFeedOptions,
   check: PreviewCheck,
   text: string,
 ): Promise<string> {
-  const checked = await check.grant(text, clock.nowMs()).catch((error: unknown) => {
+  const checked = await check.pass(text, clock.nowMs()).catch((error: unknown) => {
     if (!(error instanceof TicketError)) throw error;
     throw new Problem(
       error.reason === "expired" ? "ticket_expired" : "ticket_invalid",
-      `The grant: ${error.message}.`,
+      `The pass: ${error.message}.`,
       { cause: error },
     );
   });
   const { previewId, serial, credentialId, userId, kind } = checked;
   if (kind === "link") throw new Problem("ticket_invalid", "A link is not renewed.");
   await refuseRenewal(db, checked);
-  return signPreview.grant({ previewId, serial, credentialId, userId }, clock.nowMs());
+  return signPreview.pass({ previewId, serial, credentialId, userId }, clock.nowMs());
 }
 
 type Following = NodeApiContext & GatewayFeedOptions;

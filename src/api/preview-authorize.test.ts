@@ -61,12 +61,12 @@ test("a person who may see it is sent back with a code that only this browser ca
   const check = previewCheck([plane.ticketPublicKeyPem]);
   const code = await check.code(to.searchParams.get("code") ?? "", Date.now());
   assert.deepEqual([code.previewId, code.nonceHash], [preview.id, NONCE]);
-  const grant = await check.grant(code.grant, Date.now());
+  const pass = await check.pass(code.pass, Date.now());
   assert.deepEqual(
-    [grant.previewId, grant.userId, grant.kind, grant.serial],
-    [preview.id, owner.subject.userId, "grant", 1],
+    [pass.previewId, pass.userId, pass.kind, pass.serial],
+    [preview.id, owner.subject.userId, "pass", 1],
   );
-  assert.match(grant.credentialId, /^web_/);
+  assert.match(pass.credentialId, /^web_/);
 });
 
 test("private is for the owner, org for the organization; others of it get a page, and no code; elsewhere it is not there", async (t) => {

@@ -69,7 +69,7 @@ async function nextOf(
     throw error;
   }
   const nowMs = clock.nowMs();
-  const grant = await signPreview.grant(
+  const pass = await signPreview.pass(
     {
       previewId: preview.id,
       serial: preview.serial,
@@ -79,7 +79,7 @@ async function nextOf(
     nowMs,
   );
   const code = await signPreview.code(
-    { codeId: randomUUID(), previewId: preview.id, nonceHash: wanted.nonce, grant },
+    { codeId: randomUUID(), previewId: preview.id, nonceHash: wanted.nonce, pass },
     nowMs,
   );
   // Who is let in is written down before they are; else they are not.

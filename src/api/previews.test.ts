@@ -199,12 +199,12 @@ test("a link opens this preview until it expires, and is the same when it is ask
   const url = new URL(link.url);
   assert.equal(`${url.origin}${url.pathname}`, made.url);
   const check = previewCheck([plane.ticketPublicKeyPem]);
-  const grant = await check.grant(url.searchParams.get("berth_link") ?? "", Date.now());
+  const pass = await check.pass(url.searchParams.get("berth_link") ?? "", Date.now());
   assert.deepEqual(
-    [grant.kind, grant.previewId, grant.serial, grant.credentialId, grant.userId],
+    [pass.kind, pass.previewId, pass.serial, pass.credentialId, pass.userId],
     ["link", made.id, 1, link.id, null],
   );
-  assert.equal(grant.expiresAtMs, Date.parse(link.expiresAt));
+  assert.equal(pass.expiresAtMs, Date.parse(link.expiresAt));
   const { items } = await previews.listLinks(made.id);
   assert.deepEqual(
     items.map(({ id }) => id),

@@ -3,7 +3,7 @@
 //
 //   POST /node/v1/gateway/feed               feedRequest -> lines of JSON, `feedLineSchema`, for as long as it lasts
 //   POST /node/v1/gateway/wake               a request or a login waits for a box at rest
-//   POST /node/v1/gateway/preview-grant      a preview grant that is half over -> a fresh one
+//   POST /node/v1/gateway/preview-pass      a preview pass that is half over -> a fresh one
 //   POST /node/v1/gateway/ports              what listens in a box, when what a preview asks for does not
 //   POST /node/v1/gateway/ended-credentials  which of those that somebody is let in by here hold no more, after a `full`
 //   POST /node/v1/gateway/entries            who came into boxes, for the audit trail (gateway-entries.ts)
@@ -43,7 +43,7 @@ export const feedPreviewSchema = z.object({
   port: z.number().int(),
   /** What holds now, with the organization's cap already applied. */
   visibility: z.enum(VISIBILITIES),
-  /** Grows when its visibility narrows or its box changes hands: grants and links of a lower one are over. */
+  /** Grows when its visibility narrows or its box changes hands: passes and links of a lower one are over. */
   serial: z.number().int(),
 });
 export type FeedPreview = z.infer<typeof feedPreviewSchema>;
@@ -79,7 +79,7 @@ export const feedRevocationSchema = z.object({
 export type FeedRevocation = z.infer<typeof feedRevocationSchema>;
 
 export const feedSettingsSchema = z.object({
-  /** Public keys (PEM) that sign tickets, grants, codes and links; any of them. */
+  /** Public keys (PEM) that sign tickets, passes, codes and links; any of them. */
   ticketKeysPem: z.array(z.string()),
   /** Public key lines of the SSH authorities. */
   sshUserCa: z.string(),
@@ -157,8 +157,8 @@ export const endedCredentialsAnswerSchema = z.object({ credentialIds: z.array(z.
 export const boxPortsRequestSchema = z.object({ boxId: z.string() });
 export const boxPortsAnswerSchema = z.object({ ports: z.array(z.number().int()) });
 
-export const previewGrantRequestSchema = z.object({ grant: z.string().max(4096) });
-export const previewGrantAnswerSchema = z.object({ grant: z.string() });
+export const previewPassRequestSchema = z.object({ pass: z.string().max(4096) });
+export const previewPassAnswerSchema = z.object({ pass: z.string() });
 
 export const gatewayHostCertificateRequestSchema = z.object({
   publicKey: z.string().max(4096),

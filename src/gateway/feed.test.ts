@@ -147,8 +147,8 @@ test("calls go to a replica that answers; a refusal is final and carries the rea
   const wanted = { boxId: "box_1", userId: "usr_a", credentialId: "token_1", door: "ssh" as const };
   assert.equal(await calls.wake(wanted), "resuming");
   assert.deepEqual(server.asked, [{ name: "wake", body: wanted }]);
-  server.answer = () => ({ status: 200, body: { grant: "fresh" } });
-  assert.equal(await calls.renewGrant("old"), "fresh");
+  server.answer = () => ({ status: 200, body: { pass: "fresh" } });
+  assert.equal(await calls.renewPass("old"), "fresh");
   server.answer = () => ({ status: 200, body: { certificate: "ssh-ed25519-cert…" } });
   assert.equal(await calls.hostCertificate("ssh-ed25519 …", ["g"]), "ssh-ed25519-cert…");
   server.answer = () => ({ status: 403, body: { detail: "not yours" } });
@@ -164,6 +164,6 @@ test("only a control plane of the gateway's own authority is believed", async ()
   const server = await serve();
   const stranger = await makeAuthority();
   const calls = await callsTo([server.url], stranger);
-  await assert.rejects(calls.renewGrant("x"), /certificate/);
+  await assert.rejects(calls.renewPass("x"), /certificate/);
   assert.equal(server.asked.length, 0);
 });

@@ -189,7 +189,7 @@ async function world(t: TestContext) {
     preview: (base) =>
       previewDoor({
         ...base,
-        renewGrant: (grant) => calls.renewGrant(grant),
+        renewPass: (pass) => calls.renewPass(pass),
         portsOf: (boxId) => calls.ports(boxId),
       }),
     ssh: (base) =>
@@ -248,13 +248,13 @@ function waysIn({ directory, gateway, closing, signKey }: Ways, clock: WarpClock
       stream.write(encodeExecFrame({ ...start, session: crypto.randomUUID() }));
       return Talk.of(stream, typed);
     },
-    grant: (credentialId: string, agoMs = 0) =>
-      previews.grant(
+    pass: (credentialId: string, agoMs = 0) =>
+      previews.pass(
         { previewId: PREVIEW.previewId, serial: PREVIEW.serial, userId: USER, credentialId },
         clock.nowMs() - agoMs,
       ),
     /** A WebSocket through the preview: its app's answer, and then what is typed. */
-    preview: async (grant: string): Promise<{ status: string; talk: Talk }> => {
+    preview: async (pass: string): Promise<{ status: string; talk: Talk }> => {
       const socket: Socket = connect(clientPort, HOST);
       closing.push(() => socket.destroy());
       let head = "";
@@ -266,7 +266,7 @@ function waysIn({ directory, gateway, closing, signKey }: Ways, clock: WarpClock
         `GET / HTTP/1.1\r\nHost: ${APP}-${PREVIEW.label}.localhost:${clientPort}\r\n` +
           "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-          `Cookie: __Host-berth-preview=${grant}\r\n\r\n`,
+          `Cookie: __Host-berth-preview=${pass}\r\n\r\n`,
       );
       await until(() => head.includes("\r\n\r\n"), "the preview answers");
       return { status: head.split(" ")[1] ?? "", talk };
@@ -309,10 +309,10 @@ test("half an hour without a control plane", async (t) => {
   await until(() => feed.known.keys(keys[1]?.fingerprint ?? "").length === 1, "keys are known");
 
   const early = await w.ticket("token_good");
-  const [grant, goneGrant] = [await w.grant("web_good"), await w.grant("web_gone")];
-  const oldGrant = await w.grant("web_good", 35 * MINUTE_MS);
-  const preview = await w.preview(grant);
-  const gonePreview = await w.preview(goneGrant);
+  const [pass, gonePass] = [await w.pass("web_good"), await w.pass("web_gone")];
+  const oldPass = await w.pass("web_good", 35 * MINUTE_MS);
+  const preview = await w.preview(pass);
+  const gonePreview = await w.preview(gonePass);
   assert.deepEqual([preview.status, gonePreview.status], ["101", "101"]);
   const good: Record<string, Talk> = {
     "raw port": await w.raw(early),
@@ -329,7 +329,7 @@ test("half an hour without a control plane", async (t) => {
   const all = Object.entries({ ...good, ...gone });
   const allGoOn = () => Promise.all(all.map(([what, talk]) => talk.goesOn(what)));
   await allGoOn();
-  assert.equal((await w.preview(oldGrant)).status, "101");
+  assert.equal((await w.preview(oldPass)).status, "101");
 
   await w.plane.close();
   await until(() => !feed.isHeard, "the loss is noticed");
@@ -348,16 +348,16 @@ test("half an hour without a control plane", async (t) => {
   assert.equal(feed.isHeard, false);
 
   await assert.rejects(w.raw(early), { code: "ticket_expired", status: 401 });
-  assert.equal((await w.preview(oldGrant)).status, "401");
-  const again = await w.preview(grant);
+  assert.equal((await w.preview(oldPass)).status, "401");
+  const again = await w.preview(pass);
   assert.equal(again.status, "101");
-  await again.talk.goesOn("a new preview with a grant that is not over");
+  await again.talk.goesOn("a new preview with a pass that is not over");
   await w.ssh("key_good").goesOn("a new login with a registered key");
 
   const back = await w.planeAgain({ ...full, keys: keys.slice(0, 1) });
   const ended = ["token_gone", "web_gone"];
   back.answer = (name, body) => {
-    if (name === "preview-grant") return { status: 503, body: {} };
+    if (name === "preview-pass") return { status: 503, body: {} };
     assert.equal(name, "ended-credentials");
     const { credentialIds } = body as { credentialIds: string[] };
     return {

@@ -9,7 +9,7 @@ import {
   endedCredentialsAnswerSchema,
   type FeedRequest,
   gatewayHostCertificateAnswerSchema,
-  previewGrantAnswerSchema,
+  previewPassAnswerSchema,
   type WakeRequest,
   wakeAnswerSchema,
 } from "#contract/gateway-feed.ts";
@@ -74,9 +74,9 @@ export class PlaneCalls {
     await this.#ask("entries", batch);
   }
 
-  /** A grant that is half over for a fresh one. Throws PlaneRefusal when it holds no more. */
-  async renewGrant(grant: string): Promise<string> {
-    return previewGrantAnswerSchema.parse(await this.#ask("preview-grant", { grant })).grant;
+  /** A pass that is half over for a fresh one. Throws PlaneRefusal when it holds no more. */
+  async renewPass(pass: string): Promise<string> {
+    return previewPassAnswerSchema.parse(await this.#ask("preview-pass", { pass })).pass;
   }
 
   /** The certificate (a line) of the SSH door's host key. */

@@ -104,19 +104,19 @@ function isAway({ code }: Problem): boolean {
 
 function accessOf(right: Right, { rights, isEnding, address = null }: BoxWayOptions): Access {
   return {
-    userId: right.grant?.checked.userId ?? null,
+    userId: right.pass?.checked.userId ?? null,
     boxId: right.preview.boxId,
-    credentialId: right.grant?.checked.credentialId ?? null,
+    credentialId: right.pass?.checked.credentialId ?? null,
     epoch: null,
     caller: { via: "preview", address },
     isStillGood: () => !isEnding || rights.isGood(right),
   };
 }
 
-function whoIs({ grant }: Right) {
+function whoIs({ pass }: Right) {
   return {
-    userId: grant?.checked.userId ?? null,
-    credentialId: grant?.checked.credentialId ?? null,
+    userId: pass?.checked.userId ?? null,
+    credentialId: pass?.checked.credentialId ?? null,
     door: "preview" as const,
   };
 }

@@ -208,7 +208,7 @@ export class PreviewConnection {
     if (decision.kind === "answer") return this.#answerItself(decision.answer, request);
     const { right } = decision;
     this.#right = right;
-    if (right.grant) this.#seat.lobby.leave(this.#socket);
+    if (right.pass) this.#seat.lobby.leave(this.#socket);
     this.#exchange = {
       request,
       place,
@@ -376,7 +376,7 @@ export class PreviewConnection {
   #await(right: Right | null) {
     this.#phase = "head";
     this.#headSinceMs = this.#context.tickMs;
-    if (!right?.grant) this.#seat.lobby.enter(this.#socket);
+    if (!right?.pass) this.#seat.lobby.enter(this.#socket);
     if (this.#socket.isPaused()) this.#socket.resume();
     this.#readHead();
   }
@@ -476,7 +476,7 @@ export class PreviewConnection {
     if (isStuck && nowMs - this.#activeMs > limits.bodyTimeoutMs) this.#socket.destroy();
     const right = this.#right;
     if (!right) return;
-    if (right.grant && this.#phase !== "head") rights.keepFresh(right.grant);
+    if (right.pass && this.#phase !== "head") rights.keepFresh(right.pass);
     if (!defences.endings || rights.isGood(right)) return;
     this.#right = null;
     if (this.#phase === "head") this.#dropApp();

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from "node:crypto";
 
 /** Every cookie of Berth begins with it; browsers take `__Host-` from the exact host and over TLS (or localhost) only. */
 const OURS = "__host-berth";
-export const GRANT_COOKIE = "__Host-berth-preview";
+export const PASS_COOKIE = "__Host-berth-preview";
 export const NONCE_COOKIE = "__Host-berth-preview-nonce";
 
 const ATTRIBUTES = "Path=/; Secure; HttpOnly; SameSite=Lax";
@@ -54,8 +54,8 @@ export function appCookie(
   return [pair, ...kept].join(";");
 }
 
-export function grantCookie(grant: string, maxAgeS: number): string {
-  return `${GRANT_COOKIE}=${grant}; Max-Age=${maxAgeS}; ${ATTRIBUTES}`;
+export function passCookie(pass: string, maxAgeS: number): string {
+  return `${PASS_COOKIE}=${pass}; Max-Age=${maxAgeS}; ${ATTRIBUTES}`;
 }
 
 /** A tab that is on its way to the dashboard and back. */

@@ -387,12 +387,12 @@ test("a WebSocket does not wake a box: the page that somebody left open tries fo
   await until(() => gateway.status().boxes === 1, "the box runs");
 });
 
-test("a grant that is half over is renewed on the way", async () => {
+test("a pass that is half over is renewed on the way", async () => {
   const renewing: string[] = [];
   const other = await openPreviews({
-    renewGrant: async (grant) => {
-      renewing.push(grant);
-      return other.signer.grant(
+    renewPass: async (pass) => {
+      renewing.push(pass);
+      return other.signer.pass(
         { previewId: "preview_1", serial: 1, credentialId: "web_1", userId: "usr_2" },
         Date.now(),
       );
@@ -400,15 +400,15 @@ test("a grant that is half over is renewed on the way", async () => {
   });
   try {
     await other.http((_, response) => response.end("app"));
-    const grant = { previewId: "preview_1", serial: 1, credentialId: "web_1", userId: "usr_1" };
-    const old = await other.signer.grant(grant, Date.now() - 40 * 60_000);
+    const pass = { previewId: "preview_1", serial: 1, credentialId: "web_1", userId: "usr_1" };
+    const old = await other.signer.pass(pass, Date.now() - 40 * 60_000);
     const lines = [`Cookie: __Host-berth-preview=${old}`];
     assert.equal(statusOf(await get(other, "/", lines)), 200);
     let fresh: string[] = [];
     await until(async () => {
       fresh = headerOf(await get(other, "/", lines), "set-cookie");
       return fresh.length > 0;
-    }, "a fresh grant");
+    }, "a fresh pass");
     assert.match(
       fresh[0] ?? "",
       /^__Host-berth-preview=ey.*; Path=\/; Secure; HttpOnly; SameSite=Lax$/,

@@ -18,8 +18,8 @@ export interface PreviewDoorOptions {
   readonly streams: { readonly open: OpenStream };
   readonly wakeAndWait: WakeAndWait;
   readonly known: Known;
-  /** A grant that is half over for a fresh one (plane-calls.ts). */
-  readonly renewGrant: (grant: string) => Promise<string>;
+  /** A pass that is half over for a fresh one (plane-calls.ts). */
+  readonly renewPass: (pass: string) => Promise<string>;
   /** Where something listens in a box (plane-calls.ts). */
   readonly portsOf: (boxId: string) => Promise<readonly number[]>;
   readonly clock: Clock;

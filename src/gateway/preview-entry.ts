@@ -4,12 +4,12 @@
 import type { Clock } from "#lib/clock.ts";
 import type { Known } from "./known.ts";
 import {
-  GRANT_COOKIE,
-  grantCookie,
   isRelativePath,
   NONCE_COOKIE,
   newReturn,
   nonceHash,
+  PASS_COOKIE,
+  passCookie,
   type Return,
   readReturns,
   returnsCookie,
@@ -19,10 +19,10 @@ import type { PreviewDefences } from "./preview-defences.ts";
 import type { RequestHead } from "./preview-head.ts";
 import type { Place, SharedPlace } from "./preview-name.ts";
 import { type OwnAnswer, redirect } from "./preview-pages.ts";
-import { type KnownGrant, newest, type Right, type Rights } from "./preview-rights.ts";
+import { type KnownPass, newest, type Right, type Rights } from "./preview-rights.ts";
 
 export type Decision =
-  | { readonly kind: "pass"; readonly right: Right }
+  | { readonly kind: "enter"; readonly right: Right }
   | { readonly kind: "answer"; readonly answer: OwnAnswer };
 
 export interface EntryOptions {
@@ -59,29 +59,29 @@ export class Entry {
     if (shared && isPreflight(request)) return answer(PREFLIGHT);
     if (preview.visibility === "public") {
       const right = this.#options.rights.rightTo(preview, null);
-      return right ? { kind: "pass", right } : answer(UNKNOWN);
+      return right ? { kind: "enter", right } : answer(UNKNOWN);
     }
     if (shared) {
-      const grant = shared.key === null ? null : this.#options.rights.byKey(shared.key);
-      return this.#withGrant(request, place, grant);
+      const pass = shared.key === null ? null : this.#options.rights.byKey(shared.key);
+      return this.#withPass(request, place, pass);
     }
     if (this.#options.defences.ownOriginOnly && isFromOutside(request, place.origin))
       return answer(OUTSIDE);
     const { lines } = request;
-    if (lines.grant === undefined) lines.grant = ourCookie(request, GRANT_COOKIE) ?? null;
-    const text = lines.grant;
-    if (text === null) return this.#withGrant(request, place, null);
-    const grant = this.#options.rights.recall(text);
-    if (grant) return this.#withGrant(request, place, grant);
-    return this.#options.rights.read(text).then((read) => this.#withGrant(request, place, read));
+    if (lines.pass === undefined) lines.pass = ourCookie(request, PASS_COOKIE) ?? null;
+    const text = lines.pass;
+    if (text === null) return this.#withPass(request, place, null);
+    const pass = this.#options.rights.recall(text);
+    if (pass) return this.#withPass(request, place, pass);
+    return this.#options.rights.read(text).then((read) => this.#withPass(request, place, read));
   }
 
-  #withGrant(request: RequestHead, place: Place, grant: KnownGrant | null): Decision {
+  #withPass(request: RequestHead, place: Place, pass: KnownPass | null): Decision {
     const { known, rights } = this.#options;
     const preview = known.preview(place.name.label);
     if (preview === null || preview === "gone") return answer(GONE);
-    const right = rights.rightTo(preview, grant);
-    if (right) return { kind: "pass", right };
+    const right = rights.rightTo(preview, pass);
+    if (right) return { kind: "enter", right };
     return isNavigation(request) ? this.#login(request, place) : answer(LOGIN_NEEDED);
   }
 
@@ -109,25 +109,25 @@ export class Entry {
   async #enter(request: RequestHead, place: Place, text: string): Promise<Decision> {
     const { known, rights, defences } = this.#options;
     const code = await rights.readCode(text);
-    const grant = code && (await rights.read(code.grant));
+    const pass = code && (await rights.read(code.pass));
     const preview = known.preview(place.name.label);
-    if (!code || !grant || preview === null || preview === "gone") return answer(BAD_CODE);
+    if (!code || !pass || preview === null || preview === "gone") return answer(BAD_CODE);
     const returns = readReturns(ourCookie(request, NONCE_COOKIE));
     const back = returns.find(({ nonce }) => nonceHash(nonce) === code.nonceHash);
     if (code.previewId !== preview.previewId || (!back && defences.nonce)) return answer(BAD_CODE);
     if (!rights.takeCode(code.codeId) && defences.onceOnly) return answer(BAD_CODE);
-    const isOpen = rights.rightTo({ ...preview, visibility: "private" }, grant) !== null;
+    const isOpen = rights.rightTo({ ...preview, visibility: "private" }, pass) !== null;
     if (!isOpen) return answer(BAD_CODE);
     const path = this.#returnPath(back, place);
     const left = returns.filter((one) => one !== back);
-    return answer(this.#into(place, grant, path, [`Set-Cookie: ${returnsCookie(left)}`]));
+    return answer(this.#into(place, pass, path, [`Set-Cookie: ${returnsCookie(left)}`]));
   }
 
-  /** To a path of the app, with the grant where requests will bring it. */
-  #into({ shared }: Place, grant: KnownGrant, path: string, lines: readonly string[]): OwnAnswer {
+  /** To a path of the app, with the pass where requests will bring it. */
+  #into({ shared }: Place, pass: KnownPass, path: string, lines: readonly string[]): OwnAnswer {
     const { rights, clock } = this.#options;
-    if (shared) return redirect(`${sharedBase(shared, rights.keyOf(grant))}${path}`, lines);
-    const cookie = grantCookie(grant.text, leftS(grant, clock.nowMs()));
+    if (shared) return redirect(`${sharedBase(shared, rights.keyOf(pass))}${path}`, lines);
+    const cookie = passCookie(pass.text, leftS(pass, clock.nowMs()));
     return redirect(path, [`Set-Cookie: ${cookie}`, ...lines]);
   }
 
@@ -151,25 +151,25 @@ export class Entry {
 
   async #openLink(text: string, place: Place, target: string): Promise<Decision> {
     const { known, rights } = this.#options;
-    const grant = await rights.read(text);
+    const pass = await rights.read(text);
     const preview = known.preview(place.name.label);
     if (preview === null || preview === "gone") return answer(GONE);
     // To a public preview a link adds nothing, but its address is still cleaned.
-    if (preview.visibility !== "public" && (!grant || !rights.rightTo(preview, grant)))
+    if (preview.visibility !== "public" && (!pass || !rights.rightTo(preview, pass)))
       return answer(BAD_LINK);
     const path = isRelativePath(target) ? target : "/";
-    if (grant) return answer(this.#into(place, grant, path, NO_LINES));
+    if (pass) return answer(this.#into(place, pass, path, NO_LINES));
     return answer(redirect(`${place.shared?.base ?? ""}${path}`));
   }
 
-  /** Lines for the browser: the fresh grant, when the one it brought has been renewed. */
-  renewal({ grant }: Right, { shared }: Place): readonly string[] {
-    if (!grant) return NO_LINES;
-    this.#options.rights.keepFresh(grant);
-    if (!grant.next || shared) return NO_LINES;
-    const fresh = newest(grant);
+  /** Lines for the browser: the fresh pass, when the one it brought has been renewed. */
+  renewal({ pass }: Right, { shared }: Place): readonly string[] {
+    if (!pass) return NO_LINES;
+    this.#options.rights.keepFresh(pass);
+    if (!pass.next || shared) return NO_LINES;
+    const fresh = newest(pass);
     const maxAgeS = leftS(fresh, this.#options.clock.nowMs());
-    return [`Set-Cookie: ${grantCookie(fresh.text, maxAgeS)}`];
+    return [`Set-Cookie: ${passCookie(fresh.text, maxAgeS)}`];
   }
 }
 
@@ -190,8 +190,8 @@ function answer(own: OwnAnswer): Decision {
   return { kind: "answer", answer: own };
 }
 
-function leftS(grant: KnownGrant, nowMs: number): number {
-  return Math.max(0, Math.floor((grant.checked.expiresAtMs - nowMs) / 1000));
+function leftS(pass: KnownPass, nowMs: number): number {
+  return Math.max(0, Math.floor((pass.checked.expiresAtMs - nowMs) / 1000));
 }
 
 function split(text: string, at: string): [string, string?] {

@@ -24,11 +24,11 @@ export interface RequestLines {
   readonly isWebSocket: boolean;
   /** No other request follows on this connection. */
   readonly isLast: boolean;
-  /** The cookie with a grant in it, once it was looked for (preview-entry.ts); null: there is none. */
-  grant: string | null | undefined;
+  /** The cookie with a pass in it, once it was looked for (preview-entry.ts); null: there is none. */
+  pass: string | null | undefined;
 }
 
-export interface RequestHead extends Omit<RequestLines, "text" | "grant"> {
+export interface RequestHead extends Omit<RequestLines, "text" | "pass"> {
   readonly method: string;
   /** Path and query; begins with a slash. */
   readonly target: string;
@@ -124,7 +124,7 @@ function readLines(text: string): RequestLines {
   // Another upgrade is not passed on; who asked may take what follows for another protocol.
   const isIgnored = isUpgrade && !isWebSocket;
   const isOver = isLast || isIgnored;
-  return { text, host, fields, framing, isWebSocket, isLast: isOver, grant: undefined };
+  return { text, host, fields, framing, isWebSocket, isLast: isOver, pass: undefined };
 }
 
 /** The answer to a request by `method`. Throws BadHead. */

@@ -24,7 +24,7 @@ export interface Place {
 export interface SharedPlace {
   /** `/p/PORT-LABEL` */
   readonly base: string;
-  /** What stands for a grant in the address, since cookies would be everybody's: `/p/PORT-LABEL/~KEY`. */
+  /** What stands for a pass in the address, since cookies would be everybody's: `/p/PORT-LABEL/~KEY`. */
   readonly key: string | null;
 }
 

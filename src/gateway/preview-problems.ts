@@ -43,12 +43,12 @@ export function pageForCutAnswer(why: Problem, asks: Asks): OwnAnswer {
 /** A stranger is not told about the box. */
 export function pageForProblem({ code, message }: Problem, { right, mayWake }: Asks): OwnAnswer {
   const { port } = right.preview;
-  const detail = right.grant ? `${message}.` : "";
+  const detail = right.pass ? `${message}.` : "";
   if (code === "port_closed")
     return {
       status: 502,
       title: `Nothing listens at port ${port}`,
-      detail: `The box runs, but no program in it answers at port ${port}. Start it there; this page tries again by itself.\n${right.grant ? message : ""}`,
+      detail: `The box runs, but no program in it answers at port ${port}. Start it there; this page tries again by itself.\n${right.pass ? message : ""}`,
       isTemporary: true,
     };
   if (code === "revoked")

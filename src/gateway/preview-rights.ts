@@ -1,12 +1,12 @@
-// Who may enter a preview, and for how long: grants and links that were checked once, codes that are taken once.
+// Who may enter a preview, and for how long: passes and links that were checked once, codes that are taken once.
 
 import { randomBytes } from "node:crypto";
 import type { FeedPreview } from "#contract/gateway-feed.ts";
 import type { Clock } from "#lib/clock.ts";
 import {
-  type CheckedGrant,
+  type CheckedPass,
   PREVIEW_CODE_LIFETIME_MS,
-  PREVIEW_GRANT_LIFETIME_MS,
+  PREVIEW_PASS_LIFETIME_MS,
   type PreviewCheck,
   type PreviewCode,
   previewCheck,
@@ -14,12 +14,12 @@ import {
 import { stillHolds } from "./entry.ts";
 import type { Known } from "./known.ts";
 
-/** A grant or link that was checked, shared by every request that brings it. */
-export interface KnownGrant {
+/** A pass or link that was checked, shared by every request that brings it. */
+export interface KnownPass {
   readonly text: string;
-  readonly checked: CheckedGrant;
+  readonly checked: CheckedPass;
   /** What the control plane gave for it when it was half over. */
-  next: KnownGrant | null;
+  next: KnownPass | null;
   /** The control plane gives nothing for it any more. */
   isRefused: boolean;
   renewing: Promise<void> | null;
@@ -33,7 +33,7 @@ export interface KnownGrant {
 export interface Right {
   readonly preview: FeedPreview;
   /** Null: the preview is public. */
-  readonly grant: KnownGrant | null;
+  readonly pass: KnownPass | null;
   /** Equal for requests that may share a connection to the app. */
   readonly key: string;
 }
@@ -41,23 +41,23 @@ export interface Right {
 export interface RightsOptions {
   readonly known: Known;
   readonly clock: Clock;
-  /** A grant that is half over for a fresh one; throws an error with `status` when it holds no more. */
-  readonly renewGrant: (grant: string) => Promise<string>;
+  /** A pass that is half over for a fresh one; throws an error with `status` when it holds no more. */
+  readonly renewPass: (pass: string) => Promise<string>;
   /** Aborts when the door closes. */
   readonly signal: AbortSignal;
 }
 
-const MAX_GRANTS = 20_000;
+const MAX_PASSES = 20_000;
 const MAX_CODES = 20_000;
-const MAX_GRANT_CHARS = 4096;
+const MAX_PASS_CHARS = 4096;
 const CLOCK_TOLERANCE_MS = 30_000;
 const RENEW_AGAIN_MS = 15_000;
 
 export class Rights {
   readonly #options: RightsOptions;
-  readonly #grants = new Map<string, KnownGrant>();
-  readonly #byKey = new Map<string, KnownGrant>();
-  readonly #keys = new WeakMap<KnownGrant, string>();
+  readonly #passes = new Map<string, KnownPass>();
+  readonly #byKey = new Map<string, KnownPass>();
+  readonly #keys = new WeakMap<KnownPass, string>();
   readonly #takenCodes = new Map<string, number>();
   #keysPem: readonly string[] = [];
   #check: PreviewCheck = previewCheck([]);
@@ -67,25 +67,25 @@ export class Rights {
   }
 
   /** What a text opens, if it was checked before. */
-  recall(text: string): KnownGrant | null {
-    return this.#grants.get(text) ?? null;
+  recall(text: string): KnownPass | null {
+    return this.#passes.get(text) ?? null;
   }
 
-  /** Null: it is no grant or link of ours, or it is over. */
-  async read(text: string): Promise<KnownGrant | null> {
-    const known = this.#grants.get(text);
+  /** Null: it is no pass or link of ours, or it is over. */
+  async read(text: string): Promise<KnownPass | null> {
+    const known = this.#passes.get(text);
     if (known) return known;
-    if (text.length > MAX_GRANT_CHARS) return null;
+    if (text.length > MAX_PASS_CHARS) return null;
     try {
-      const checked = await this.#checker().grant(text, this.#options.clock.nowMs());
+      const checked = await this.#checker().pass(text, this.#options.clock.nowMs());
       return this.#remember(text, checked);
     } catch {
       return null;
     }
   }
 
-  #remember(text: string, checked: CheckedGrant): KnownGrant {
-    const grant: KnownGrant = {
+  #remember(text: string, checked: CheckedPass): KnownPass {
+    const pass: KnownPass = {
       text,
       checked,
       next: null,
@@ -94,29 +94,29 @@ export class Rights {
       right: null,
       isLetIn: null,
     };
-    this.#grants.set(text, grant);
-    forgetOldest(this.#grants, MAX_GRANTS);
-    return grant;
+    this.#passes.set(text, pass);
+    forgetOldest(this.#passes, MAX_PASSES);
+    return pass;
   }
 
-  /** Reduced mode: what stands for the grant in an address, at this gateway and as long as it runs. */
-  keyOf(grant: KnownGrant): string {
-    const known = this.#keys.get(grant);
+  /** Reduced mode: what stands for the pass in an address, at this gateway and as long as it runs. */
+  keyOf(pass: KnownPass): string {
+    const known = this.#keys.get(pass);
     if (known !== undefined) return known;
     const key = randomBytes(16).toString("base64url");
-    this.#keys.set(grant, key);
-    this.#byKey.set(key, grant);
-    forgetOldest(this.#byKey, MAX_GRANTS);
+    this.#keys.set(pass, key);
+    this.#byKey.set(key, pass);
+    forgetOldest(this.#byKey, MAX_PASSES);
     return key;
   }
 
-  byKey(key: string): KnownGrant | null {
+  byKey(key: string): KnownPass | null {
     return this.#byKey.get(key) ?? null;
   }
 
   /** Null: it is no code of ours, or it is over. */
   async readCode(text: string): Promise<PreviewCode | null> {
-    if (text.length > 2 * MAX_GRANT_CHARS) return null;
+    if (text.length > 2 * MAX_PASS_CHARS) return null;
     return this.#checker()
       .code(text, this.#options.clock.nowMs())
       .catch(() => null);
@@ -136,48 +136,48 @@ export class Rights {
   }
 
   /** The right to a preview with what the request brought; null: it has none. */
-  rightTo(preview: FeedPreview, grant: KnownGrant | null): Right | null {
+  rightTo(preview: FeedPreview, pass: KnownPass | null): Right | null {
     const { previewId, serial } = preview;
     if (preview.visibility === "public")
-      return { preview, grant: null, key: `${previewId} ${serial}` };
-    if (!grant || !this.#opens(grant, preview)) return null;
-    if (grant.right?.preview === preview) return grant.right;
-    const { credentialId, userId } = grant.checked;
-    grant.right = { preview, grant, key: `${previewId} ${serial} ${credentialId} ${userId}` };
-    return grant.right;
+      return { preview, pass: null, key: `${previewId} ${serial}` };
+    if (!pass || !this.#opens(pass, preview)) return null;
+    if (pass.right?.preview === preview) return pass.right;
+    const { credentialId, userId } = pass.checked;
+    pass.right = { preview, pass, key: `${previewId} ${serial} ${credentialId} ${userId}` };
+    return pass.right;
   }
 
   /** Whether it holds still, after whatever changed. */
-  isGood({ preview, grant }: Right): boolean {
+  isGood({ preview, pass }: Right): boolean {
     const now = this.#options.known.preview(preview.label);
     if (now === null || now === "gone" || now.previewId !== preview.previewId) return false;
     if (now.visibility === "public") return true;
-    return grant !== null && this.#opens(grant, now);
+    return pass !== null && this.#opens(pass, now);
   }
 
   /** A link is for whoever has it; a person must still be one that the preview is for. */
-  #isFor(grant: KnownGrant, { boxId, visibility }: FeedPreview): boolean {
-    const { userId, expiresAtMs } = newest(grant).checked;
+  #isFor(pass: KnownPass, { boxId, visibility }: FeedPreview): boolean {
+    const { userId, expiresAtMs } = newest(pass).checked;
     if (userId === null) return true;
     const { known } = this.#options;
     const { orgId } = known.box(boxId) ?? {};
-    grant.isLetIn ??= {
-      org: stillHolds(expiresAtMs - PREVIEW_GRANT_LIFETIME_MS, (now) =>
+    pass.isLetIn ??= {
+      org: stillHolds(expiresAtMs - PREVIEW_PASS_LIFETIME_MS, (now) =>
         now.isMember(orgId ?? "", userId),
       ),
-      private: stillHolds(expiresAtMs - PREVIEW_GRANT_LIFETIME_MS, (now) =>
+      private: stillHolds(expiresAtMs - PREVIEW_PASS_LIFETIME_MS, (now) =>
         now.mayEnter(userId, boxId),
       ),
     };
-    return grant.isLetIn[visibility === "org" ? "org" : "private"](known);
+    return pass.isLetIn[visibility === "org" ? "org" : "private"](known);
   }
 
-  #opens(grant: KnownGrant, preview: FeedPreview): boolean {
+  #opens(pass: KnownPass, preview: FeedPreview): boolean {
     const { previewId, serial } = preview;
-    const { checked, isRefused } = newest(grant);
+    const { checked, isRefused } = newest(pass);
     return (
       !isRefused &&
-      this.#isFor(grant, preview) &&
+      this.#isFor(pass, preview) &&
       checked.previewId === previewId &&
       checked.serial === serial &&
       checked.expiresAtMs > this.#options.clock.nowMs() &&
@@ -185,26 +185,26 @@ export class Rights {
     );
   }
 
-  /** Asks for a fresh grant once this one is half over; whoever holds it sees the fresh one as its `next`. */
-  keepFresh(held: KnownGrant): void {
-    const grant = newest(held);
-    const { kind, expiresAtMs } = grant.checked;
+  /** Asks for a fresh pass once this one is half over; whoever holds it sees the fresh one as its `next`. */
+  keepFresh(held: KnownPass): void {
+    const pass = newest(held);
+    const { kind, expiresAtMs } = pass.checked;
     const leftMs = expiresAtMs - this.#options.clock.nowMs();
-    if (kind === "link" || grant.renewing || leftMs > PREVIEW_GRANT_LIFETIME_MS / 2) return;
-    grant.renewing = this.#renew(grant).finally(() => {
-      grant.renewing = null;
+    if (kind === "link" || pass.renewing || leftMs > PREVIEW_PASS_LIFETIME_MS / 2) return;
+    pass.renewing = this.#renew(pass).finally(() => {
+      pass.renewing = null;
     });
   }
 
-  async #renew(grant: KnownGrant): Promise<void> {
+  async #renew(pass: KnownPass): Promise<void> {
     try {
-      grant.next = await this.read(await this.#options.renewGrant(grant.text));
+      pass.next = await this.read(await this.#options.renewPass(pass.text));
     } catch (error) {
       const { status } = error as { status?: unknown };
-      grant.isRefused = typeof status === "number" && status >= 400 && status < 500;
+      pass.isRefused = typeof status === "number" && status >= 400 && status < 500;
       // Nobody answers: it holds until it is over, and is asked for again until then.
       const { clock, signal } = this.#options;
-      if (!grant.isRefused) await clock.sleep(RENEW_AGAIN_MS, signal).catch(() => {});
+      if (!pass.isRefused) await clock.sleep(RENEW_AGAIN_MS, signal).catch(() => {});
     }
   }
 
@@ -213,14 +213,14 @@ export class Rights {
     if (ticketKeysPem !== this.#keysPem) {
       this.#keysPem = ticketKeysPem;
       this.#check = previewCheck(ticketKeysPem);
-      this.#grants.clear(); // A key may have been taken away.
+      this.#passes.clear(); // A key may have been taken away.
     }
     return this.#check;
   }
 }
 
-export function newest(grant: KnownGrant): KnownGrant {
-  let last = grant;
+export function newest(pass: KnownPass): KnownPass {
+  let last = pass;
   while (last.next) last = last.next;
   return last;
 }

@@ -280,7 +280,7 @@ test("users on one connection, as a proxy in front brings them, never share one 
   );
 });
 
-test("who may enter: only with a grant for this preview, as it is now", async (t) => {
+test("who may enter: only with a pass for this preview, as it is now", async (t) => {
   await rig.http((_, response) => response.end("app"));
   const refused = async (cookie: string) => {
     const answer = await get(rig, "/", cookie ? [`Cookie: ${cookie}`] : []);
@@ -296,8 +296,8 @@ test("who may enter: only with a grant for this preview, as it is now", async (t
   );
   await t.test("of an earlier serial", async () => refused(await rig.cookie({ serial: 0 })));
   await t.test("over", async () => {
-    const grant = { previewId: "preview_1", serial: 1, credentialId: "web_1", userId: "usr_1" };
-    const old = await rig.signer.grant(grant, Date.now() - 2 * 3_600_000);
+    const pass = { previewId: "preview_1", serial: 1, credentialId: "web_1", userId: "usr_1" };
+    const old = await rig.signer.pass(pass, Date.now() - 2 * 3_600_000);
     await refused(`__Host-berth-preview=${old}`);
   });
   await t.test("signed by another installation", async () =>
@@ -307,7 +307,7 @@ test("who may enter: only with a grant for this preview, as it is now", async (t
     const cookie = await rig.cookie();
     await refused(`${cookie}; ${cookie}`);
   });
-  await t.test("a code is no grant", async () =>
+  await t.test("a code is no pass", async () =>
     refused(`__Host-berth-preview=${await rig.code("n")}`),
   );
   await t.test("revoked", async () => {
@@ -385,8 +385,8 @@ test("a login goes to the dashboard and back: one code, one browser, once, to wh
   assert.equal(statusOf(entered), 302, entered);
   assert.deepEqual(headerOf(entered, "location"), ["/deep/path?q=1"]);
   assert.deepEqual(headerOf(entered, "referrer-policy"), ["no-referrer"]);
-  const grant = headerOf(entered, "set-cookie")[0]?.split(";")[0] ?? "";
-  assert.match(await get(rig, "/", [`Cookie: ${grant}`]), /app$/);
+  const pass = headerOf(entered, "set-cookie")[0]?.split(";")[0] ?? "";
+  assert.match(await get(rig, "/", [`Cookie: ${pass}`]), /app$/);
   assert.equal(statusOf(await enter(rig, code, [`Cookie: ${cookie}`])), 403);
   // Without nonce and memory, any browser takes it, twice.
   const loose = await open.code("x");

@@ -25,7 +25,7 @@ export interface Visitor {
   readonly caller: Caller;
 }
 
-/** The right to enter a box, whatever it was that proved it: a ticket, an SSH key, a preview grant. */
+/** The right to enter a box, whatever it was that proved it: a ticket, an SSH key, a preview pass. */
 export interface Access extends Visitor {
   /** The only placement it is good for; null: whichever is current. */
   readonly epoch: number | null;

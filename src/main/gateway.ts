@@ -60,7 +60,7 @@ export async function startGateway(context: RoleContext): Promise<RunningGateway
     preview: (base) =>
       previewDoor({
         ...base,
-        renewGrant: (grant) => plane.renewGrant(grant),
+        renewPass: (pass) => plane.renewPass(pass),
         portsOf: (boxId) => plane.ports(boxId),
       }),
     ssh: async (base) =>

@@ -1,4 +1,4 @@
-// Whether a person may see a preview now: asked when a browser is let in, and again each time its grant is renewed.
+// Whether a person may see a preview now: asked when a browser is let in, and again each time its pass is renewed.
 
 import { sql } from "kysely";
 import type { UserId } from "#domain/ids.ts";
@@ -45,25 +45,25 @@ export async function refuseVisit(db: Db, subject: Subject, preview: PreviewView
   );
 }
 
-export interface GrantFacts {
+export interface PassFacts {
   readonly previewId: string;
   readonly serial: number;
   /** A web session. */
   readonly credentialId: string;
 }
 
-/** Refuses unless everything that the grant rests on still holds. */
-export async function refuseRenewal(db: Db, grant: GrantFacts): Promise<void> {
+/** Refuses unless everything that the pass rests on still holds. */
+export async function refuseRenewal(db: Db, pass: PassFacts): Promise<void> {
   const [preview] = await selectPreviews(
     db,
-    sql`p.id = ${grant.previewId} and p.serial = ${grant.serial} and p.closed_at is null`,
+    sql`p.id = ${pass.previewId} and p.serial = ${pass.serial} and p.closed_at is null`,
   );
   if (!preview)
     throw new StoreRefusal("preview_gone", "This preview has moved to another address, or closed.");
   // A person may have switched to another organization meanwhile: the one of the preview counts.
   const { rows } = await sql<{ userId: UserId; scopes: Permission[] | null }>`
     select s.user_id as "userId", t.scopes from web_sessions s left join tokens t on t.id = s.token_id
-    where s.id = ${grant.credentialId} and s.revoked_at is null and s.expires_at > now()`.execute(
+    where s.id = ${pass.credentialId} and s.revoked_at is null and s.expires_at > now()`.execute(
     db.query,
   );
   if (!rows[0]) throw new StoreRefusal("revoked", "The session that opened this preview is over.");

@@ -4,7 +4,7 @@ import { sql } from "kysely";
 import type { Db } from "./db.ts";
 
 /**
- * Longer than anything that a credential signs lasts (a preview's grant: an hour), and than a gateway may be cut off
+ * Longer than anything that a credential signs lasts (a preview's pass: an hour), and than a gateway may be cut off
  * with streams open that it did not hear should end.
  */
 const KEEP_HOURS = 24;

@@ -1,5 +1,5 @@
 // Target T17: the port proxy beside nginx and Caddy (requests a second, MB/s) and beside no proxy at all. Ours carries
-// an HTTP/2 link over TLS to the box's node, and checks a grant; the peers pass on to the app at once. "alone" is our
+// an HTTP/2 link over TLS to the box's node, and checks a pass; the peers pass on to the app at once. "alone" is our
 // gateway without the node: the work that the peers do too.
 
 import { mkdtemp, rm } from "node:fs/promises";
@@ -100,7 +100,7 @@ function rows(what: string, unit: string, measured: readonly Round[]): Row[] {
       ratio: median(ratios),
       n: measured.length,
       spread: [Math.min(...ratios), Math.max(...ratios)],
-      note: `${PEERS[peer]}; private preview, grant checked; more is better, ratio is ours ÷ theirs`,
+      note: `${PEERS[peer]}; private preview, pass checked; more is better, ratio is ours ÷ theirs`,
     };
   };
   return (Object.keys(COMPARED) as Ours[]).flatMap((ours) =>

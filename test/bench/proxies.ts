@@ -179,8 +179,8 @@ async function startOurs(
     ...{ previewId: "preview_1", label: LABEL, boxId: BOX, port: APP_PORT, serial: 1 },
     visibility: "private",
   };
-  const grant = { previewId: "preview_1", serial: 1, credentialId: "web_1", userId: "usr_1" };
-  const signed = await previewSigner(key.privateKeyPem).grant(grant, Date.now());
+  const pass = { previewId: "preview_1", serial: 1, credentialId: "web_1", userId: "usr_1" };
+  const signed = await previewSigner(key.privateKeyPem).pass(pass, Date.now());
   const ports = [[APP_PORT, app]];
   const start = async (role: "gateway" | "alone") => {
     const [clientPort, nodePort] = [await freePort(), await freePort()];

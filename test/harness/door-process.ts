@@ -25,7 +25,7 @@ async function gateway(): Promise<void> {
     ...{ ...rest, known, ...common },
     askWake: async () => "resuming",
     preview: (base) =>
-      previewDoor({ ...base, renewGrant: async (grant) => grant, portsOf: async () => [] }),
+      previewDoor({ ...base, renewPass: async (pass) => pass, portsOf: async () => [] }),
     ...(ssh && {
       ssh: (base) =>
         openSshDoor({

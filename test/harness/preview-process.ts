@@ -35,7 +35,7 @@ if (role === "agent") {
       previewDoor({
         ...base,
         ...(role === "alone" ? { streams: { open: directly(new Map(config.ports)) } } : {}),
-        renewGrant: () => Promise.reject(new Error("nobody renews here")),
+        renewPass: () => Promise.reject(new Error("nobody renews here")),
         portsOf: async () => [],
       }),
     ...common,

@@ -172,7 +172,7 @@ async function openBox(plane: ControlPlane, closing: (() => unknown)[]) {
     askWake: (wanted) => calls.wake(wanted),
     preview: (base) => {
       const asked = {
-        renewGrant: (grant: string) => calls.renewGrant(grant),
+        renewPass: (pass: string) => calls.renewPass(pass),
         portsOf: (id: string) => calls.ports(id),
       };
       let door = previewDoor({ ...base, ...asked });

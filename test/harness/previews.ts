@@ -8,7 +8,7 @@ import type { FeedPreview, FeedRevocation } from "#contract/gateway-feed.ts";
 import type { GatewayOptions } from "#gateway/gateway.ts";
 import type { PreviewDefences } from "#gateway/preview-defences.ts";
 import { previewDoor } from "#gateway/preview-door.ts";
-import { type PreviewGrant, type PreviewSigner, previewSigner } from "#trust/preview-tokens.ts";
+import { type PreviewPass, type PreviewSigner, previewSigner } from "#trust/preview-tokens.ts";
 import { makeTicketKey } from "#trust/tickets.ts";
 import { BOX, type Doors, NO_CHANGE, openDoors, USER, until } from "./doors.ts";
 
@@ -16,13 +16,13 @@ const HOST = "127.0.0.1";
 export const LABEL = "abcdefghijklmnop";
 export const PORT = 3000;
 /** For the preview that a rig begins with. */
-export const GRANT: PreviewGrant = {
+export const PASS: PreviewPass = {
   ...{ previewId: "preview_1", serial: 1, userId: USER, credentialId: "web_1" },
 };
 
 export interface PreviewRigOptions extends Partial<GatewayOptions> {
   readonly defences?: Partial<PreviewDefences>;
-  readonly renewGrant?: (grant: string) => Promise<string>;
+  readonly renewPass?: (pass: string) => Promise<string>;
   /** Reduced mode. */
   readonly isReduced?: boolean;
 }
@@ -40,9 +40,9 @@ export interface PreviewRig {
   set(change?: Partial<FeedPreview>): FeedPreview;
   close(previewId: string): void;
   revoke(...revocations: FeedRevocation[]): void;
-  /** A grant for the preview of `set`, as a cookie. */
-  cookie(change?: Partial<PreviewGrant>): Promise<string>;
-  code(nonce: string, change?: Partial<PreviewGrant>, codeId?: string): Promise<string>;
+  /** A pass for the preview of `set`, as a cookie. */
+  cookie(change?: Partial<PreviewPass>): Promise<string>;
+  code(nonce: string, change?: Partial<PreviewPass>, codeId?: string): Promise<string>;
   /** An app in the box. */
   http(listener: RequestListener, port?: number): Promise<Server>;
   tcp(onSocket: (socket: Socket) => void, port?: number): Promise<void>;
@@ -51,11 +51,11 @@ export interface PreviewRig {
 
 export async function openPreviews(options: PreviewRigOptions = {}): Promise<PreviewRig> {
   const portsOf = async () => rig.listening;
-  const { defences = {}, renewGrant = async () => Promise.reject(new Error("away")) } = options;
+  const { defences = {}, renewPass = async () => Promise.reject(new Error("away")) } = options;
   const key = makeTicketKey();
   const signer = previewSigner(key.privateKeyPem);
   const doors = await openDoors({
-    preview: (base) => previewDoor({ ...base, renewGrant, portsOf, defences }),
+    preview: (base) => previewDoor({ ...base, renewPass, portsOf, defences }),
     ...options,
   });
   const port = doors.gateway.clientPort;
@@ -70,7 +70,7 @@ export async function openPreviews(options: PreviewRigOptions = {}): Promise<Pre
     visibility: "private",
   };
   const host = (one = PORT, label = preview.label) => `${one}-${label}.localhost:${port}`;
-  const grantOf = (change: Partial<PreviewGrant> = {}): PreviewGrant => ({
+  const passOf = (change: Partial<PreviewPass> = {}): PreviewPass => ({
     ...{ previewId: preview.previewId, serial: preview.serial, userId: USER },
     ...{ credentialId: "web_1", ...change },
   });
@@ -88,13 +88,13 @@ export async function openPreviews(options: PreviewRigOptions = {}): Promise<Pre
       doors.known.apply({ ...NO_CHANGE, gonePreviews: [previewId] }, Date.now()),
     revoke: (...revocations) => doors.known.apply({ ...NO_CHANGE, revocations }, Date.now()),
     cookie: async (change) =>
-      `__Host-berth-preview=${await signer.grant(grantOf(change), Date.now())}`,
+      `__Host-berth-preview=${await signer.pass(passOf(change), Date.now())}`,
     code: async (nonce, change, codeId = crypto.randomUUID()) => {
-      const grant = grantOf(change);
+      const pass = passOf(change);
       const nonceHash = createHash("sha256").update(nonce).digest("base64url");
-      const { previewId } = grant;
-      const signed = await signer.grant(grant, Date.now());
-      return signer.code({ codeId, previewId, nonceHash, grant: signed }, Date.now());
+      const { previewId } = pass;
+      const signed = await signer.pass(pass, Date.now());
+      return signer.code({ codeId, previewId, nonceHash, pass: signed }, Date.now());
     },
     http: async (listener, at = PORT) => {
       const server = createHttpServer(listener);

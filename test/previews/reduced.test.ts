@@ -6,11 +6,11 @@ import { after, before, test } from "node:test";
 import { launchChromium, newPerson } from "#test/harness/preview-world.ts";
 import {
   ask,
-  GRANT,
   headerOf,
   LABEL,
   NAVIGATION,
   openPreviews,
+  PASS,
   type PreviewRig,
   statusOf,
 } from "#test/harness/previews.ts";
@@ -29,12 +29,12 @@ function get(path: string, lines: readonly string[] = [], method = "GET"): Promi
 }
 
 async function enter(path = "/"): Promise<string> {
-  const link = await rig.signer.link({ ...GRANT, userId: null }, Date.now(), 3_600_000);
+  const link = await rig.signer.link({ ...PASS, userId: null }, Date.now(), 3_600_000);
   const [location = ""] = headerOf(await get(`${BASE}${path}?berth_link=${link}`), "location");
   return location;
 }
 
-test("a login leads to an address with a key, which stands for the grant", async () => {
+test("a login leads to an address with a key, which stands for the pass", async () => {
   await rig.http((request, response) => response.end(`app at ${request.url}`));
   assert.deepEqual(headerOf(await get(BASE), "location"), [`${BASE}/`]);
   assert.equal(statusOf(await get(`${BASE}/`)), 401);

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { createServer } from "vite";
 import { until } from "#test/harness/doors.ts";
 import { launchChromium, newPerson } from "#test/harness/preview-world.ts";
-import { GRANT, openPreviews, PORT } from "#test/harness/previews.ts";
+import { openPreviews, PASS, PORT } from "#test/harness/previews.ts";
 
 const PAGE = `<!doctype html><title>Vite</title><h1></h1><script type="module" src="/main.js"></script>`;
 const MAIN = `import { text } from "./text.js";
@@ -40,8 +40,8 @@ test("a page of Vite loads through its preview, and an edit arrives by hot reloa
   const browser = await launchChromium();
   t.after(() => browser.close());
   const page = await newPerson(browser);
-  const grant = { ...GRANT, userId: null };
-  const link = await rig.signer.link(grant, Date.now(), 3_600_000);
+  const pass = { ...PASS, userId: null };
+  const link = await rig.signer.link(pass, Date.now(), 3_600_000);
 
   const messages: string[] = [];
   page.on("console", (message) => messages.push(message.text()));

@@ -39,7 +39,7 @@ const NODE_ROUTES: Readonly<Record<string, { readonly for: Peer; readonly body?:
   },
   "POST /node/v1/gateway/ports": { for: "gateway", body: { boxId: "box_x" } },
   "POST /node/v1/gateway/ended-credentials": { for: "gateway", body: { credentialIds: ["tok_x"] } },
-  "POST /node/v1/gateway/preview-grant": { for: "gateway", body: { grant: "x" } },
+  "POST /node/v1/gateway/preview-pass": { for: "gateway", body: { pass: "x" } },
   "POST /node/v1/gateway/entries": { for: "gateway", body: { entries: [], dropped: 0 } },
   "POST /node/v1/gateway/host-certificate": {
     for: "gateway",
