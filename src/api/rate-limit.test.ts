@@ -63,6 +63,26 @@ test("each user has their own budget, by whatever credential and from wherever",
   assert.equal((await ask("admin")).statusCode, 200);
 });
 
+test("who is no user yet has the budget of their address, and takes nothing from others", async () => {
+  const { app, ask } = await limited(2, 0);
+  const body = { invitation: `brt_${"a".repeat(43)}`, name: "Ada" };
+  const register = (remoteAddress: string) =>
+    app.inject({ method: "POST", url: "/v1/invitations/register", body, remoteAddress });
+  const login = (remoteAddress: string) =>
+    app.inject({
+      method: "POST",
+      url: "/v1/web-session",
+      body: { token: "member" },
+      remoteAddress,
+    });
+  await register("192.0.2.7");
+  await login("192.0.2.7");
+  assert.equal((await register("192.0.2.7")).statusCode, 429);
+  assert.equal((await login("192.0.2.7")).statusCode, 429);
+  assert.notEqual((await register("192.0.2.8")).statusCode, 429);
+  assert.equal((await ask("member", { from: "192.0.2.7" })).statusCode, 200);
+});
+
 test("whoever is over it can still take rights back, and be probed", async () => {
   const { app, ask, revoke } = await limited(1, 0);
   await ask("member");

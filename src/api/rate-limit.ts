@@ -1,7 +1,7 @@
 // How often one may ask. Each user has a budget of requests for a minute, and another one for taking rights back, so
-// that a script gone wild never keeps its user from revoking its token. Failed logins are limited by address. Health is
-// not limited, and nodes and gateways have a listener of their own, without limits. Each replica counts for itself, and
-// gives its share of what all of them together may.
+// that a script gone wild never keeps its user from revoking its token. Whoever is no user (yet) has the budget of an
+// address. Failed logins are limited by address. Health is not limited, and nodes and gateways have a listener of their
+// own, without limits. Each replica counts for itself, and gives its share of what all of them together may.
 
 import { createHash } from "node:crypto";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -14,7 +14,7 @@ import type { Clock } from "#lib/clock.ts";
 import type { Metrics } from "#lib/metrics.ts";
 
 export interface RateLimits {
-  /** Of one user, and as many again for taking rights back; 0: no limit. */
+  /** Of one user, or of an address that is no user's yet, and as many again for taking rights back; 0: no limit. */
   readonly requestsPerMinute: number;
   /** From one address; 0: no limit. */
   readonly failedLoginsPerMinute: number;
@@ -74,17 +74,23 @@ function limitUsers(app: FastifyInstance, share: Share, refuse: Refuse): void {
     revocations: new RateLimiterMemory({ points: share(), duration: WINDOW_S }),
   } as const;
   app.addHook("preParsing", async (request, reply) => {
-    const lane = LANES.get(operationOf(request) ?? "");
-    if (!lane || !request.credential) return;
-    const { userId } = request.credential.subject;
+    const operation = operationOf(request);
+    if (operation === undefined) return;
+    const lane = LANES.get(operation) ?? "requests";
+    const payer = payerOf(request);
     const points = share();
     const limiter = limiters[lane];
     limiter.points = points;
-    const { state, isOver } = await take(limiter, userId);
+    const { state, isOver } = await take(limiter, payer);
     tell(reply, lane, points, state);
     if (isOver)
       refuse(lane, `You have sent more than ${points} ${lane} in a minute to this replica.`, state);
   });
+}
+
+/** Who logs in or joins, and what a directory sends, is nobody's: such requests must not share one budget. */
+export function payerOf({ credential, ip }: FastifyRequest): string {
+  return credential?.subject.userId || networkOf(ip);
 }
 
 async function take(

@@ -12,6 +12,7 @@ import type { Metrics } from "#lib/metrics.ts";
 import { entryOfRequest, insertAuditEntries, type NewAuditEntry, rolesOf } from "#store/audit.ts";
 import type { Db } from "#store/db.ts";
 import type { RequestFacts, RequestTrail } from "#store/request.ts";
+import { payerOf } from "./rate-limit.ts";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -79,8 +80,7 @@ export class Trail {
     const operation = operationOf(request);
     const isAct = request.method !== "GET" && request.method !== "HEAD";
     if (operation === null || UNWRITABLE.has(code) || !(isAct || TELLING.has(code))) return;
-    const { subject } = request.facts ?? request.credential ?? {};
-    this.keep(subject?.userId ?? request.ip, entryOf(request, operation, code));
+    this.keep(payerOf(request), entryOf(request, operation, code));
   }
 
   /** Writes a refused attempt, as far as its payer (a user, or an address) has not had too many. */

@@ -21,11 +21,12 @@ export async function rollUpUsage(db: Db, clock: Clock): Promise<PassOutcome> {
   return (await trimUsage(db, KEPT, TRIM_AT_ONCE)) === TRIM_AT_ONCE ? "again" : "done";
 }
 
-export async function watchBudgets(db: Db): Promise<PassOutcome> {
+export async function watchBudgets(db: Db, pausesAtOnce = PAUSES_AT_ONCE): Promise<PassOutcome> {
   for (let after: string | null = ""; after !== null; ) {
     const { next, closed } = await judgeBudgets(db, { after, limit: BUDGETS_AT_ONCE });
     for (const budget of closed)
-      while ((await pauseForBudget(db, budget, PAUSES_AT_ONCE)) === PAUSES_AT_ONCE);
+      for (let box: string | null = ""; box !== null; )
+        box = await pauseForBudget(db, budget, { after: box, limit: pausesAtOnce });
     after = next;
   }
   return "done";

@@ -157,6 +157,32 @@ test("a budget that pauses does so once, says so on the box, deletes nothing, an
   ]);
 });
 
+test("boxes that cannot be paused keep no other from it", async (t) => {
+  const { paper, db, admin, own, teams } = await world(t);
+  const [first, second] = [own, teams].sort() as [typeof own, typeof own];
+  const failure = { code: "x", message: "is broken", retryable: false };
+  await sql`update boxes set failure = ${JSON.stringify(failure)}::jsonb where id = ${first}`.execute(
+    db.query,
+  );
+  await setBudget(db, admin, { team: null, amount: "3", thresholds: [], policy: "pause" });
+  await setUsageClock(db, at(2));
+  await watchBudgets(db, 1);
+  await paper.settle();
+  assert.equal((await getBox(db, admin, second)).phase, "paused");
+});
+
+test("what was spent since the last look refuses also after a clock that jumped ahead and back", async (t) => {
+  const { db, admin, create } = await world(t);
+  await setBudget(db, admin, { team: null, amount: "8", thresholds: [], policy: "refuse" });
+  await setUsageClock(db, at(1.5));
+  await watchBudgets(db);
+  await setUsageClock(db, at(1));
+  await watchBudgets(db);
+  await setUsageClock(db, at(1.45));
+  await sql`update budgets set per_hour = 100`.execute(db.query);
+  await refused(create("late", null));
+});
+
 test("a box whose snapshot failed runs on, although a budget is spent", async (t) => {
   const { paper, db, admin, own } = await world(t);
   await setBudget(db, admin, { team: null, amount: "3", thresholds: [], policy: "pause" });

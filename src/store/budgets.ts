@@ -142,7 +142,7 @@ export async function judgeBudgets(
   return { next: budgets.length < page.limit ? null : (budgets.at(-1)?.id ?? null), closed };
 }
 
-/** What the trigger goes by until the next look. */
+/** What the trigger goes by until the next look. One from the future was written before the clock jumped back. */
 async function writeSpent(db: Db, budgets: readonly BudgetView[]): Promise<void> {
   const rows = budgets
     .filter(({ policy }) => policy !== "warn")
@@ -152,7 +152,9 @@ async function writeSpent(db: Db, budgets: readonly BudgetView[]): Promise<void>
     update budgets b set month = n.month, spent = n.spent, per_hour = n.per_hour, judged_at = n.at
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as n
       (id text, month date, spent numeric, per_hour numeric, at timestamptz)
-    where b.id = n.id and (b.judged_at is null or b.judged_at < n.at)`.execute(db.query);
+    where b.id = n.id and (b.judged_at is null or b.judged_at < n.at or b.judged_at > usage_wall())`.execute(
+    db.query,
+  );
 }
 
 function judge(budget: BudgetView): BudgetVerdict {
@@ -224,14 +226,20 @@ function eventOf(
   };
 }
 
-/** Pauses boxes that a spent budget pays for, up to `limit`. Those that cannot be paused now are left for the next time. */
-export async function pauseForBudget(db: Db, budget: BudgetView, limit: number): Promise<number> {
+/**
+ * Pauses a page of the boxes that a spent budget pays for; answers after which one the next begins, null: there is none.
+ * Those that cannot be paused now keep no other from it, and are left for the next time.
+ */
+export async function pauseForBudget(
+  db: Db,
+  budget: BudgetView,
+  page: { readonly after: string; readonly limit: number },
+): Promise<string | null> {
   const teamId = budget.team?.id ?? null;
   const { rows } = await sql<{ id: BoxId; owner_id: UserId }>`
     select id, owner_id from boxes where org_id = ${budget.orgId} and deleted_at is null and kind = 'user'
-      and desired = 'running' and (${teamId}::text is null or team_id = ${teamId})
-    order by id limit ${limit}`.execute(db.query);
-  let paused = 0;
+      and desired = 'running' and (${teamId}::text is null or team_id = ${teamId}) and id > ${page.after}
+    order by id limit ${page.limit}`.execute(db.query);
   for (const box of rows) {
     // In the name of its owner, who is told why.
     const subject: Subject = {
@@ -253,10 +261,9 @@ export async function pauseForBudget(db: Db, budget: BudgetView, limit: number):
           `it was paused because the ${wordsOf(budget)} is spent; it can start when the budget is raised, or next month`,
         );
       });
-      paused += 1;
     } catch (error) {
       if (!(error instanceof StoreRefusal)) throw error;
     }
   }
-  return paused;
+  return rows.length < page.limit ? null : (rows.at(-1)?.id ?? null);
 }

@@ -36,13 +36,6 @@ export async function listRollups(
   page: { readonly isAll: boolean; readonly after: number; readonly limit: number },
 ): Promise<RollupView[]> {
   permitExport(subject, page.isAll);
-  const { rows: clocks } = await sql<{ trimmed_id: number }>`
-    select trimmed_id from usage_clock`.execute(db.query);
-  if (page.after > 0 && page.after < (clocks[0]?.trimmed_id ?? 0))
-    throw new StoreRefusal(
-      "invalid_cursor",
-      "What follows this cursor is not kept any more: start again without one, and expect a gap.",
-    );
   const { rows } = await sql<RollupView>`
     select r.id, r.org_id as "orgId", r.team_id as "teamId", r.owner_id as "userId", r.box_id as "boxId",
       r.template_id as "templateId", r.subject_id as "subjectId", r.resource, r.hour,
@@ -50,6 +43,14 @@ export async function listRollups(
     from usage_rollups r
     where r.id > ${page.after} and ${page.isAll ? sql`true` : sql`r.org_id = ${subject.orgId}`}
     order by r.id limit ${page.limit}`.execute(db.query);
+  // After the rows: some may just have gone.
+  const { rows: clocks } = await sql<{ trimmed_id: number }>`
+    select trimmed_id from usage_clock`.execute(db.query);
+  if (page.after > 0 && page.after < (clocks[0]?.trimmed_id ?? 0))
+    throw new StoreRefusal(
+      "invalid_cursor",
+      "What follows this cursor is not kept any more: start again without one, and expect a gap.",
+    );
   return rows;
 }
 

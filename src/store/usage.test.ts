@@ -171,10 +171,8 @@ test("an hour is rolled up once, whatever dies, and never changes", async (t) =>
   );
 });
 
-test("an hour waits for those who began to write before it was over", async (t) => {
-  const world = await worldAt(t);
-  const { db, box } = world;
-  await setUsageClock(db, at(59));
+/** Rolls up while `write` is written and not committed; false: that was not waited for. */
+async function rollsUpAfter(db: Db, write: (tx: Db) => Promise<unknown>): Promise<boolean> {
   let commit = () => {};
   const isCommitted = new Promise<void>((done) => {
     commit = done;
@@ -184,7 +182,7 @@ test("an hour waits for those who began to write before it was over", async (t) 
     begun = done;
   });
   const late = transact(db, "test.late", async (tx) => {
-    await sql`update boxes set observed_state = 'down' where id = ${box}`.execute(tx.query);
+    await write(tx);
     begun();
     await isCommitted;
   });
@@ -203,12 +201,34 @@ test("an hour waits for those who began to write before it was over", async (t) 
   assert.equal(await rollUpHour(db, clock), true);
   commit();
   await late;
-  assert.ok(naps >= 3, "it did not wait");
+  return naps >= 3;
+}
+
+test("an hour waits for those who began to write before it was over", async (t) => {
+  const world = await worldAt(t);
+  const { db, box } = world;
+  await setUsageClock(db, at(59));
+  const goesDown = (tx: Db) =>
+    sql`update boxes set observed_state = 'down' where id = ${box}`.execute(tx.query);
+  assert.ok(await rollsUpAfter(db, goesDown), "it did not wait");
   const { rows } = await sql<{ amount: number }>`
     select amount::float8 as amount from usage_rollups where subject_id = ${box} and resource = 'vcpu'`.execute(
     db.query,
   );
   assert.deepEqual(rows, [{ amount: 2 * 59 * 60 }]);
+});
+
+test("an hour waits for a price that is being set, so that it holds for all or for none", async (t) => {
+  const { db, admin, box } = await worldAt(t);
+  await setPrices(db, admin, { orgId: null, currency: "EUR", prices: { vcpu: "1" } });
+  await setUsageClock(db, at(59));
+  const price = { orgId: null, prices: { vcpu: "10" } };
+  assert.ok(await rollsUpAfter(db, (tx) => setPrices(tx, admin, price)), "it did not wait");
+  const { rows } = await sql<{ cost: number }>`
+    select cost::float8 as cost from usage_rollups where subject_id = ${box} and resource = 'vcpu'`.execute(
+    db.query,
+  );
+  assert.deepEqual(rows, [{ cost: 20 }]);
 });
 
 test("many organizations are rolled up page by page; what died between two pages goes on", async (t) => {
