@@ -2052,10 +2052,18 @@ export interface components {
              * @description ISO 8601 in UTC.
              */
             createdAt: string;
+            /** @description With the token that it was made with; null: never by itself. */
+            expiresAt: string | null;
             /** @description An id: sct_ and 20 characters. */
             id: string;
             /** @description To the minute; null: not yet. */
             lastUsedAt: string | null;
+            /** @description The token that it was made with, and ends with; null: a login. */
+            madeWith: {
+                /** @description An id: tok_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
             name: string;
             /** @description The token itself. Shown only here. */
             token: string;
@@ -2269,9 +2277,12 @@ export interface components {
              * @description ISO 8601 in UTC.
              */
             createdAt: string;
-            /** @description What ended with it: tokens and SSH keys made with it, and browsers logged in by it. */
+            /** @description What ended with it: tokens, SSH keys, SCIM tokens, open invitations and preview links made with it, and browsers logged in by it. */
             ended: {
+                invitations: number;
                 keys: number;
+                links: number;
+                scimTokens: number;
                 sessions: number;
                 tokens: number;
             };
@@ -2719,7 +2730,9 @@ export interface components {
             currency: string | null;
             /** @description One for each resource. */
             prices: {
-                /** @description It differs from the installation's for this organization. */
+                /** @description What holds where none is set. */
+                installationPrice: string;
+                /** @description It is set for this organization. */
                 isOwn: boolean;
                 /** @description A decimal, as in 12.5. */
                 price: string;
@@ -2916,10 +2929,18 @@ export interface components {
              * @description ISO 8601 in UTC.
              */
             createdAt: string;
+            /** @description With the token that it was made with; null: never by itself. */
+            expiresAt: string | null;
             /** @description An id: sct_ and 20 characters. */
             id: string;
             /** @description To the minute; null: not yet. */
             lastUsedAt: string | null;
+            /** @description The token that it was made with, and ends with; null: a login. */
+            madeWith: {
+                /** @description An id: tok_ and 20 characters. */
+                id: string;
+                name: string;
+            } | null;
             name: string;
         };
         ScimTokenPage: {
@@ -3097,6 +3118,8 @@ export interface components {
              * @description ISO 8601 in UTC.
              */
             createdAt: string;
+            /** @description With the token that it was made with; null: never by itself. */
+            expiresAt: string | null;
             /** @description SHA256:…, as `ssh-keygen -l` prints it. */
             fingerprint: string;
             /** @description An id: key_ and 20 characters. */
@@ -5721,7 +5744,10 @@ export interface operations {
     };
     "prices.get": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Another organization than one's own: for operators. */
+                org?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -243,6 +243,7 @@ create table identities (
   created_at timestamp with time zone not null default now(),
   last_login_at timestamp with time zone not null default now(),
   refused_at timestamp with time zone,
+  confirmed_at timestamp with time zone not null default now(),
   constraint identities_provider_id_fkey FOREIGN KEY (provider_id) REFERENCES providers(id),
   constraint identities_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint identities_pkey PRIMARY KEY (id)
@@ -261,9 +262,11 @@ create table invitations (
   accepted_at timestamp with time zone,
   accepted_by text,
   revoked_at timestamp with time zone,
+  parent_id text,
   constraint invitations_accepted_by_fkey FOREIGN KEY (accepted_by) REFERENCES users(id),
   constraint invitations_created_by_fkey FOREIGN KEY (created_by) REFERENCES users(id),
   constraint invitations_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint invitations_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES tokens(id),
   constraint invitations_team_id_fkey FOREIGN KEY (team_id) REFERENCES teams(id),
   constraint invitations_pkey PRIMARY KEY (id),
   constraint invitations_hash_key UNIQUE (hash)
@@ -390,8 +393,10 @@ create table preview_links (
   created_at timestamp with time zone not null default now(),
   expires_at timestamp with time zone not null,
   revoked_at timestamp with time zone,
+  parent_id text,
   constraint preview_links_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
   constraint preview_links_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES users(id),
+  constraint preview_links_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES tokens(id),
   constraint preview_links_preview_id_fkey FOREIGN KEY (preview_id) REFERENCES previews(id),
   constraint preview_links_pkey PRIMARY KEY (id)
 );
@@ -465,6 +470,7 @@ create table providers (
   created_at timestamp with time zone not null default now(),
   changed_at timestamp with time zone not null default now(),
   deleted_at timestamp with time zone,
+  member_max_age_ms bigint,
   constraint providers_default_org_id_fkey FOREIGN KEY (default_org_id) REFERENCES orgs(id),
   constraint providers_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
   constraint providers_pkey PRIMARY KEY (id)
@@ -569,8 +575,11 @@ create table scim_tokens (
   created_at timestamp with time zone not null default now(),
   last_used_at timestamp with time zone,
   revoked_at timestamp with time zone,
+  parent_id text,
+  expires_at timestamp with time zone,
   constraint scim_tokens_created_by_fkey FOREIGN KEY (created_by) REFERENCES users(id),
   constraint scim_tokens_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
+  constraint scim_tokens_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES tokens(id),
   constraint scim_tokens_pkey PRIMARY KEY (id),
   constraint scim_tokens_hash_key UNIQUE (hash)
 );
@@ -645,6 +654,7 @@ create table ssh_keys (
   created_at timestamp with time zone not null default now(),
   revoked_at timestamp with time zone,
   parent_id text,
+  expires_at timestamp with time zone,
   constraint ssh_keys_org_id_fkey FOREIGN KEY (org_id) REFERENCES orgs(id),
   constraint ssh_keys_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES tokens(id),
   constraint ssh_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
@@ -902,11 +912,13 @@ CREATE INDEX grants_source ON public.grants USING btree (source) WHERE (source <
 CREATE UNIQUE INDEX grants_team ON public.grants USING btree (team_id, scope, scope_id, role, source) WHERE (team_id IS NOT NULL);
 CREATE UNIQUE INDEX grants_user ON public.grants USING btree (user_id, scope, scope_id, role, source) WHERE (user_id IS NOT NULL);
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
+CREATE INDEX identities_confirmed ON public.identities USING btree (provider_id, confirmed_at) WHERE (refused_at IS NULL);
 CREATE INDEX identities_email ON public.identities USING btree (provider_id, lower(email));
 CREATE UNIQUE INDEX identities_key ON public.identities USING btree (issuer, sub);
 CREATE INDEX identities_sub ON public.identities USING btree (provider_id, sub);
 CREATE INDEX identities_user ON public.identities USING btree (user_id, id);
 CREATE INDEX invitations_org ON public.invitations USING btree (org_id, id) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL));
+CREATE INDEX invitations_parent ON public.invitations USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX logins_check ON public.logins USING btree (check_at) WHERE (check_at IS NOT NULL);
 CREATE INDEX logins_ended ON public.logins USING btree (session_id) WHERE ((ended_at IS NOT NULL) AND (refresh_token IS NOT NULL));
 CREATE INDEX logins_identity ON public.logins USING btree (identity_id);
@@ -917,6 +929,7 @@ CREATE INDEX operations_org ON public.operations USING btree (org_id, id);
 CREATE UNIQUE INDEX orgs_name ON public.orgs USING btree (name);
 CREATE INDEX preview_labels_ended ON public.preview_labels USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 CREATE INDEX preview_labels_preview ON public.preview_labels USING btree (preview_id) WHERE (ended_at IS NULL);
+CREATE INDEX preview_links_parent ON public.preview_links USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX preview_links_preview ON public.preview_links USING btree (preview_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX previews_org ON public.previews USING btree (org_id, id) WHERE (closed_at IS NULL);
 CREATE UNIQUE INDEX previews_port ON public.previews USING btree (box_id, port) WHERE (closed_at IS NULL);
@@ -932,6 +945,7 @@ CREATE INDEX scim_groups_page ON public.scim_groups USING btree (org_id, id);
 CREATE INDEX scim_members_member ON public.scim_members USING btree (member_id);
 CREATE INDEX scim_tokens_ever ON public.scim_tokens USING btree (org_id);
 CREATE INDEX scim_tokens_org ON public.scim_tokens USING btree (org_id, id) WHERE (revoked_at IS NULL);
+CREATE INDEX scim_tokens_parent ON public.scim_tokens USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX scim_users_address ON public.scim_users USING btree (lower(user_name));
 CREATE INDEX scim_users_email ON public.scim_users USING btree (lower(email));
 CREATE INDEX scim_users_external ON public.scim_users USING btree (external_id);
@@ -943,6 +957,7 @@ CREATE INDEX snapshots_box ON public.snapshots USING btree (box_id);
 CREATE INDEX snapshots_org ON public.snapshots USING btree (org_id, id) WHERE (state <> 'deleted'::text);
 CREATE INDEX snapshots_parent ON public.snapshots USING btree (parent_id) WHERE (state = ANY (ARRAY['requested'::text, 'local'::text]));
 CREATE UNIQUE INDEX ssh_keys_fingerprint ON public.ssh_keys USING btree (fingerprint, org_id) WHERE (revoked_at IS NULL);
+CREATE INDEX ssh_keys_overdue ON public.ssh_keys USING btree (expires_at) WHERE ((revoked_at IS NULL) AND (expires_at IS NOT NULL));
 CREATE INDEX ssh_keys_parent ON public.ssh_keys USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX ssh_keys_user ON public.ssh_keys USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE INDEX strays_node ON public.strays USING btree (node_id) WHERE (ended_at IS NULL);
@@ -951,6 +966,7 @@ CREATE UNIQUE INDEX teams_name ON public.teams USING btree (org_id, name) WHERE 
 CREATE INDEX template_versions_building ON public.template_versions USING btree (id) WHERE (state = 'building'::text);
 CREATE INDEX templates_ever ON public.templates USING btree (org_id, id);
 CREATE UNIQUE INDEX templates_name ON public.templates USING btree (org_id, name) WHERE (deleted_at IS NULL);
+CREATE INDEX tokens_overdue ON public.tokens USING btree (expires_at) WHERE ((revoked_at IS NULL) AND (expires_at IS NOT NULL));
 CREATE INDEX tokens_parent ON public.tokens USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 CREATE INDEX tokens_user ON public.tokens USING btree (user_id, id) WHERE (revoked_at IS NULL);
 CREATE UNIQUE INDEX usage_counts_key ON public.usage_counts USING btree (hour, subject_id, resource, owner_id, team_id) NULLS NOT DISTINCT;
@@ -1041,7 +1057,7 @@ CREATE OR REPLACE FUNCTION public.is_suspended(person text, org text)
  LANGUAGE sql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
-RETURN COALESCE((SELECT bool_and(((i.refused_at IS NOT NULL) AND (NOT (EXISTS (SELECT 1 FROM (logins l JOIN web_sessions s ON ((s.id = l.session_id))) WHERE ((l.identity_id = i.id) AND (s.revoked_at IS NULL))))))) AS bool_and FROM (identities i JOIN providers p ON ((p.id = i.provider_id))) WHERE ((i.user_id = is_suspended.person) AND (COALESCE(p.org_id, is_suspended.org) = is_suspended.org) AND ((p.deleted_at IS NULL) OR (i.refused_at IS NOT NULL)))), false);
+RETURN COALESCE((SELECT bool_and(((i.refused_at IS NOT NULL) AND (NOT (EXISTS (SELECT 1 FROM ((logins l JOIN web_sessions s ON ((s.id = l.session_id))) JOIN providers q ON ((q.id = l.provider_id))) WHERE ((l.identity_id = i.id) AND (s.revoked_at IS NULL) AND (COALESCE(q.org_id, is_suspended.org) = is_suspended.org))))))) AS bool_and FROM (identities i JOIN providers p ON ((p.id = i.provider_id))) WHERE ((i.user_id = is_suspended.person) AND (COALESCE(p.org_id, is_suspended.org) = is_suspended.org) AND ((p.deleted_at IS NULL) OR (i.refused_at IS NOT NULL)))), false);
 CREATE OR REPLACE FUNCTION public.oldest_event()
  RETURNS bigint
  LANGUAGE sql

@@ -36,6 +36,7 @@ function shapeKey(key: SshKeyView): SshKey {
     publicKey: key.publicKey,
     fingerprint: key.fingerprint,
     createdAt: key.createdAt.toISOString(),
+    expiresAt: key.expiresAt?.toISOString() ?? null,
     madeWith: key.madeWith,
   };
 }

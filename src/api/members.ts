@@ -131,9 +131,9 @@ export function invitationHandlers({
 }: ApiContext): Pick<Handlers, Extract<keyof Handlers, `invitations.${string}`>> {
   return {
     // No answer is remembered: it would hold the secret.
-    "invitations.create": async ({ db, subject, body }) => {
+    "invitations.create": async ({ db, credential, body }) => {
       const secret = makeToken();
-      const made = await createInvitation(db, subject, {
+      const made = await createInvitation(db, credential, {
         hash: hashToken(secret),
         email: body.email ?? null,
         roles: body.roles,

@@ -62,11 +62,11 @@ export function previewHandlers(
       answerOnce(db, subject, mutation, async (tx) =>
         shapePreview(await closePreview(tx, subject, params.preview), context),
       ),
-    "previews.createLink": async ({ db, subject, params, body, mutation }) => {
+    "previews.createLink": async ({ db, subject, credential, params, body, mutation }) => {
       const made = await answerOnce(db, subject, mutation, async (tx) => {
         const { link, preview } = await createPreviewLink(
           tx,
-          subject,
+          credential,
           params.preview,
           body.expiresInMs,
         );

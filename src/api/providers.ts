@@ -114,6 +114,8 @@ function shapeToken(token: ScimTokenView): ScimToken {
     name: token.name,
     createdAt: token.createdAt.toISOString(),
     lastUsedAt: token.lastUsedAt?.toISOString() ?? null,
+    expiresAt: token.expiresAt?.toISOString() ?? null,
+    madeWith: token.madeWith,
   };
 }
 
@@ -122,9 +124,10 @@ export function scimTokenHandlers({
 }: IdentityContext): Pick<Handlers, Extract<keyof Handlers, `scimTokens.${string}`>> {
   return {
     // No answer is remembered: it would hold the token.
-    "scimTokens.create": async ({ db, subject, body }) => {
+    "scimTokens.create": async ({ db, credential, body }) => {
       const token = makeToken();
-      const made = await createScimToken(db, subject, { hash: hashToken(token), name: body.name });
+      const hash = hashToken(token);
+      const made = await createScimToken(db, credential, { hash, name: body.name });
       return { ...shapeToken(made), token, baseUrl: `${dashboardOrigin}/scim/v2` };
     },
     "scimTokens.list": async ({ db, subject, query }) => {

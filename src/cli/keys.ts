@@ -38,7 +38,8 @@ export function addKeyCommands(program: Command, session: Session): void {
       if (options.output === "text" && sshAddress) terminal.err(howToEnter(sshAddress));
       return key;
     },
-    text: (key) => `${key.id}  ${key.fingerprint}\n`,
+    text: (key) =>
+      `${key.id}  ${key.fingerprint}\n${key.expiresAt ? `It ends with your token: ${key.expiresAt}. One that lasts: with a token that does, or signed in.\n` : ""}`,
   });
   ask(group, session, "known-hosts", {
     summary: "print the known_hosts line by which ssh knows every box and gateway",
@@ -50,8 +51,11 @@ export function addKeyCommands(program: Command, session: Session): void {
     summary: "list your keys",
     examples: ["berth key list"],
     load: (client, _none, page) => client.keys.list(page),
-    headings: ["ID", "NAME", "FINGERPRINT", "AGE"],
-    row: (key) => [key.id, key.name, key.fingerprint, age(key.createdAt, terminal.clock.nowMs())],
+    headings: ["ID", "NAME", "FINGERPRINT", "AGE", "EXPIRES"],
+    row: (key) => [
+      ...[key.id, key.name, key.fingerprint, age(key.createdAt, terminal.clock.nowMs())],
+      key.expiresAt ?? "never",
+    ],
     empty: "You have no key here. `berth key add` registers one.",
   });
   ask(group, session, "remove", {

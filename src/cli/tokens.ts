@@ -80,7 +80,7 @@ export interface KeepMade {
 export function withKeepMade(command: Command): Command {
   return command.option(
     "--keep-made",
-    "tokens and keys that were made with it go on: for one that you have replaced",
+    "what was made with it goes on: for one that you have replaced",
   );
 }
 
@@ -95,6 +95,9 @@ export function endedText({
   const parts = [
     [ended.tokens, "token", "made with it"],
     [ended.keys, "SSH key", "made with it"],
+    [ended.scimTokens, "SCIM token", "made with it"],
+    [ended.invitations, "invitation", "made with it"],
+    [ended.links, "preview link", "made with it"],
     [ended.sessions, "browser session", "got by it"],
   ] as const;
   const words = parts.flatMap(([n, what, how]) =>

@@ -13,6 +13,9 @@ export const sshKeySchema = z
     publicKey: z.string(),
     fingerprint: z.string().describe("SHA256:…, as `ssh-keygen -l` prints it."),
     createdAt: timeSchema,
+    expiresAt: timeSchema
+      .nullable()
+      .describe("With the token that it was made with; null: never by itself."),
     madeWith: madeWithSchema,
   })
   .meta({ id: "SshKey" });

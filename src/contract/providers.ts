@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { ORG_ROLES, TEAM_ROLES } from "#domain/permission.ts";
 import { idSchema, line, nameSchema, pageOf, pageQuery, refSchema, timeSchema } from "./fields.ts";
+import { madeWithSchema } from "./tokens.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -154,6 +155,10 @@ export const scimTokenSchema = z
     name: z.string(),
     createdAt: timeSchema,
     lastUsedAt: timeSchema.nullable().describe("To the minute; null: not yet."),
+    expiresAt: timeSchema
+      .nullable()
+      .describe("With the token that it was made with; null: never by itself."),
+    madeWith: madeWithSchema,
   })
   .meta({ id: "ScimToken" });
 export type ScimToken = z.infer<typeof scimTokenSchema>;

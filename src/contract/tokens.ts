@@ -4,7 +4,7 @@ import { z } from "zod";
 import { PERMISSIONS } from "#domain/permission.ts";
 import { idSchema, line, pageOf, pageQuery, refSchema, timeSchema } from "./fields.ts";
 
-/** Of a token or a key. */
+/** Of a token, a key or a SCIM token. */
 export const madeWithSchema = z
   .object({ id: idSchema("tok"), name: z.string() })
   .nullable()
@@ -37,9 +37,13 @@ export const createdTokenSchema = tokenSchema
 export const deletedTokenSchema = tokenSchema
   .extend({
     ended: z
-      .object({ tokens: z.number().int(), sessions: z.number().int(), keys: z.number().int() })
+      .object({
+        ...{ tokens: z.number().int(), sessions: z.number().int(), keys: z.number().int() },
+        ...{ scimTokens: z.number().int(), invitations: z.number().int() },
+        links: z.number().int(),
+      })
       .describe(
-        "What ended with it: tokens and SSH keys made with it, and browsers logged in by it.",
+        "What ended with it: tokens, SSH keys, SCIM tokens, open invitations and preview links made with it, and browsers logged in by it.",
       ),
   })
   .meta({ id: "DeletedToken" });

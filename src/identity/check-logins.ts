@@ -5,6 +5,7 @@ import { Problem } from "#contract/errors.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { backoffMs } from "#lib/backoff.ts";
 import { transact } from "#store/db.ts";
+import { endExpired } from "#store/ended-credentials.ts";
 import { confirmPerson } from "#store/identities.ts";
 import {
   claimDueLogins,
@@ -38,14 +39,14 @@ const LOGOUT_NOTICE_MS = 15 * 60_000;
 /** One pass; `again`: there may be more at once. */
 export async function checkLogins(context: IdentityContext): Promise<"done" | "again"> {
   const { db } = context;
-  const overdue = await endOverdueLogins(db, BATCH);
+  const overdue = (await endExpired(db, BATCH)) + (await endOverdueLogins(db, BATCH));
   const due = await claimDueLogins(db, BATCH);
   const refused = await Promise.all(due.map((login) => checkLogin(context, login)));
   const ended = await listEndedLogins(db, BATCH);
   await Promise.all(ended.map((login) => giveBack(context, login)));
   await trimUsedLogins(db, TRIM);
   // Who was refused has perhaps other sessions, which are due by it.
-  return overdue === BATCH || due.length === BATCH || refused.includes(true) ? "again" : "done";
+  return overdue >= BATCH || due.length === BATCH || refused.includes(true) ? "again" : "done";
 }
 
 /** True: the provider has refused the person. */

@@ -1,10 +1,10 @@
-// Credentials that end by more than their own name: with their user's membership, or with the token that they were made
-// with. Gateways and watches hear of each.
+// Credentials that end by more than their own name: with their user's membership, with the token that they were made
+// with, or in time. Gateways and watches hear of each.
 
 import { type RawBuilder, sql } from "kysely";
 import type { NodeId, OrgId, UserId } from "#domain/ids.ts";
 import { bumpRevisions, nothingTold } from "./box-changes.ts";
-import type { Db } from "./db.ts";
+import { type Db, transact } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { revoke } from "./revocations.ts";
 
@@ -12,20 +12,61 @@ export interface Ended {
   readonly tokens: number;
   readonly sessions: number;
   readonly keys: number;
+  readonly scimTokens: number;
+  readonly invitations: number;
+  readonly links: number;
 }
 
+type Kind = keyof Ended;
+
 interface Gone {
+  readonly kind: Kind;
   readonly id: string;
   readonly orgId: OrgId;
   readonly userId: UserId;
+  /** Nothing that it has signed is valid after it. */
+  readonly expiresAt: Date | null;
 }
 
-/** Conditions on `c`, each a row of what it names. */
-interface Which {
-  readonly tokens: RawBuilder<unknown>;
-  readonly sessions: RawBuilder<unknown>;
-  readonly keys: RawBuilder<unknown>;
+/** Conditions on `c`, each a row of what it names; of what is not named none ends. */
+type Which = Partial<Readonly<Record<Kind, RawBuilder<unknown>>>>;
+
+interface Holder {
+  readonly table: string;
+  /** Whose it is. */
+  readonly user: string;
+  readonly subjectKind: NewEvent["subjectKind"];
+  readonly event: string;
+  /** Streams are opened with it: gateways must hear. */
+  readonly opens: boolean;
 }
+
+const HOLDERS: Readonly<Record<Kind, Holder>> = {
+  tokens: {
+    ...{ table: "tokens", user: "user_id", subjectKind: "token", event: "token" },
+    opens: true,
+  },
+  sessions: {
+    ...{ table: "web_sessions", user: "user_id", subjectKind: "web_session", event: "web_session" },
+    opens: true,
+  },
+  keys: {
+    ...{ table: "ssh_keys", user: "user_id", subjectKind: "ssh_key", event: "key" },
+    opens: true,
+  },
+  scimTokens: {
+    ...{ table: "scim_tokens", user: "created_by", subjectKind: "provider", event: "scim_token" },
+    opens: false,
+  },
+  invitations: {
+    ...{ table: "invitations", user: "created_by", subjectKind: "invitation", event: "invitation" },
+    opens: false,
+  },
+  links: {
+    ...{ table: "preview_links", user: "owner_id", subjectKind: "preview_link" },
+    ...{ event: "preview_link", opens: true },
+  },
+};
 
 /** All of a user's in an organization, with their membership. What they made for others goes on. */
 export async function endCredentials(tx: Db, orgId: OrgId, userId: UserId): Promise<void> {
@@ -42,12 +83,14 @@ export async function endMadeWith(
   keep: "made" | undefined,
 ): Promise<Ended> {
   const made = treeOf(token.id);
-  const which = keep
-    ? { tokens: sql`false`, sessions: sql`c.token_id = ${token.id}`, keys: sql`false` }
+  const isMade = sql`c.parent_id in ${made}`;
+  const which: Which = keep
+    ? { sessions: sql`c.token_id = ${token.id}` }
     : {
         tokens: sql`c.id in ${made}`,
         sessions: sql`c.token_id in ${made}`,
-        keys: sql`c.parent_id in ${made}`,
+        ...{ keys: isMade, scimTokens: isMade, links: isMade },
+        invitations: sql`${isMade} and c.accepted_at is null`,
       };
   const message = `ended with the token ${token.name}, which it was made with`;
   const gone: Gone[] = [];
@@ -56,13 +99,31 @@ export async function endMadeWith(
     found = await end(tx, which, actor, message);
     gone.push(...found);
   }
-  const keys = gone.filter(({ id }) => kindOf(id) === "ssh_key");
-  await forgetKeys(tx, keys);
+  await forgetKeys(tx, gone);
+  const count = (kind: Kind) => gone.filter((one) => one.kind === kind).length;
   return {
-    tokens: gone.filter(({ id }) => kindOf(id) === "token").length,
-    sessions: gone.filter(({ id }) => kindOf(id) === "web_session").length,
-    keys: keys.length,
+    ...{ tokens: count("tokens"), sessions: count("sessions"), keys: count("keys") },
+    ...{ scimTokens: count("scimTokens"), invitations: count("invitations") },
+    links: count("links"),
   };
+}
+
+/** What is over by itself ends what it has opened, as if it had been taken back. How many there were. */
+export async function endExpired(db: Db, limit: number): Promise<number> {
+  return transact(db, "store.credential.expire", async (tx) => {
+    const overdue = (table: string, more = sql`true`) =>
+      sql`c.id in (select o.id from ${sql.table(table)} o where o.revoked_at is null
+        and o.expires_at <= now() and ${more} limit ${limit} for update skip locked)`;
+    const which = {
+      tokens: overdue("tokens"),
+      // Those that a provider stands behind end in another way (logins.ts).
+      sessions: overdue("web_sessions", sql`o.token_id is not null`),
+      keys: overdue("ssh_keys"),
+    };
+    const gone = await end(tx, which, null, "it has expired");
+    await forgetKeys(tx, gone);
+    return gone.length;
+  });
 }
 
 /** The token itself, what was made with it, what that made, and so on. */
@@ -77,38 +138,41 @@ export async function isMadeWith(tx: Db, id: string, tokenId: string): Promise<b
   return rows.length > 0;
 }
 
-async function end(tx: Db, which: Which, actor: UserId, message: string): Promise<Gone[]> {
+async function end(tx: Db, which: Which, actor: UserId | null, message: string): Promise<Gone[]> {
+  const kinds = (Object.keys(HOLDERS) as Kind[]).filter((kind) => which[kind] !== undefined);
+  const ends = kinds.map((kind) => {
+    const { table, user } = HOLDERS[kind];
+    const hasEnd = sql`c.id, c.org_id, ${sql.ref(`c.${user}`)} as user_id, c.expires_at`;
+    return sql`${sql.ref(`gone_${table}`)} as (update ${sql.table(table)} c set revoked_at = now()
+      where c.revoked_at is null and ${which[kind]} returning ${hasEnd})`;
+  });
+  const all = kinds.map(
+    (kind) => sql`select ${kind}::text as kind, id, org_id as "orgId", user_id as "userId",
+      expires_at as "expiresAt" from ${sql.table(`gone_${HOLDERS[kind].table}`)}`,
+  );
   const { rows: gone } = await sql<Gone>`
-    with gone_tokens as (
-      update tokens c set revoked_at = now() where c.revoked_at is null and ${which.tokens} returning c.*),
-    gone_sessions as (
-      update web_sessions c set revoked_at = now() where c.revoked_at is null and ${which.sessions} returning c.*),
-    gone_keys as (
-      update ssh_keys c set revoked_at = now() where c.revoked_at is null and ${which.keys} returning c.*)
-    select id, org_id as "orgId", user_id as "userId" from gone_tokens
-    union all select id, org_id, user_id from gone_sessions
-    union all select id, org_id, user_id from gone_keys`.execute(tx.query);
+    with ${sql.join(ends)} ${sql.join(all, sql` union all `)}`.execute(tx.query);
+  const opened = gone.filter(({ kind }) => HOLDERS[kind].opens);
+  const links = opened.filter(({ kind }) => kind === "links");
+  const last = Math.max(0, ...links.map(({ expiresAt }) => expiresAt?.getTime() ?? 0));
   await revoke(
     tx,
-    gone.map(({ id }) => id),
+    opened.map(({ id }) => id),
+    new Date(last),
   );
   await insertEvents(
     tx,
-    gone.map(({ id, orgId }) => ({
-      ...{ orgId, kind: `${kindOf(id) === "ssh_key" ? "key" : kindOf(id)}.deleted` },
-      ...{ subjectKind: kindOf(id), subjectId: id, actor, message },
+    gone.map(({ id, orgId, kind }) => ({
+      ...{ orgId, kind: `${HOLDERS[kind].event}.deleted`, message, actor },
+      ...{ subjectKind: HOLDERS[kind].subjectKind, subjectId: id },
     })),
   );
   return gone;
 }
 
-function kindOf(id: string): Extract<NewEvent["subjectKind"], "token" | "ssh_key" | "web_session"> {
-  if (id.startsWith("tok_")) return "token";
-  return id.startsWith("key_") ? "ssh_key" : "web_session";
-}
-
-/** The nodes of the boxes that the keys are written into hear of it. Last: of the locks, theirs are. */
-async function forgetKeys(tx: Db, keys: readonly Gone[]): Promise<void> {
+/** The nodes of the boxes that keys are written into hear of their end. Last: of the locks, theirs are. */
+async function forgetKeys(tx: Db, gone: readonly Gone[]): Promise<void> {
+  const keys = gone.filter(({ kind }) => kind === "keys");
   if (keys.length === 0) return;
   const { rows } = await sql<{ id: NodeId }>`
     select distinct b.node_id as id from boxes b

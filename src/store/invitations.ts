@@ -14,6 +14,7 @@ import { noteJoined } from "./request.ts";
 import { permit, refuseWiderThanScopes } from "./rights.ts";
 import { loadSubject } from "./subjects.ts";
 import { resolveTeam } from "./teams.ts";
+import { endOfMaker, holdToken, type Maker } from "./tokens.ts";
 
 export interface InvitationView {
   readonly id: InvitationId;
@@ -41,7 +42,7 @@ export interface NewInvitation {
 
 export async function createInvitation(
   db: Db,
-  subject: Subject,
+  { subject, tokenId }: Maker,
   input: NewInvitation,
 ): Promise<InvitationView> {
   permit(subject, "member.manage");
@@ -52,10 +53,13 @@ export async function createInvitation(
       permit(subject, "team.manage", teamId);
       refuseWiderThanScopes(subject, TEAM_RIGHTS.member);
     }
+    await holdToken(tx, tokenId);
     const id = newId<InvitationId>("invitation");
-    await sql`insert into invitations (id, org_id, hash, email, roles, team_id, created_by, expires_at)
+    await sql`insert into invitations (id, org_id, hash, email, roles, team_id, created_by, parent_id,
+        expires_at)
       values (${id}, ${subject.orgId}, ${input.hash}, ${input.email}, ${[...input.roles]}::text[],
-        ${teamId}, ${subject.userId}, now() + ${input.lifetimeMs}::bigint * interval '1 millisecond')`.execute(
+        ${teamId}, ${subject.userId}, ${tokenId},
+        least(${endOfMaker(tokenId)}, now() + ${input.lifetimeMs}::bigint * interval '1 millisecond'))`.execute(
       tx.query,
     );
     const [made] = await selectInvitations(tx, sql`i.id = ${id}`);

@@ -159,7 +159,7 @@ export async function createOrg(
     const lifetimeMs = OWNER_INVITATION_MS;
     const roles = ["owner"] as const;
     const input = { hash, email: null, roles, team: null, lifetimeMs };
-    const invitation = await createInvitation(tx, asOwner, input);
+    const invitation = await createInvitation(tx, { subject: asOwner, tokenId: null }, input);
     return { org: { id, name, roles: [] }, invitation };
   });
 }

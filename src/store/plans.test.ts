@@ -119,7 +119,11 @@ function changes(db: Db, { owner, member, own }: ManyOrgs): Record<string, () =>
     "a member removed": () => removeMember(db, owner, "user-6"),
     "an invitation": async () => {
       const invitation = { hash: hash(1), email: null, roles: ["member"] as const, team: null };
-      await createInvitation(db, owner, { ...invitation, lifetimeMs: 60_000 });
+      await createInvitation(
+        db,
+        { subject: owner, tokenId: null },
+        { ...invitation, lifetimeMs: 60_000 },
+      );
       await listInvitations(db, owner, PAGE);
     },
     "a token": () =>

@@ -9,6 +9,7 @@ import { insertEvents, type NewEvent } from "./events.ts";
 import { newId } from "./new-id.ts";
 import { getPreview, lockSharedPreview, type PreviewView } from "./previews.ts";
 import { revoke } from "./revocations.ts";
+import { endOfMaker, holdToken, type Maker } from "./tokens.ts";
 
 export interface PreviewLinkView {
   readonly id: PreviewLinkId;
@@ -25,7 +26,7 @@ const COLUMNS = sql`id, preview_id as "previewId", serial, owner_id as "ownerId"
 
 export async function createPreviewLink(
   db: Db,
-  subject: Subject,
+  { subject, tokenId }: Maker,
   previewId: string,
   lifetimeMs: number,
 ): Promise<{ link: PreviewLinkView; preview: PreviewView }> {
@@ -36,11 +37,13 @@ export async function createPreviewLink(
         "forbidden",
         `The organization lets previews be ${maxVisibility} at most, and a link lets in whoever has it.`,
       );
+    await holdToken(tx, tokenId);
     // Whole seconds, as its signature has them, so that the same link can be signed again.
     const { rows } = await sql<PreviewLinkView>`
-      insert into preview_links (id, org_id, owner_id, preview_id, serial, created_at, expires_at)
+      insert into preview_links (id, org_id, owner_id, preview_id, serial, parent_id, created_at, expires_at)
       select ${newId<PreviewLinkId>("previewLink")}, ${preview.orgId}, ${subject.userId}, ${preview.id},
-        ${preview.serial}::integer, at, at + ${lifetimeMs}::bigint * interval '1 millisecond'
+        ${preview.serial}::integer, ${tokenId}, at,
+        least(date_trunc('second', ${endOfMaker(tokenId)}), at + ${lifetimeMs}::bigint * interval '1 millisecond')
       from date_trunc('second', now()) as at returning ${COLUMNS}`.execute(tx.query);
     const link = rows[0] as PreviewLinkView;
     const message = `a link to port ${preview.port} of ${preview.boxName} was made`;

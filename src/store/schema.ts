@@ -101,6 +101,7 @@ interface SshKey {
   created_at: Time;
   revoked_at: TimeOrNull;
   parent_id: string | null;
+  expires_at: TimeOrNull;
 }
 
 interface Preview {
@@ -132,6 +133,7 @@ interface PreviewLink {
   created_at: Time;
   expires_at: Date;
   revoked_at: TimeOrNull;
+  parent_id: string | null;
 }
 
 interface Revocation {

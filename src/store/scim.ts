@@ -12,6 +12,7 @@ import type { Caller } from "./logins.ts";
 import { refuseGrant } from "./members.ts";
 import { newId } from "./new-id.ts";
 import { permit } from "./rights.ts";
+import { endOfMaker, holdToken, type Maker } from "./tokens.ts";
 
 /** Whose directory speaks, by which token. */
 export interface DirectoryCaller extends Caller {
@@ -26,9 +27,16 @@ export interface ScimTokenView {
   readonly name: string;
   readonly createdAt: Date;
   readonly lastUsedAt: Date | null;
+  /** With the token that it was made with; null: never by itself. */
+  readonly expiresAt: Date | null;
+  /** The token that it was made with; null: a login. */
+  readonly madeWith: { readonly id: string; readonly name: string } | null;
 }
 
-const TOKEN_COLUMNS = sql`id, name, created_at as "createdAt", last_used_at as "lastUsedAt"`;
+const TOKEN_COLUMNS = sql`id, name, created_at as "createdAt", last_used_at as "lastUsedAt",
+  expires_at as "expiresAt", (select jsonb_build_object('id', m.id, 'name', m.name)
+    from tokens m where m.id = scim_tokens.parent_id) as "madeWith"`;
+const IS_GOOD = sql`revoked_at is null and (expires_at is null or expires_at > now())`;
 
 /** Null when it is unknown or revoked, or its organization is over. Notes that it was used, to the minute. */
 export async function identifyScim(
@@ -40,7 +48,9 @@ export async function identifyScim(
     select t.id as "tokenId", t.org_id as "orgId", t.created_by as "setUpBy",
       coalesce(t.last_used_at < now() - interval '1 minute', true) as "isStale"
     from scim_tokens t join orgs o on o.id = t.org_id and o.deleted_at is null
-    where t.hash = ${hash} and t.revoked_at is null`.execute(db.query);
+    where t.hash = ${hash} and t.revoked_at is null and (t.expires_at is null or t.expires_at > now())`.execute(
+    db.query,
+  );
   if (!rows[0]) return null;
   const { isStale, ...caller } = rows[0];
   if (isStale)
@@ -68,7 +78,7 @@ export async function auditDirectory(
 
 export async function createScimToken(
   db: Db,
-  subject: Subject,
+  { subject, tokenId }: Maker,
   token: { readonly hash: string; readonly name: string },
 ): Promise<ScimTokenView> {
   permit(subject, "provider.manage");
@@ -77,9 +87,11 @@ export async function createScimToken(
   // And its groups give the roles that a provider says they mean: any but an owner's (directory.ts).
   refuseGrant(subject, "admin");
   return transact(db, "store.scim_token.create", async (tx) => {
+    await holdToken(tx, tokenId);
     const { rows } = await sql<ScimTokenView>`
-      insert into scim_tokens (id, org_id, hash, name, created_by)
-      values (${newId("scimToken")}, ${subject.orgId}, ${token.hash}, ${token.name}, ${subject.userId})
+      insert into scim_tokens (id, org_id, hash, name, created_by, parent_id, expires_at)
+      values (${newId("scimToken")}, ${subject.orgId}, ${token.hash}, ${token.name}, ${subject.userId},
+        ${tokenId}, ${endOfMaker(tokenId)})
       returning ${TOKEN_COLUMNS}`.execute(tx.query);
     const made = rows[0] as ScimTokenView;
     await tellToken(tx, subject, made.id, "created", `SCIM token ${made.name} was made`);
@@ -94,7 +106,7 @@ export async function listScimTokens(
 ): Promise<ScimTokenView[]> {
   permit(subject, "provider.manage");
   const { rows } = await sql<ScimTokenView>`
-    select ${TOKEN_COLUMNS} from scim_tokens where org_id = ${subject.orgId} and revoked_at is null
+    select ${TOKEN_COLUMNS} from scim_tokens where org_id = ${subject.orgId} and ${IS_GOOD}
       and id > ${page.after ?? ""} order by id limit ${page.limit}`.execute(db.query);
   return rows;
 }

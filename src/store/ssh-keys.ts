@@ -9,7 +9,7 @@ import { type Db, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
 import { newId } from "./new-id.ts";
 import { revoke } from "./revocations.ts";
-import { holdMaker, type Identified } from "./tokens.ts";
+import { endOfMaker, holdMaker, type Maker } from "./tokens.ts";
 
 export interface SshKeyView {
   readonly id: SshKeyId;
@@ -17,16 +17,18 @@ export interface SshKeyView {
   readonly publicKey: string;
   readonly fingerprint: string;
   readonly createdAt: Date;
+  /** With the token that it was registered with; null: never by itself. */
+  readonly expiresAt: Date | null;
   /** The token that it was registered with; null: a login. */
   readonly madeWith: { readonly id: string; readonly name: string } | null;
 }
 
 const COLUMNS = sql`id, name, public_key as "publicKey", fingerprint, created_at as "createdAt",
-  (select jsonb_build_object('id', m.id, 'name', m.name) from tokens m where m.id = ssh_keys.parent_id) as "madeWith"`;
+  expires_at as "expiresAt", (select jsonb_build_object('id', m.id, 'name', m.name) from tokens m where m.id = ssh_keys.parent_id) as "madeWith"`;
 
 export async function createSshKey(
   db: Db,
-  { subject, tokenId }: Pick<Identified, "subject" | "tokenId">,
+  { subject, tokenId }: Maker,
   key: Pick<SshKeyView, "name" | "publicKey" | "fingerprint">,
 ): Promise<SshKeyView> {
   // A key lets into boxes, whatever the token may do that registers it.
@@ -35,11 +37,11 @@ export async function createSshKey(
   return transact(db, "store.key.create", async (tx) => {
     await refuseMany(tx, subject);
     await refuseOthersKey(tx, subject, key.fingerprint);
-    await holdMaker(tx, tokenId);
+    await holdMaker(tx, { subject, tokenId });
     const { rows } = await sql<SshKeyView>`
-      insert into ssh_keys (id, org_id, user_id, name, public_key, fingerprint, parent_id)
+      insert into ssh_keys (id, org_id, user_id, name, public_key, fingerprint, parent_id, expires_at)
       values (${newId<SshKeyId>("sshKey")}, ${subject.orgId}, ${subject.userId}, ${key.name},
-        ${key.publicKey}, ${key.fingerprint}, ${tokenId})
+        ${key.publicKey}, ${key.fingerprint}, ${tokenId}, ${endOfMaker(tokenId)})
       on conflict (fingerprint, org_id) where revoked_at is null do nothing
       returning ${COLUMNS}`.execute(tx.query);
     if (!rows[0]) return knownKey(tx, subject, key.fingerprint);

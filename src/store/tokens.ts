@@ -1,7 +1,7 @@
 // API tokens and web sessions: found by their hashes, which never leave this room. Ending a token ends the web sessions
 // that were got by it, and the tokens and keys that were made with it.
 
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { OrgId } from "#domain/ids.ts";
 import type { Permission, Subject } from "#domain/permission.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
@@ -113,19 +113,19 @@ export interface NewToken {
 /** It can no more than its maker, and for no longer. */
 export async function createToken(
   db: Db,
-  { subject, tokenId }: Pick<Identified, "subject" | "tokenId">,
+  { subject, tokenId }: Maker,
   token: NewToken,
 ): Promise<TokenView> {
   const scopes = token.scopes ?? subject.scopes;
   refuseWiderScopes(subject, scopes);
   return transact(db, "store.token.create", async (tx) => {
     await refuseMany(tx, subject);
-    await holdMaker(tx, tokenId);
+    await holdMaker(tx, { subject, tokenId });
     const { rows } = await sql<TokenView>`
       insert into tokens (id, hash, org_id, user_id, name, scopes, parent_id, expires_at)
       values (${newId("token")}, ${token.hash}, ${subject.orgId}, ${subject.userId}, ${token.name},
         ${scopes === null ? null : [...scopes]}::text[], ${tokenId},
-        least((select expires_at from tokens where id = ${tokenId}),
+        least(${endOfMaker(tokenId)},
           now() + ${token.expiresInMs}::bigint * interval '1 millisecond'))
       returning ${COLUMNS}`.execute(tx.query);
     const made = rows[0] as TokenView;
@@ -135,12 +135,29 @@ export async function createToken(
   });
 }
 
+/** What makes something: nothing that is made lasts longer. */
+export type Maker = Pick<Identified, "subject" | "tokenId">;
+
+/** Locked: who is being removed loses all credentials of theirs, and what is being made must be among them. */
+export async function holdMaker(tx: Db, { subject, tokenId }: Maker): Promise<void> {
+  const { rows: roles } = await sql`
+    select 1 from grants where user_id = ${subject.userId} and scope = 'org'
+      and scope_id = ${subject.orgId} order by id for share`.execute(tx.query);
+  if (roles.length === 0) throw new StoreRefusal("revoked", "You are no member here any more.");
+  await holdToken(tx, tokenId);
+}
+
 /** Locked: a token that is being revoked takes with it what it made, and what is being made must be among them. */
-export async function holdMaker(tx: Db, tokenId: string | null): Promise<void> {
+export async function holdToken(tx: Db, tokenId: string | null): Promise<void> {
   if (tokenId === null) return;
   const { rows } = await sql`
     select 1 from tokens where id = ${tokenId} and revoked_at is null for share`.execute(tx.query);
   if (rows.length === 0) throw new StoreRefusal("revoked", "The token was revoked.");
+}
+
+/** When the token that something is made with ends; null: never, or it is a login. */
+export function endOfMaker(tokenId: string | null): RawBuilder<unknown> {
+  return sql`(select expires_at from tokens where id = ${tokenId})`;
 }
 
 const MAX_TOKENS = 1000;
@@ -187,7 +204,7 @@ export interface DeletedToken extends TokenView {
 /** With all that was made with it, and with what that made, unless that is to be kept. */
 export async function deleteToken(
   db: Db,
-  { subject, tokenId }: Pick<Identified, "subject" | "tokenId">,
+  { subject, tokenId }: Maker,
   id: string,
   { keep }: { readonly keep?: "made" | undefined } = {},
 ): Promise<DeletedToken> {
@@ -223,7 +240,7 @@ export async function createWebSession(
   session: { readonly hash: string; readonly lifetimeMs: number },
 ): Promise<WebSessionView> {
   return transact(db, "store.web_session.create", async (tx) => {
-    await holdMaker(tx, tokenId);
+    await holdMaker(tx, { subject, tokenId });
     const { rows } = await sql<WebSessionView>`
       insert into web_sessions (id, hash, org_id, user_id, token_id, expires_at)
       select ${newId("webSession")}, ${session.hash}, ${subject.orgId}, ${subject.userId}, id,

@@ -157,7 +157,7 @@ export const ACTS = {
     const hash = world.fresh("invitation");
     const team = draw.two % 2 ? pick(world.teams, draw.one) : null;
     const input = { hash, email: null, roles: rolesOf(draw), team, lifetimeMs: 60_000 };
-    await createInvitation(world.db, subject, input);
+    await createInvitation(world.db, { subject, tokenId: null }, input);
     world.invitations.push(hash);
   },
   accept: async ({ world, subject, pick, draw }: Turn) =>
@@ -236,7 +236,7 @@ export const ACTS = {
   limit: async ({ world, subject }: Turn) =>
     setDefaultLimits(world.db, subject, "user", { boxes: 1 }),
   scim: async ({ world, subject }: Turn) =>
-    createScimToken(world.db, subject, { hash: world.fresh("scim"), name: "x" } as never),
+    createScimToken(world.db, { subject, tokenId: null }, { hash: world.fresh("scim"), name: "x" }),
   provider: async ({ world, subject, draw }: Turn) => {
     const name = world.fresh("idp").slice(-40);
     const settings = {

@@ -130,7 +130,12 @@ async function makeOrg(plane: ControlPlane, owner: Caller) {
     from boxes where id = ${box.id}`.execute(db.query);
   const [volume] = (await client.volumes.list({ box: box.id })).items;
   const preview = await openPreview(db, member.subject, box.id, { port: 8000, visibility: null });
-  const { link } = await createPreviewLink(db, member.subject, preview.id, 3_600_000);
+  const { link } = await createPreviewLink(
+    db,
+    { subject: member.subject, tokenId: null },
+    preview.id,
+    3_600_000,
+  );
   const account = await client.serviceAccounts.create({ name: "robot" });
   const provider = await client.providers.create({
     ...{ name: "sso", label: "SSO", issuer: "https://sso.test", clientId: "berth" },

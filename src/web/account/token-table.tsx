@@ -29,14 +29,15 @@ export function TokenTable(props: {
       : "Whoever uses it is shut out, and what it has open ends within seconds.";
     const question = {
       ...{ title: `Revoke ${token.name}?`, yes: "Revoke", isDangerous: true },
-      text: `${text} Tokens and SSH keys that were made with it end too.`,
+      text: `${text} All tokens, SSH keys, invitations and links that were made with it end too.`,
     };
     if (!(await confirm(question))) return;
     await attempt("The token was not revoked", async () => {
       const { ended } = await props.revoke(token);
-      if (ended.tokens + ended.keys > 0)
+      const others = ended.scimTokens + ended.invitations + ended.links;
+      if (ended.tokens + ended.keys + others > 0)
         notifyDone(
-          `${count(ended.tokens, "token")} and ${count(ended.keys, "SSH key")} ended with it`,
+          `${count(ended.tokens, "token")}, ${count(ended.keys, "SSH key")} and ${count(others, "other thing")} ended with it`,
         );
     });
     await props.refresh();
