@@ -113,7 +113,7 @@ export const ROUTES = [
   { name: "quotas.setInstallation", method: "PATCH", path: "/v1/quotas/installation/{scope}", params: ["scope"], body: true, query: false, idempotencyKey: false, stream: false, lines: false },
   { name: "usage.get", method: "GET", path: "/v1/usage", params: [], body: false, query: true, idempotencyKey: false, stream: false, lines: false },
   { name: "usage.events", method: "GET", path: "/v1/usage/events", params: [], body: false, query: true, idempotencyKey: false, stream: false, lines: false },
-  { name: "prices.get", method: "GET", path: "/v1/prices", params: [], body: false, query: false, idempotencyKey: false, stream: false, lines: false },
+  { name: "prices.get", method: "GET", path: "/v1/prices", params: [], body: false, query: true, idempotencyKey: false, stream: false, lines: false },
   { name: "prices.set", method: "PATCH", path: "/v1/prices", params: [], body: true, query: false, idempotencyKey: false, stream: false, lines: false },
   { name: "prices.estimate", method: "GET", path: "/v1/prices/estimate", params: [], body: false, query: true, idempotencyKey: false, stream: false, lines: false },
   { name: "budgets.list", method: "GET", path: "/v1/budgets", params: [], body: false, query: false, idempotencyKey: false, stream: false, lines: false },

@@ -199,6 +199,20 @@ test("prices are the operator's to set; an organization may have its own", async
   assert.equal((await priceOf(stranger, "vcpu"))?.isOwn, true);
   assert.equal((await priceOf(stranger, "disk_paused"))?.price, "0.001");
   assert.equal((await priceOf(admin, "vcpu"))?.price, "0.5");
+  const shown = await admin.client.prices.get({ org });
+  assert.deepEqual(
+    shown.prices
+      .filter(({ isOwn }) => isOwn)
+      .map(({ resource, price, installationPrice }) => [resource, price, installationPrice]),
+    [["vcpu", "0.1", "0.5"]],
+  );
+  assert.deepEqual(
+    await admin.client.prices.get({ org: (await stranger.client.org.get()).name }),
+    shown,
+  );
+  assert.deepEqual(await stranger.client.prices.get({ org }), shown);
+  for (const other of [admin.subject.orgId, "org_none"])
+    await assert.rejects(stranger.client.prices.get({ org: other }), { code: "not_found" });
   await admin.client.prices.set({ org, prices: { vcpu: null } });
   assert.equal((await priceOf(stranger, "vcpu"))?.price, "0.5");
   for (const vcpu of ["-1", "1e3", "1,5", ""])

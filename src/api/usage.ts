@@ -5,8 +5,15 @@ import { judgeBudget, nextMonth } from "#domain/budget.ts";
 import { can } from "#domain/permission.ts";
 import { formatDecimal, hourlyPrice, parseDecimal, RESOURCES, UNITS } from "#domain/price.ts";
 import { type BudgetView, deleteBudget, listBudgets, setBudget } from "#store/budgets.ts";
+import { findOrg } from "#store/find-org.ts";
 import { answerOnce } from "#store/idempotency.ts";
-import { type PriceBook, readPrices, readTemplateSpec, setPrices } from "#store/prices.ts";
+import {
+  type PriceBook,
+  readPrices,
+  readTemplateSpec,
+  setPrices,
+  showPrices,
+} from "#store/prices.ts";
 import { readUsage, USAGE_ROWS_MAX } from "#store/usage.ts";
 import {
   type BudgetEvent,
@@ -149,17 +156,19 @@ function shapePrices(book: PriceBook) {
       unit: UNITS[resource].unit,
       price: book.prices[resource] ?? "0",
       isOwn: book.own[resource] !== undefined,
+      installationPrice: book.base[resource] ?? "0",
     })),
   };
 }
 
 function prices(): Pick<UsageHandlers, Extract<keyof UsageHandlers, `prices.${string}`>> {
   return {
-    "prices.get": async ({ db, subject }) => shapePrices(await readPrices(db, subject.orgId)),
+    "prices.get": async ({ db, subject, query }) =>
+      shapePrices(await showPrices(db, subject, query.org)),
     "prices.set": async ({ db, subject, body }) =>
       shapePrices(
         await setPrices(db, subject, {
-          orgId: body.org ?? null,
+          orgId: body.org === undefined ? null : (await findOrg(db, body.org)).id,
           currency: body.currency,
           prices: body.prices,
         }),

@@ -72,3 +72,14 @@ test("a spent budget says so where a box is created", async () => {
   assert.match(err.replaceAll(/\s+/g, " "), /monthly budget of the organization .* is spent/);
   assert.match((await ok("budget")).out, /nothing starts until/);
 });
+
+test("an operator sets and sees what one organization pays", async () => {
+  await ok("org", "create", "acme");
+  await ok("price", "set", "vcpu=0.25", "--org", "acme");
+  assert.match(
+    (await ok("price", "list", "--org", "acme")).out,
+    /vcpu +0\.25 EUR +vCPU-hour +.* \(price of acme; others: 0\.5\)/,
+  );
+  assert.match((await ok("price")).out, /vcpu +0\.5 EUR/);
+  assert.match((await run("price", "list", "--org", "none")).err, /no organization 'none'/);
+});

@@ -129,8 +129,11 @@ function parseTime(text: string): string {
   return new Date(ms).toISOString();
 }
 
-interface SetOptions extends OutputOptions {
+interface OrgOption extends OutputOptions {
   readonly org?: string;
+}
+
+interface SetOptions extends OrgOption {
   readonly currency?: string;
 }
 
@@ -139,11 +142,14 @@ export function addPriceCommands(program: Command, session: Session): void {
   const list = group
     .command("list", { isDefault: true })
     .summary("show prices")
-    .action(async (options: OutputOptions) => {
+    .option("--org <organization>", "of another organization (name or id); for operators")
+    .action(async (options: OrgOption) => {
       const client = await session.client();
-      session.print(options, await client.prices.get(), pricesText);
+      const { org } = options;
+      const book = await client.prices.get(org ? { org } : {});
+      session.print(options, book, (prices) => pricesText(prices, org));
     });
-  withExamples(withOutput(list), ["berth price"]);
+  withExamples(withOutput(list), ["berth price", "berth price list --org acme"]);
   const estimate = group
     .command("estimate")
     .summary("what a box of a template costs for an hour")
@@ -161,7 +167,7 @@ export function addPriceCommands(program: Command, session: Session): void {
     .summary("set prices; for who runs the installation")
     .argument("<resource=price...>", "a decimal for each unit, or 'none'", collectPair)
     .option("--currency <code>", "such as EUR; of all prices")
-    .option("--org <organization>", "for this organization only (id)")
+    .option("--org <organization>", "for this organization only (name or id)")
     .action(async (pairs: Record<string, string>, options: SetOptions) => {
       const client = await session.client();
       const given = Object.entries(pairs).map(([resource, price]) => [
@@ -173,19 +179,22 @@ export function addPriceCommands(program: Command, session: Session): void {
         ...(options.org ? { org: options.org } : {}),
         ...(options.currency ? { currency: options.currency } : {}),
       });
-      session.print(options, book, pricesText);
+      session.print(options, book, (prices) => pricesText(prices, options.org));
     });
   withExamples(withOutput(set), [
     "berth price set vcpu=0.02 memory=0.005 disk_running=0.0001 --currency EUR",
   ]);
 }
 
-function pricesText({ currency, prices }: PriceBook): string {
+function pricesText({ currency, prices }: PriceBook, org?: string): string {
   if (currency === null) return "Nothing has a price. `berth price set` sets prices.\n";
   return table(
     ["RESOURCE", "PRICE", "FOR EACH", "OF"],
-    prices.map(({ resource, price, unit, title, isOwn }) => [
-      ...[resource, `${price} ${currency}`, unit, isOwn ? `${title} (your own price)` : title],
+    prices.map(({ resource, price, unit, title, isOwn, installationPrice }) => [
+      ...[resource, `${price} ${currency}`, unit],
+      isOwn
+        ? `${title} (${org ? `price of ${org}` : "your own price"}; others: ${installationPrice})`
+        : title,
     ]),
   );
 }

@@ -8,6 +8,7 @@ import {
   estimateQuery,
   estimateSchema,
   priceBookSchema,
+  pricesQuery,
   setBudgetSchema,
   setPricesSchema,
   usageEventsQuery,
@@ -42,6 +43,7 @@ export const USAGE_ROUTES = [
     path: "/prices",
     permission: "org.read",
     summary: "Show the prices that hold for the organization",
+    query: pricesQuery,
     response: priceBookSchema,
   }),
   route({

@@ -148,12 +148,19 @@ export const priceBookSchema = z
           title: z.string(),
           unit: z.string(),
           price: decimalSchema,
-          isOwn: z.boolean().describe("It differs from the installation's for this organization."),
+          isOwn: z.boolean().describe("It is set for this organization."),
+          installationPrice: decimalSchema.describe("What holds where none is set."),
         }),
       )
       .describe("One for each resource."),
   })
   .meta({ id: "PriceBook" });
+
+export const pricesQuery = z.strictObject({
+  org: refSchema("organization")
+    .optional()
+    .describe("Another organization than one's own: for operators."),
+});
 
 export const setPricesSchema = z
   .strictObject({

@@ -9,6 +9,7 @@ import type { Prices, Resource } from "#domain/price.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
+import { findOrg } from "./find-org.ts";
 import { resolveVersion } from "./templates.ts";
 import { TOPICS } from "./wake.ts";
 
@@ -19,6 +20,8 @@ export interface PriceBook {
   readonly prices: Prices;
   /** Those of them that are its own. */
   readonly own: Prices;
+  /** Those of the installation. */
+  readonly base: Prices;
 }
 
 export async function readPrices(db: Db, orgId: string): Promise<PriceBook> {
@@ -30,13 +33,25 @@ export async function readPrices(db: Db, orgId: string): Promise<PriceBook> {
     left join lateral (select prices from price_books where org_id = ${orgId}
       order by id desc limit 1) own on true`.execute(db.query);
   const row = rows[0];
-  const own = row?.own ?? {};
-  return { currency: row?.currency ?? null, prices: { ...row?.base, ...own }, own };
+  const [own, base] = [row?.own ?? {}, row?.base ?? {}];
+  return { currency: row?.currency ?? null, prices: { ...base, ...own }, own, base };
+}
+
+/** One's own organization's; operators are shown every organization's. */
+export async function showPrices(
+  db: Db,
+  subject: Subject,
+  org: string | undefined,
+): Promise<PriceBook> {
+  if (org === undefined || org === subject.orgId) return readPrices(db, subject.orgId);
+  if (!subject.isOperator)
+    throw new StoreRefusal("not_found", `There is no organization '${org}'.`);
+  return readPrices(db, (await findOrg(db, org)).id);
 }
 
 export interface PriceChange {
   /** Null: of the installation. */
-  readonly orgId: string | null;
+  readonly orgId: OrgId | null;
   /** Of the installation only; left out: as before. */
   readonly currency?: string | undefined;
   /** What is left out stays; null: the price is taken away. */
@@ -51,40 +66,38 @@ export async function setPrices(db: Db, subject: Subject, change: PriceChange): 
     await sql`select pg_advisory_xact_lock('price_books'::regclass::oid::integer, 0)`.execute(
       tx.query,
     );
-    const before = await readPrices(tx, change.orgId ?? "");
-    if (change.orgId !== null) await refuseForOrg(tx, change, before);
+    const { orgId } = change;
+    const before = await readPrices(tx, orgId ?? "");
+    if (orgId !== null) refuseForOrg(change, before);
     const currency = change.currency ?? before.currency;
     if (!currency)
       throw new StoreRefusal("not_now", "The first price book needs a currency, as in EUR.");
     if (before.currency !== null && currency !== before.currency) await refuseSecondCurrency(tx);
-    const merged = { ...(change.orgId === null ? before.prices : before.own), ...change.prices };
+    const merged = { ...(orgId === null ? before.base : before.own), ...change.prices };
     const prices = Object.fromEntries(Object.entries(merged).filter(([, price]) => price !== null));
     await sql`
       insert into price_books (org_id, currency, prices, created_by)
-      values (${change.orgId}, ${change.orgId === null ? currency : null}, ${JSON.stringify(prices)}::jsonb,
+      values (${orgId}, ${orgId === null ? currency : null}, ${JSON.stringify(prices)}::jsonb,
         ${subject.userId})`.execute(tx.query);
     const event: NewEvent = {
-      orgId: change.orgId as OrgId | null,
+      orgId,
       kind: "prices.changed",
       subjectKind: "org",
-      subjectId: change.orgId ?? "installation",
+      subjectId: orgId ?? "installation",
       actor: subject.userId,
       message: "prices were changed",
       data: { currency, prices },
     };
     await insertEvents(tx, [event], [TOPICS.prices]);
-    return readPrices(tx, change.orgId ?? "");
+    return readPrices(tx, orgId ?? "");
   });
 }
 
-async function refuseForOrg(tx: Db, change: PriceChange, before: PriceBook): Promise<void> {
+function refuseForOrg(change: PriceChange, before: PriceBook): void {
   if (change.currency !== undefined && change.currency !== before.currency)
     throw new StoreRefusal("not_now", "There is one currency: that of the installation's prices.");
   if (before.currency === null)
     throw new StoreRefusal("not_now", "Set the installation's prices first.");
-  const { rows } = await sql`select 1 from orgs where id = ${change.orgId}`.execute(tx.query);
-  if (rows.length === 0)
-    throw new StoreRefusal("not_found", `There is no organization '${change.orgId}'.`);
 }
 
 /** Sums of two currencies mean nothing. */

@@ -15,6 +15,7 @@ import {
 import { StoreRefusal } from "#domain/refusal.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents } from "./events.ts";
+import { findOrg } from "./find-org.ts";
 import { permit } from "./rights.ts";
 
 export interface QuotaView {
@@ -256,14 +257,6 @@ async function findHolder(
       `There are several users called '${reference}': name one by its id or email.`,
     );
   return exact;
-}
-
-async function findOrg(tx: Db, reference: string): Promise<{ id: OrgId; name: string }> {
-  const { rows } = await sql<{ id: OrgId; name: string }>`
-    select id, name from orgs where (id = ${reference} or name = ${reference}) and deleted_at is null
-    order by (id = ${reference}) desc limit 1`.execute(tx.query);
-  if (!rows[0]) throw new StoreRefusal("not_found", `There is no organization '${reference}'.`);
-  return rows[0];
 }
 
 function isMember(orgId: OrgId): RawBuilder<unknown> {

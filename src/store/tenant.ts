@@ -58,7 +58,8 @@ export const OUTSIDE_ROUTES: Readonly<Record<string, Who>> = {
   "audit.head": "operators",
   "audit.updatePolicy": "operators",
   "usage.events": "operators",
-  // What operators set for organizations.
+  // What operators set for organizations, and look at.
+  "prices.get": "operators",
   "prices.set": "operators",
   "quotas.getOrg": "operators",
   "quotas.setOrg": "operators",

@@ -265,7 +265,7 @@ export const RIGHTS: Readonly<Record<RouteName, Entry>> = {
     query: { box: "box", user: "member", team: "team", template: "template" },
   }),
   "usage.events": org(METER),
-  "prices.get": org([...ALL, SCOPED]),
+  "prices.get": org([...ALL, SCOPED], { query: { org: "org" } }),
   "prices.set": operators({
     refs: { org: "org" },
     body: (id) => ({ org: id("org"), prices: { vcpu: "1" } }),
