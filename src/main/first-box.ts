@@ -2,6 +2,7 @@
 // there already.
 
 import { readFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { fileURLToPath } from "node:url";
 import { CliError } from "#cli/exit.ts";
 import type { Progress } from "#cli/progress.ts";
@@ -15,7 +16,7 @@ import { run } from "#lib/run.ts";
 import { ApiError } from "#sdk/api-error.ts";
 import { type BerthClient, type Box, createClient } from "#sdk/client.ts";
 import { ensureCredentials } from "./admin-token.ts";
-import type { Config } from "./config.ts";
+import type { Address, Config } from "./config.ts";
 import { logPath, recordPath } from "./installation.ts";
 import { readLiving } from "./process-record.ts";
 import type { Installed } from "./settings.ts";
@@ -40,7 +41,7 @@ interface Part {
   isUp(client: BerthClient): Promise<boolean>;
 }
 
-/** Until the API answers and the node of this machine is reachable. */
+/** Until the API answers, the gateway's doors are open, and the node of this machine is reachable. */
 export async function waitUntilUp(
   session: Session,
   installed: Installed,
@@ -53,6 +54,13 @@ export async function waitUntilUp(
       name: "control plane",
       process: "server",
       isUp: async (client) => Boolean(await client.system.get()),
+    },
+    {
+      name: "gateway",
+      process: "gateway",
+      isUp: async () =>
+        (await isListening(installed.config.gatewayListen)) &&
+        (await isListening(installed.config.sshListen)),
     },
     {
       name: "node",
@@ -101,6 +109,17 @@ async function waitForPart(
     await clock.sleep(POLL_MS, interrupted);
   }
   line.done("up");
+}
+
+/** Nobody else listens there: `up` has looked before it started anything. */
+function isListening({ host, port }: Address): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, host, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
 }
 
 export async function buildImage(config: Config, progress: Progress): Promise<void> {

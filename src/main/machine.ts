@@ -7,7 +7,7 @@ import { CliError, EXIT } from "#cli/exit.ts";
 import { Progress } from "#cli/progress.ts";
 import type { Terminal } from "#cli/terminal.ts";
 import { run } from "#lib/run.ts";
-import type { Address, Config } from "./config.ts";
+import type { Address } from "./config.ts";
 import { printAddress } from "./config.ts";
 import { recordPath } from "./installation.ts";
 import { installPackages, missingPackages } from "./packages.ts";
@@ -86,23 +86,32 @@ async function ensurePackages(terminal: Terminal): Promise<void> {
     );
 }
 
-/** A port that one of our own processes holds is in order: it is taken over with the process. */
-async function refuseTakenPorts({ config, installation }: Installed): Promise<void> {
-  const owners: readonly (readonly [string, keyof Config, Address])[] = [
-    ["server", "apiListen", config.apiListen],
-    ["server", "nodeApiListen", config.nodeApiListen],
-    ["gateway", "gatewayListen", config.gatewayListen],
-    ["gateway", "gatewayNodeListen", config.gatewayNodeListen],
+/** Every address that `up` listens at: whose it is, and its option. */
+function listeners({ config }: Installed): readonly (readonly [string, string, Address])[] {
+  return [
+    ["server", "--api-listen", config.apiListen],
+    ["server", "--node-api-listen", config.nodeApiListen],
+    ["gateway", "--gateway-listen", config.gatewayListen],
+    ["gateway", "--gateway-node-listen", config.gatewayNodeListen],
+    ["gateway", "--ssh-listen", config.sshListen],
   ];
-  for (const [role, setting, address] of owners) {
-    if (await readLiving(recordPath(installation, role))) continue;
+}
+
+/** A port that one of our own processes holds is in order: it is taken over with the process. */
+async function refuseTakenPorts(installed: Installed): Promise<void> {
+  const taken: { readonly address: string; readonly why: string; readonly option: string }[] = [];
+  for (const [role, option, address] of listeners(installed)) {
+    if (await readLiving(recordPath(installed.installation, role))) continue;
     const why = await whyNotBindable(address);
-    if (!why) continue;
-    const option = setting.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-    throw new CliError(`${printAddress(address)} cannot be used: ${why}.`, {
-      next: `Choose another address with --${option} HOST:PORT.`,
-    });
+    if (why) taken.push({ address: printAddress(address), why, option });
   }
+  if (taken.length === 0) return;
+  throw new CliError(
+    `${taken.map(({ address, why }) => `${address} cannot be used: ${why}`).join("; ")}.`,
+    {
+      next: `Choose other addresses: ${taken.map(({ option }) => `${option} HOST:PORT`).join(" ")}.`,
+    },
+  );
 }
 
 function whyNotBindable(address: Address): Promise<string | null> {

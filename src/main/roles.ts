@@ -18,6 +18,7 @@ const CONFIG_OPTIONS: readonly (readonly [string, VariableName, string])[] = [
     "BERTH_GATEWAY_NODE_LISTEN",
     "address of the gateway for nodes",
   ],
+  ["--ssh-listen <address>", "BERTH_SSH_LISTEN", "address of the gateway for plain ssh"],
 ];
 
 export function addRoleCommands(program: Command, session: Session): void {
@@ -36,6 +37,7 @@ export function addRoleCommands(program: Command, session: Session): void {
         .summary(summary)
         .description(`${capital(summary)}.`),
       name,
+      session,
     );
   // `berth node` alone runs the agent; its subcommands are the operator's.
   const node = program.commands.find((command) => command.name() === "node");
@@ -43,17 +45,22 @@ export function addRoleCommands(program: Command, session: Session): void {
     addRole(
       node.description("The hosts that run boxes. Alone: run the agent of this host."),
       "node",
+      session,
     );
-  addRole(program.command("supervise", { hidden: true }), "supervise");
+  addRole(program.command("supervise", { hidden: true }), "supervise", session);
 }
 
-function addRole(command: Command, name: "server" | "gateway" | "node" | "supervise"): void {
+function addRole(
+  command: Command,
+  name: "server" | "gateway" | "node" | "supervise",
+  { terminal }: Session,
+): void {
   command
     .addOption(new Option("--record <path>", "claim this process record").hideHelp())
     .addHelpText("after", "\nConfigured by variables; docs/configuration.md lists them.")
     .action(async (options: { record?: string }) => {
       const { runRole } = await import("./role-process.ts");
-      await runRole(name, options.record ?? null);
+      await runRole(name, options.record ?? null, terminal);
     });
 }
 

@@ -86,17 +86,18 @@ test("an unknown BERTH_ variable is refused with the nearest name", async (t) =>
   assert.match(err, /BERTH_DRIVE.*did you mean BERTH_DRIVER\?/);
 });
 
-test("a port in use is named, with the option that chooses another", async (t) => {
+test("ports in use are all named, with the options that choose others", async (t) => {
   const berth = await TestInstallation.make("fake");
   t.after(() => berth.close());
   const server = createServer();
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   t.after(() => new Promise((done) => server.close(done)));
-  const { port } = server.address() as { port: number };
-  const env = { ...berth.env, BERTH_GATEWAY_LISTEN: `127.0.0.1:${port}` };
+  const address = `127.0.0.1:${(server.address() as { port: number }).port}`;
+  const env = { ...berth.env, BERTH_GATEWAY_LISTEN: address, BERTH_SSH_LISTEN: address };
   const { code, err } = await run(launcher, ["up", "--detach"], { env });
   assert.equal(code, 1);
-  assert.match(err, new RegExp(`127.0.0.1:${port} cannot be used.*--gateway-listen`));
+  assert.equal(err.split(`${address} cannot be used: another program listens there`).length, 3);
+  assert.match(err, /--gateway-listen HOST:PORT --ssh-listen HOST:PORT/);
 });
 
 test("in the foreground, `up` stays, and Ctrl-C stops everything but the boxes", async (t) => {

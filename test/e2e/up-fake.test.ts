@@ -93,6 +93,15 @@ test("`up` with other settings, or another driver, is refused while it runs", as
   assert.match(driver.stderr, /driver fake/);
 });
 
+test("a process that cannot listen where it should says where, and ends", async () => {
+  for (const role of ["server", "gateway"]) {
+    const { code, stderr } = await berth.berth([role]);
+    assert.equal(code, 1, role);
+    assert.match(stderr.replaceAll("\n", " "), /cannot be used: another program listens there/);
+    assert.doesNotMatch(stderr, /fault in Berth's own code/, "no stack");
+  }
+});
+
 test("boxes go through their life", async () => {
   await berth.ok(["create", "web", "--env", "PORT=1"]);
   await berth.ok(["pause", "web"]);
