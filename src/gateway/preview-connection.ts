@@ -3,18 +3,15 @@
 
 import type { Socket } from "node:net";
 import type { Problem } from "#contract/errors.ts";
-import type { Clock } from "#lib/clock.ts";
-import type { Log } from "#lib/log.ts";
 import { breakOff } from "#lib/splice.ts";
-import type { Lobby } from "./lobby.ts";
 import { AnswerReader } from "./preview-answer.ts";
 import { type BodyReader, bodyReader } from "./preview-body.ts";
-import type { BoxStream, EnterBox } from "./preview-box.ts";
-import type { PreviewDefences } from "./preview-defences.ts";
-import { type Decision, type Entry, mayWake } from "./preview-entry.ts";
+import type { BoxStream } from "./preview-box.ts";
+import type { PreviewContext, Seat } from "./preview-context.ts";
+import { type Decision, mayWake } from "./preview-entry.ts";
 import { BadHead, headEnd, type RequestHead } from "./preview-head.ts";
 import { LastHeads } from "./preview-last.ts";
-import type { Place, PlaceOf } from "./preview-name.ts";
+import type { Place } from "./preview-name.ts";
 import { type OwnAnswer, print } from "./preview-pages.ts";
 import {
   pageForBadAnswer,
@@ -22,7 +19,7 @@ import {
   pageForCutAnswer,
   pageForProblem,
 } from "./preview-problems.ts";
-import type { Right, Rights } from "./preview-rights.ts";
+import type { Right } from "./preview-rights.ts";
 
 /**
  * - `head`: a request is awaited
@@ -67,38 +64,6 @@ const MAX_IDLE_MS = 1000;
 /** Time to read the last answer. */
 const LINGER_MS = 2000;
 
-interface ConnectionLimits {
-  readonly requestTimeoutMs: number;
-  /** Between requests. */
-  readonly keepAliveMs: number;
-  /** A body of which nothing comes any more. */
-  readonly bodyTimeoutMs: number;
-}
-
-/** What all connections share. */
-export interface PreviewContext {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly entry: Entry;
-  readonly rights: Rights;
-  readonly defences: PreviewDefences;
-  readonly limits: ConnectionLimits;
-  /** The time, as of the last look at it. */
-  readonly tickMs: number;
-  readonly placeOf: PlaceOf;
-  /** Of a head that cannot be read. */
-  mentionsPreview(head: Buffer | null): boolean;
-  readonly enterBox: EnterBox;
-  closed(connection: PreviewConnection): void;
-}
-
-/** Where a connection came in. */
-export interface Seat {
-  readonly lobby: Lobby;
-  /** Takes a connection that is for no preview, as it came. */
-  readonly onOther: (socket: Socket) => void;
-}
-
 export class PreviewConnection {
   readonly #socket: Socket;
   readonly #context: PreviewContext;
@@ -115,6 +80,7 @@ export class PreviewConnection {
   /** When the head that is awaited began to come, or the wait for it. */
   #headSinceMs: number;
   #isFirst = true;
+  #isReading = false;
 
   constructor(socket: Socket, context: PreviewContext, seat: Seat) {
     this.#socket = socket;
@@ -123,6 +89,7 @@ export class PreviewConnection {
     this.#heads = new LastHeads(context.defences);
     this.#activeMs = context.tickMs;
     this.#headSinceMs = context.tickMs;
+    context.connections.add(this);
     socket.on("data", this.#onData);
     socket.on("drain", this.#onDrain);
     socket.on("end", this.#onEnd);
@@ -144,6 +111,10 @@ export class PreviewConnection {
 
   readonly #onDrain = () => {
     this.#app?.box.resume();
+    if (this.#phase !== "head" || !this.#socket.isPaused()) return;
+    this.#headSinceMs = this.#context.tickMs;
+    this.#socket.resume();
+    this.#readHead();
   };
 
   readonly #onEnd = () => {
@@ -156,26 +127,44 @@ export class PreviewConnection {
     this.#phase = "closed";
     this.#gone.abort();
     this.#dropApp();
-    this.#context.closed(this);
+    this.#context.connections.delete(this);
   };
 
+  /** Each is begun when the one before is over, also of many that are answered at once. */
   #readHead() {
+    if (this.#isReading) return;
+    this.#isReading = true;
     while (this.#phase === "head" && this.#held && this.#held.length > 0) {
-      try {
-        const end = headEnd(this.#held);
-        if (end < 0) return;
-        const request = this.#heads.request(this.#held.toString("latin1", 0, end));
-        const place = this.#context.placeOf(request);
-        if (!place) return this.#handOver();
-        this.#held = end < this.#held.length ? this.#held.subarray(end) : null;
-        this.#isFirst = false;
-        this.#begin(request, place);
-      } catch (error) {
-        if (!(error instanceof BadHead)) throw error;
-        if (this.#isFirst && !this.#context.mentionsPreview(this.#held)) return this.#handOver();
-        return this.#answerAndClose(pageForBadRequest(error), null);
+      // Whoever does not take the answers gets no more of them.
+      if (this.#socket.writableLength > MAX_UNSENT_BYTES) {
+        this.#socket.pause();
+        break;
       }
+      if (!this.#readOne(this.#held)) break;
     }
+    this.#isReading = false;
+  }
+
+  /** False: it is not whole yet, or not for here. */
+  #readOne(held: Buffer): boolean {
+    try {
+      const end = headEnd(held);
+      if (end < 0) return false;
+      const request = this.#heads.request(held.toString("latin1", 0, end));
+      const place = this.#context.placeOf(request);
+      if (!place) {
+        this.#handOver();
+        return false;
+      }
+      this.#held = end < held.length ? held.subarray(end) : null;
+      this.#isFirst = false;
+      this.#begin(request, place);
+    } catch (error) {
+      if (!(error instanceof BadHead)) throw error;
+      if (this.#isFirst && !this.#context.mentionsPreview(held)) this.#handOver();
+      else this.#answerAndClose(pageForBadRequest(error), null);
+    }
+    return true;
   }
 
   /** It is not for a preview: the door beside takes the connection as it came. */
@@ -185,7 +174,7 @@ export class PreviewConnection {
     const socket = this.#socket;
     socket.off("data", this.#onData).off("drain", this.#onDrain).off("end", this.#onEnd);
     socket.off("error", ignore).off("close", this.#onClose);
-    this.#context.closed(this);
+    this.#context.connections.delete(this);
     socket.pause();
     if (this.#held) socket.unshift(this.#held);
     this.#seat.onOther(socket);

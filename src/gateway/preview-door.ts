@@ -7,7 +7,8 @@ import type { Log } from "#lib/log.ts";
 import type { Known } from "./known.ts";
 import type { GatewayLimits } from "./limits.ts";
 import { enterBox, type OpenStream } from "./preview-box.ts";
-import { PreviewConnection, type PreviewContext, type Seat } from "./preview-connection.ts";
+import { PreviewConnection } from "./preview-connection.ts";
+import type { PreviewContext, Reviewed, Seat } from "./preview-context.ts";
 import { PREVIEW_DEFENCES, type PreviewDefences } from "./preview-defences.ts";
 import { Entry } from "./preview-entry.ts";
 import { type PlaceOf, placesByHost, placesByPath } from "./preview-name.ts";
@@ -44,7 +45,7 @@ export function previewDoor(options: PreviewDoorOptions): PreviewDoor {
   const defences = { ...PREVIEW_DEFENCES, ...options.defences };
   const over = new AbortController();
   const rights = new Rights({ ...options, signal: over.signal });
-  const connections = new Set<PreviewConnection>();
+  const connections = new Set<Reviewed>();
   const placeOf = placesOf(known);
   const limits = {
     requestTimeoutMs: options.limits.requestTimeoutMs,
@@ -66,7 +67,7 @@ export function previewDoor(options: PreviewDoorOptions): PreviewDoor {
   })();
   ticking.catch((error: unknown) => log.error({ err: error }, "previews are not looked after"));
   const context: PreviewContext = {
-    ...{ clock, log, rights, defences, limits, placeOf },
+    ...{ clock, log, rights, defences, limits, placeOf, connections },
     entry: new Entry({ known, rights, clock, defences }),
     get tickMs() {
       return tickMs;
@@ -74,11 +75,10 @@ export function previewDoor(options: PreviewDoorOptions): PreviewDoor {
     mentionsPreview: (head: Buffer | null) => mentions(known, head),
     enterBox: (asks, signal, { remoteAddress: address = null }) =>
       enterBox(asks, signal, { ...way, address }),
-    closed: (connection: PreviewConnection) => connections.delete(connection),
   };
   return {
     accept: (socket, seat) => {
-      connections.add(new PreviewConnection(socket, context, seat));
+      new PreviewConnection(socket, context, seat);
     },
     close: () => over.abort(),
   };

@@ -11,7 +11,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { openFeed } from "#gateway/feed.ts";
 import { createGateway } from "#gateway/gateway.ts";
 import { PlaneCalls } from "#gateway/plane-calls.ts";
-import type { Seat } from "#gateway/preview-connection.ts";
+import type { Seat } from "#gateway/preview-context.ts";
 import type { PreviewDefences } from "#gateway/preview-defences.ts";
 import { previewDoor } from "#gateway/preview-door.ts";
 import { systemClock } from "#lib/clock.ts";
