@@ -24,7 +24,7 @@ const echo = createServer((socket: Socket) => {
 let openedMs = 0;
 before(async () => {
   openedMs = Date.now();
-  doors = await openDoors({ limits: { requestTimeoutMs: 1000 } });
+  doors = await openDoors();
   await new Promise<void>((done) => echo.listen(0, "127.0.0.1", done));
   doors.driver.ports.set(ECHO, (echo.address() as { port: number }).port);
   doors.driver.ports.set(1, (echo.address() as { port: number }).port);
@@ -39,6 +39,7 @@ interface Dial {
   readonly protocols?: string[];
   readonly headers?: Record<string, string>;
   readonly query?: string;
+  readonly at?: Doors;
 }
 
 /** A page's socket: what was said to it, and how it ended. */
@@ -54,8 +55,9 @@ class Page {
     protocols = ["berth.v1"],
     headers = {},
     query = "",
+    at = doors,
   }: Dial = {}) {
-    const url = `${doors.gatewayUrl.replace("http", "ws")}/v1/stream${query}`;
+    const url = `${at.gatewayUrl.replace("http", "ws")}/v1/stream${query}`;
     const from = origin === "" ? {} : { origin };
     this.socket = new WebSocket(url, protocols, { headers: { ...from, ...headers } });
     this.socket.on("error", () => {});
@@ -156,7 +158,7 @@ test("no page but the dashboard's is let in, whatever its origin looks like", as
     const query = `?box=${BOX}&port=${ECHO}`;
     assert.equal(await new Page({ origin, headers, query }).status, 403, `${what}, with a ticket`);
   }
-  assert.equal(doors.gateway.status().streams, 0);
+  await until(() => doors.gateway.status().streams === 0, "nothing is open");
 });
 
 test("without an origin there is no way in for a page: no cookie counts, and no page's ticket", async () => {
@@ -248,8 +250,10 @@ test("a first message that is none ends the socket, with the reason", async () =
 });
 
 test("a page that says nothing, or too much before it is in, is closed", async () => {
-  const silent = new Page();
+  const impatient = await openDoors({ limits: { requestTimeoutMs: 1000 } });
+  const silent = new Page({ at: impatient });
   assert.match(await silent.ended, /^4401 ticket_invalid: no ticket came in time/);
+  await impatient.close();
   const hasty = new Page();
   await hasty.status;
   hasty.socket.send(JSON.stringify({ ticket: await fromPage(), box: BOX, port: ECHO }));

@@ -23,10 +23,12 @@ import {
   serverTls,
   until,
 } from "#test/harness/doors.ts";
-import { freePort } from "#test/harness/sshd.ts";
+import { freePort } from "#test/harness/free-ports.ts";
 import { makeTicketKey, ticketSigner } from "#trust/tickets.ts";
 
 const ECHO = 7;
+/** No time-out of anything is so short; a busy machine is not so slow. */
+const AT_ONCE_MS = 10_000;
 let directory = "";
 let echo: Server;
 let echoPort = 0;
@@ -200,7 +202,7 @@ test("of two gateways one is killed: its streams break at once, and the other se
     // With the same ticket, and without a second try.
     const next = await enter(two);
     await talk(next, "at the other");
-    assert.ok(performance.now() - sinceMs < 3000, "within 3 s");
+    assert.ok(performance.now() - sinceMs < AT_ONCE_MS, "at once");
     await talk(kept, "not disturbed");
     await until(() => links.connected.length === 1, "the node noticed");
     for (const stream of [next, kept]) stream.destroy();

@@ -280,5 +280,9 @@ test("the node refuses what the gateway believes wrongly", async () => {
   await assert.rejects(open(PORT.echo), refused(404, "box_not_here"));
   doors.driver.boxes.set(BOX, { epoch: epoch + 1, state: "ready" });
   links.refresh();
-  (await open(PORT.echo)).destroy();
+  await until(async () => {
+    const stream = await open(PORT.echo).catch(() => null);
+    stream?.destroy();
+    return stream !== null;
+  }, "announced as it is");
 });

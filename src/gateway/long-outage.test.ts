@@ -30,7 +30,7 @@ import {
 } from "#test/harness/doors.ts";
 import { startExecHost, TOKEN } from "#test/harness/exec-host.ts";
 import { type FeedServer, openFeedServer } from "#test/harness/feed-server.ts";
-import { freePort } from "#test/harness/sshd.ts";
+import { freePort } from "#test/harness/free-ports.ts";
 import { WarpClock } from "#test/harness/warp-clock.ts";
 import { previewSigner } from "#trust/preview-tokens.ts";
 import {
@@ -161,7 +161,7 @@ async function world(t: TestContext) {
     driver.ports.set(port, (server.address() as { port: number }).port);
     closing.push(() => server.close());
   }
-  const planes: FeedServer[] = [await openFeedServer(authority, full)];
+  const planes: FeedServer[] = [await openFeedServer(authority, full, await freePort())];
   const [plane] = planes as [FeedServer];
   closing.push(() => Promise.all(planes.map((one) => one.close())));
   const links = new GatewayLinks({ driver, tls: await nodeTls(authority), times, ...common });

@@ -25,7 +25,7 @@ import {
   until,
 } from "#test/harness/doors.ts";
 import { type FeedServer, openFeedServer } from "#test/harness/feed-server.ts";
-import { freePort } from "#test/harness/sshd.ts";
+import { freePort } from "#test/harness/free-ports.ts";
 import { makeTicketKey, ticketSigner } from "#trust/tickets.ts";
 import { openFeed } from "./feed.ts";
 import { createGateway } from "./gateway.ts";
@@ -52,7 +52,7 @@ async function world(t: TestContext) {
   const authority = await makeAuthority();
   const key = makeTicketKey();
   const full = emptyFeed(key.publicKeyPem);
-  const planes = [await openFeedServer(authority, full)];
+  const planes = [await openFeedServer(authority, full, await freePort())];
   const plane = planes[0] as FeedServer;
   const planeAgain = async () => {
     const back = await openFeedServer(authority, full, plane.port);

@@ -3,13 +3,14 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { systemClock } from "#lib/clock.ts";
 import { until } from "#test/harness/doors.ts";
 import { BOX, CREDENTIAL, HOST, MINUTE_MS, OTHERS, rig, runSsh } from "#test/harness/ssh-rig.ts";
+import { WarpClock } from "#test/harness/warp-clock.ts";
 import {
   knownHostsLine,
   loadSshAuthority,
@@ -119,19 +120,23 @@ test("no password, no empty login", async (t) => {
   assert.match(stderr, /Permission denied \(publickey\)/);
 });
 
+/** Until the door has closed them all. */
+const strangers = (...sockets: Socket[]) =>
+  Promise.all(sockets.map((socket) => new Promise((done) => socket.resume().once("close", done))));
+
 test("strangers are shown the door in time, and those who logged in stay", async (t) => {
-  const { certify, options, port } = await rig(t, { loginTimeoutMs: 1500 });
+  const clock = new WarpClock();
+  const { certify, options, port } = await rig(t, { loginTimeoutMs: 600_000 }, clock);
   await certify();
   const silent = connect(port, HOST);
   const halfway = connect(port, HOST, () => halfway.write("SSH-2.0-half\r\n"));
   const child = spawn("ssh", [...options(), `web@${HOST}`, "echo ready; cat"]);
   t.after(() => child.kill());
+  const shown = strangers(silent, halfway);
   await new Promise((done) => child.stdout.once("data", done));
-  for (const stranger of [silent, halfway]) {
-    stranger.resume();
-    await new Promise((done) => stranger.once("close", done));
-  }
-  await systemClock.sleep(1500);
+  clock.advance(600_000);
+  await shown;
+  clock.advance(600_000);
   child.stdin.write("still here\n");
   assert.equal(
     String(await new Promise((done) => child.stdout.once("data", done))),

@@ -11,6 +11,7 @@ import { promisify } from "node:util";
 import { isHostName } from "#gateway/ssh-names.ts";
 import { makeHostKey } from "#lib/ssh-keys.ts";
 import { until } from "#test/harness/doors.ts";
+import { freePort } from "#test/harness/free-ports.ts";
 import {
   BOX,
   HOST,
@@ -21,7 +22,7 @@ import {
   runSsh,
   userAuthority,
 } from "#test/harness/ssh-rig.ts";
-import { freePort, startSshd } from "#test/harness/sshd.ts";
+import { startSshd } from "#test/harness/sshd.ts";
 import { signHostCertificate } from "#trust/ssh-certificates.ts";
 import {
   type ExecClientFrame,
@@ -104,7 +105,7 @@ test("-R: what connects in the box reaches this machine", async (t) => {
   const here = createServer((socket) => socket.end("from home"));
   t.after(() => here.close());
   const port = await listening(here);
-  const inBox = 20_000 + Math.floor(process.pid % 20_000);
+  const inBox = await freePort();
   const { stdout, stderr } = await ssh([
     ...["-R", `${inBox}:${HOST}:${port}`, "-o", "ExitOnForwardFailure=yes", `web@${HOST}`],
     `exec 3<>/dev/tcp/127.0.0.1/${inBox}; cat <&3`,

@@ -23,4 +23,5 @@ test("the side that broke is named at once", async () => {
   breakOff(left);
   assert.equal(await over, left);
   assert.equal(right.writableEnded, false);
+  right.destroy(); // As the caller does.
 });

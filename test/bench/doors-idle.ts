@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { run as runProgram } from "#lib/run.ts";
 import type { Row } from "#test/bench/row.ts";
 import { emptyFeed, makeAuthority, nodeTls, serverTls, until } from "#test/harness/doors.ts";
-import { freePort } from "#test/harness/sshd.ts";
+import { freePort } from "#test/harness/free-ports.ts";
 import { makeTicketKey, ticketSigner } from "#trust/tickets.ts";
 
 /** Descriptors that the processes need besides their streams. */

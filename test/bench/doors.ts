@@ -23,7 +23,8 @@ import {
   until,
 } from "#test/harness/doors.ts";
 import { type ExecHost, startExecHost, TOKEN } from "#test/harness/exec-host.ts";
-import { freePort, type Sshd, startSshd } from "#test/harness/sshd.ts";
+import { freePort } from "#test/harness/free-ports.ts";
+import { type Sshd, startSshd } from "#test/harness/sshd.ts";
 import {
   knownHostsLine,
   loadSshAuthority,

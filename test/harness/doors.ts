@@ -19,6 +19,7 @@ import {
   makeKeyAndCsr,
 } from "#trust/x509.ts";
 import { encodeExecFrame } from "#wire/exec-frames.ts";
+import { freePort } from "./free-ports.ts";
 
 const LIFETIME_MS = 3_600_000;
 const WAIT_MS = 120_000;
@@ -170,7 +171,8 @@ export async function openDoors(options: Partial<GatewayOptions> = {}): Promise<
       log: silentLog,
       ...options,
     });
-  const gateways = [await start(0, 0)];
+  // Ports that are still its own when it is started again.
+  const gateways = [await start(await freePort(), await freePort())];
   const { nodePort, clientPort } = gateways[0] as Gateway;
   const driver = new DoorDriver();
   driver.boxes.set(BOX, { epoch: 1, state: "ready" });

@@ -3,14 +3,16 @@
 
 import { spawn } from "node:child_process";
 import { chmod, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { forgetHost } from "#drivers/qemu/vm-test-host.ts";
+import { freePorts } from "./free-ports.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const COMMAND_TIMEOUT_MS = 30 * 60_000;
+/** After its end, until what it said must have come. */
+const PIPES_HELD_MS = 5_000;
 
 export interface Said {
   readonly code: number;
@@ -170,25 +172,12 @@ async function runToEnd(
     child.stdin.end(input);
     const timer = setTimeout(() => child.kill("SIGKILL"), COMMAND_TIMEOUT_MS);
     child.on("error", fail);
-    // Not "close": a detached process that inherits our pipes must not hold the test.
-    child.on("exit", (code) => {
+    const end = (code: number | null) => {
       clearTimeout(timer);
-      setTimeout(() => done({ code: code ?? -1, stdout, stderr }), 20);
-    });
+      done({ code: code ?? -1, stdout, stderr });
+    };
+    child.on("close", end);
+    // A detached process that inherits our pipes must not hold the test.
+    child.on("exit", (code) => setTimeout(end, PIPES_HELD_MS, code).unref());
   });
-}
-
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((done) => {
-          const server = createServer().listen(0, "127.0.0.1", () => done(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }

@@ -11,7 +11,7 @@ import { Problem } from "#contract/errors.ts";
 import type { FeedBox, FeedChange, FeedFull } from "#contract/gateway-feed.ts";
 import { KnownState } from "#gateway/known.ts";
 import { openSshDoor, type SshLimits } from "#gateway/ssh-door.ts";
-import { systemClock } from "#lib/clock.ts";
+import { type Clock, systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { makeHostKey } from "#lib/ssh-keys.ts";
 import { NODE } from "#test/harness/doors.ts";
@@ -119,7 +119,11 @@ function execHost(): Promise<ExecHost> {
 }
 after(async () => (await shared)?.stop());
 
-export async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Promise<SshRig> {
+export async function rig(
+  t: TestContext,
+  limits: Partial<SshLimits> = {},
+  clock: Clock = systemClock,
+): Promise<SshRig> {
   const folder = await mkdtemp(join(tmpdir(), "berth-ssh-door-"));
   const known = new KnownState(FULL, Date.now());
   const ports = new Map<number, number>();
@@ -131,7 +135,7 @@ export async function rig(t: TestContext, limits: Partial<SshLimits> = {}): Prom
     ...{ notBeforeMs: Date.now() - MINUTE_MS, notAfterMs: Date.now() + 60 * MINUTE_MS },
   });
   const door = await openSshDoor({
-    ...{ host: HOST, port: 0, clock: systemClock, log: silentLog, limits, boxUser: "root" },
+    ...{ host: HOST, port: 0, clock, log: silentLog, limits, boxUser: "root" },
     hostKey: {
       privateKeyOpenssh: hostKey.privateKeyOpenssh,
       certificateLine: () => certificate,

@@ -32,7 +32,7 @@ import {
   USER,
   until,
 } from "./doors.ts";
-import { freePort } from "./sshd.ts";
+import { freePort } from "./free-ports.ts";
 
 const HOST = "127.0.0.1";
 const HOUR_MS = 3_600_000;

@@ -14,11 +14,12 @@ import {
   rm,
   writeFile,
 } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { systemClock } from "#lib/clock.ts";
 import { run } from "#lib/run.ts";
+import { freePort } from "./free-ports.ts";
 
 export interface SshdOptions {
   readonly userCaLine: string;
@@ -149,17 +150,6 @@ async function ensureSshd(): Promise<string> {
     await rm(packages, { recursive: true, force: true });
   }
   return TOOLS;
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((done, fail) => {
-    const server = createServer();
-    server.on("error", fail);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => done(port));
-    });
-  });
 }
 
 async function untilListening(port: number, child: ChildProcess, log: () => string): Promise<void> {

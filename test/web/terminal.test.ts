@@ -8,7 +8,8 @@ import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { keepScreenshot, launchBrowser, logIn, type Visit, visit } from "#test/harness/browser.ts";
-import { freePorts, TestInstallation, until } from "#test/harness/installation.ts";
+import { freePorts } from "#test/harness/free-ports.ts";
+import { TestInstallation, until } from "#test/harness/installation.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const COUNT = 3000;
