@@ -7,7 +7,8 @@ import { sql } from "kysely";
 import { isFault } from "#domain/audit-check.ts";
 import { systemClock } from "#lib/clock.ts";
 import { makeSshKey } from "#lib/ssh-keys.ts";
-import { sealAudit } from "#store/audit-seals.ts";
+import { insertAuditEntries } from "#store/audit.ts";
+import { sealAudit, trimChain } from "#store/audit-seals.ts";
 import type { Db } from "#store/db.ts";
 import { checkExport } from "#test/harness/audit.ts";
 import {
@@ -17,6 +18,7 @@ import {
   DASHBOARD,
 } from "#test/harness/control-plane.ts";
 import { gatewayPeer, nodePeer } from "#test/harness/gateway-peer.ts";
+import { exportLines } from "./audit.ts";
 
 const GENEROUS_MS = 120_000;
 
@@ -256,6 +258,29 @@ test("an export is the whole chain to its head, and goes on after what one has",
   });
   assert.equal(response.headers["content-type"], "application/x-ndjson");
   assert.equal(response.body.trimEnd().split("\n").length, 6);
+});
+
+test("an export that retention overtakes breaks off, and one that begins then is whole", async (t) => {
+  const plane = await controlPlane(t);
+  const { client, subject } = plane.admin;
+  const key = plane.auditKey;
+  const old = { orgId: subject.orgId, verb: "test.old", outcome: "ok", atMs: 0 } as const;
+  await insertAuditEntries(
+    plane.db,
+    Array.from({ length: 1200 }, () => old),
+  );
+  await sealAll(plane.db);
+  const lines = exportLines(plane.db, subject.orgId, 0, key);
+  assert.equal(JSON.parse((await lines.next()).value as string).seq, 1);
+  const trimmed = { chain: subject.orgId, since: new Date() };
+  assert.equal(await trimChain(plane.db, trimmed, key.sign, 900), 900);
+  const rest = async () => {
+    for await (const _ of lines);
+  };
+  await assert.rejects(rest(), { code: "not_now" });
+  await sealAll(plane.db);
+  const step = await checkExport(client);
+  assert.ok(!isFault(step) && step.entries === 301, JSON.stringify(step));
 });
 
 test("the trail is followed in the order of its chain, from where one was", async (t) => {

@@ -1,6 +1,7 @@
 // The audit trail for those who may read it: pages, the stream, the export of the chain, and its signed head.
 
 import type { AuditEntryShape } from "#contract/audit.ts";
+import { Problem } from "#contract/errors.ts";
 import { markLine, sealLine } from "#domain/audit.ts";
 import type { Clock } from "#lib/clock.ts";
 import { readChainHead } from "#store/audit-heads.ts";
@@ -111,24 +112,36 @@ async function newestSealed(db: Db, chain: string): Promise<number> {
   return (await listAudit(db, chain, {}, page))[0]?.id ?? 0;
 }
 
-/** Up to the head of the moment at which it begins. The last line is that head: without it something is missing. */
-async function* exportLines(
+/**
+ * Up to the head of the moment at which it begins. The last line is that head: without it something is missing. When
+ * retention removes what is still to come, it breaks off: a gap would look like what somebody has taken out.
+ */
+export async function* exportLines(
   db: Db,
   chain: string,
   from: number,
   key: AuditKey,
 ): AsyncGenerator<string, void> {
+  const read = (after: number, upTo: number) => readSealed(db, chain, { after, upTo, limit: PAGE });
+  // Before its marks: what retention removes in between is behind the anchor then.
+  let entries = await read(from, Number.MAX_SAFE_INTEGER);
   const { head, anchor } = await readChainHead(db, chain, key.sign);
   let after = from;
   if (anchor && anchor.seq >= from) {
     yield markLine(anchor);
     after = anchor.seq;
+    entries = entries.filter(({ seq }) => seq > after);
   }
   for (;;) {
-    const entries = await readSealed(db, chain, { after, upTo: head.seq, limit: PAGE });
     for (const entry of entries) yield sealLine(entry);
     after = entries.at(-1)?.seq ?? after;
-    if (entries.length < PAGE) break;
+    if (after >= head.seq) break;
+    entries = await read(after, head.seq);
+    if (entries[0]?.seq === after + 1) continue;
+    const now = await readChainHead(db, chain, key.sign);
+    if ((now.anchor?.seq ?? 0) > after)
+      throw new Problem("not_now", "Retention removes the beginning of this trail: ask again.");
+    if (entries.length === 0) break;
   }
   yield markLine(head);
 }

@@ -61,6 +61,19 @@ test("what is refused before the first message is an ordinary problem", async ()
   await app.close();
 });
 
+test("a stream that fails on the way does not look whole", async () => {
+  const { app, url } = await listening(async function* () {
+    yield { id: "a", event: "event", data: {} };
+    throw new Error("the database is away");
+  });
+  const read = async () => {
+    const response = await fetch(url, { headers });
+    await response.text();
+  };
+  await assert.rejects(read(), TypeError);
+  await app.close();
+});
+
 test("the source is told when the client goes away", async () => {
   let gone = () => {};
   const told = new Promise<void>((resolve) => {

@@ -71,8 +71,9 @@ export async function sendTexts(
       arrived = step;
     }
   } catch (err) {
-    // The headers are out, so a failure can only end the stream: the client resumes.
-    options.log.warn({ err }, "an event stream ended early");
+    // The headers are out, so a failure can only break the stream, and it must not look whole: the client resumes.
+    options.log.warn({ err }, "a stream ended early");
+    raw.destroy();
   } finally {
     raw.end();
     // Not awaited: the source may be waiting for news, and its signal has been aborted by now.

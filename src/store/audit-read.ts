@@ -76,7 +76,7 @@ export async function listAudit(
     left join audit_seals s on s.entry_id = e.id
     left join users u on u.id = e.actor_id
     where ${isOf(chain)} and e.id > ${page.after ?? 0} and e.id < ${page.before ?? Number.MAX_SAFE_INTEGER}
-      and ${page.isSealed ? sql`s.seq is not null` : sql`true`} and ${matches(filter)}
+      and ${page.isSealed ? sql`s.seq is not null` : IS_OURS} and ${matches(filter)}
     order by ${page.order === "newest" ? sql`e.id desc` : sql`e.id asc`} limit ${page.limit}`.execute(
     db.query,
   );
@@ -85,6 +85,9 @@ export async function listAudit(
     ...{ actorName: row.actor_name, seq: row.seq, hash: row.hash },
   }));
 }
+
+/** In its chain, or about to be: what was slipped in below what is sealed never will be. */
+const IS_OURS = sql`(s.seq is not null or e.id > (select sealed_to from audit_state))`;
 
 function isOf(chain: string) {
   return chain === INSTALLATION_CHAIN ? sql`e.org_id is null` : sql`e.org_id = ${chain}`;
