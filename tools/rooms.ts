@@ -134,7 +134,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ["sdk", "gen", "wire"],
     npm: [
       ...["react", "react-dom", "@mantine/core", "@mantine/hooks", "@mantine/notifications"],
-      ...["@tanstack/react-query", "@tanstack/react-router", "@tabler/icons-react"],
+      ...["@tanstack/react-query", "@tanstack/react-router", "@tanstack/react-virtual"],
+      "@tabler/icons-react",
       ...["@xterm/xterm", "@xterm/addon-fit", "@xterm/addon-webgl", "@xterm/addon-web-links"],
       ...["@fontsource-variable/inter", "@fontsource-variable/jetbrains-mono"],
     ],

@@ -6,6 +6,8 @@ import {
   ago,
   bytes,
   count,
+  dayAndTime,
+  fullTime,
   memory,
   milliseconds,
   sentence,
@@ -55,4 +57,19 @@ test("sizes", () => {
   ]);
   assert.deepEqual([12.4, 1500, 61_000].map(milliseconds), ["12 ms", "1.5 s", "61 s"]);
   assert.deepEqual([count(1, "box", "boxes"), count(0, "key")], ["1 box", "0 keys"]);
+});
+
+test("of another day the day is told, and of another year the year", () => {
+  const at = (iso: string) => dayAndTime(iso, NOW_MS);
+  const local = (text: string) => new Date(text).toISOString();
+  assert.match(at(local("2026-11-27T09:05:07")), /^09:05:07$/);
+  assert.match(at(local("2026-11-26T23:59:59")), /26.*, 23:59:59$/);
+  assert.doesNotMatch(at(local("2026-11-26T23:59:59")), /2026/);
+  assert.match(at(local("2025-11-27T09:05:07")), /2025.*, 09:05:07$/);
+  // Midnight is the beginning of a day.
+  assert.match(at(local("2026-11-27T00:00:00")), /^00:00:00$/);
+});
+
+test("a whole time says in which zone it is told", () => {
+  assert.match(fullTime("2026-11-27T12:00:00Z"), /(?:UTC|GMT|[A-Z]{3,5})/);
 });

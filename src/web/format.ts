@@ -70,10 +70,31 @@ export function sentence(words: string): string {
   return /^[a-z]+[A-Z]/.test(words) ? words : words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+// Made once: each costs more than a row of a list.
+const CLOCK = new Intl.DateTimeFormat([], {
+  ...{ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
+});
+const DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
+const YEAR_DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short", year: "numeric" });
+const FULL = new Intl.DateTimeFormat([], {
+  ...{ day: "numeric", month: "short", year: "numeric" },
+  ...{ hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" },
+});
+
 export function clockTime(iso: string): string {
-  return new Date(iso).toLocaleTimeString([], { hour12: false });
+  return CLOCK.format(new Date(iso));
 }
 
+/** Of today the time alone, of another day that day too; as the reader's clock has it. */
+export function dayAndTime(iso: string, nowMs: number): string {
+  const at = new Date(iso);
+  const now = new Date(nowMs);
+  if (at.toDateString() === now.toDateString()) return clockTime(iso);
+  const day = at.getFullYear() === now.getFullYear() ? DAY : YEAR_DAY;
+  return `${day.format(at)}, ${clockTime(iso)}`;
+}
+
+/** With the zone in which it is told. */
 export function fullTime(iso: string): string {
-  return new Date(iso).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
+  return FULL.format(new Date(iso));
 }

@@ -4,8 +4,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import type { Box, Event } from "#sdk/client.ts";
 import { berth } from "../data/berth.ts";
-import { useLive } from "../data/live.ts";
-import { clockTime, fullTime } from "../format.ts";
+import { useLive, useNow } from "../data/live.ts";
+import { dayAndTime, fullTime } from "../format.ts";
 import { Empty, Failed, Loading } from "../parts/empty.tsx";
 import { Card } from "../parts/page.tsx";
 import css from "./box.module.css";
@@ -37,10 +37,11 @@ export function EventsTab({ box }: { readonly box: Box }) {
 }
 
 function EventRow({ event, isNew }: { readonly event: Event; readonly isNew: boolean }) {
+  const nowMs = useNow();
   return (
     <li data-new={isNew}>
       <time dateTime={event.at} title={fullTime(event.at)}>
-        {clockTime(event.at)}
+        {dayAndTime(event.at, nowMs)}
       </time>
       <span className={css.kind}>{event.kind}</span>
       <span>{event.message}</span>

@@ -12,6 +12,7 @@ import {
   IconRefresh,
   IconTrash,
 } from "@tabler/icons-react";
+import { useState } from "react";
 import type { Box } from "#sdk/client.ts";
 import { ACTION_WORDS, type Action } from "./actions.ts";
 import { doAction } from "./do-action.ts";
@@ -33,14 +34,23 @@ export function actionIcon(action: Action) {
 
 export function ActionMenu(props: { readonly box: Box; readonly possible: readonly Action[] }) {
   const { box, possible } = props;
+  // A menu is much to draw, and most rows of a list are never asked for theirs.
+  const [isWanted, setWanted] = useState(false);
   if (possible.length === 0) return null;
+  const button = (
+    <ActionIcon
+      aria-label={`Actions for ${box.name}`}
+      aria-haspopup="menu"
+      aria-expanded={false}
+      onClick={() => setWanted(true)}
+    >
+      <IconDots size={16} />
+    </ActionIcon>
+  );
+  if (!isWanted) return button;
   return (
-    <Menu position="bottom-end" width={190} shadow="md" withinPortal>
-      <Menu.Target>
-        <ActionIcon aria-label={`Actions for ${box.name}`}>
-          <IconDots size={16} />
-        </ActionIcon>
-      </Menu.Target>
+    <Menu defaultOpened position="bottom-end" width={190} shadow="md" withinPortal>
+      <Menu.Target>{button}</Menu.Target>
       <Menu.Dropdown>
         {possible.map((action) => {
           const Icon = ICONS[action];

@@ -1,29 +1,43 @@
 // One box of the list.
 
-import { ActionIcon, Checkbox, Tooltip } from "@mantine/core";
+import { ActionIcon, Checkbox } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
+import { memo } from "react";
 import type { Box } from "#sdk/client.ts";
-import { mayOnListed } from "../data/me.ts";
 import { count, memory } from "../format.ts";
 import { ShortAgo } from "../parts/when.tsx";
 import { ActionMenu, actionIcon } from "./action-menu.tsx";
-import { ACTION_WORDS, type Action, allowedActions, mainAction, noteOf } from "./actions.ts";
+import { ACTION_WORDS, type Action, mainAction, noteOf } from "./actions.ts";
 import css from "./boxes.module.css";
 import { doAction } from "./do-action.ts";
 import { PhaseLabel } from "./phase.tsx";
 
-export function BoxRow(props: {
+interface RowProps {
   readonly box: Box;
+  /** Among those that are found. */
+  readonly index: number;
   readonly isAtCursor: boolean;
   readonly isPicked: boolean;
-  readonly toggle: () => void;
-}) {
-  const { box } = props;
+  readonly toggle: (id: string) => void;
+  /** What may be asked of it. */
+  readonly possible: readonly Action[];
+}
+
+/** Drawn again only when something in it is new: many of them are on the page, which changes often. */
+export const BoxRow = memo(Row, (before, now) => {
+  const { possible, ...others } = now;
+  const isSame = Object.entries(others).every(
+    ([key, value]) => before[key as keyof RowProps] === value,
+  );
+  return isSame && possible.join() === before.possible.join();
+});
+
+function Row(props: RowProps) {
+  const { box, possible } = props;
   const note = noteOf(box);
-  const possible = allowedActions(box, mayOnListed(box));
   return (
     <tr
-      id={`row-${box.id}`}
+      aria-rowindex={props.index + 2}
       className={css.row}
       aria-label={box.name}
       data-cursor={props.isAtCursor}
@@ -34,7 +48,7 @@ export function BoxRow(props: {
           size="xs"
           aria-label={`Select ${box.name}`}
           checked={props.isPicked}
-          onChange={props.toggle}
+          onChange={() => props.toggle(box.id)}
         />
       </td>
       <td className={css.name}>
@@ -82,14 +96,13 @@ function MainAction({ box, action }: { readonly box: Box; readonly action: Actio
   if (!action) return null;
   const Icon = actionIcon(action);
   return (
-    <Tooltip label={ACTION_WORDS[action].label}>
-      <ActionIcon
-        className={css.mainAction}
-        aria-label={`${ACTION_WORDS[action].label} ${box.name}`}
-        onClick={() => void doAction(action, [box])}
-      >
-        <Icon size={16} stroke={1.7} />
-      </ActionIcon>
-    </Tooltip>
+    <ActionIcon
+      className={css.mainAction}
+      title={ACTION_WORDS[action].label}
+      aria-label={`${ACTION_WORDS[action].label} ${box.name}`}
+      onClick={() => void doAction(action, [box])}
+    >
+      <Icon size={16} stroke={1.7} />
+    </ActionIcon>
   );
 }

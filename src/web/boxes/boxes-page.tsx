@@ -4,7 +4,7 @@ import { Button, Checkbox, TextInput } from "@mantine/core";
 import { useHotkeys } from "@mantine/hooks";
 import { IconBox, IconPlus, IconSearch } from "@tabler/icons-react";
 import { useNavigate } from "@tanstack/react-router";
-import { type RefObject, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { type RefObject, useCallback, useDeferredValue, useMemo, useRef, useState } from "react";
 import type { Box } from "#sdk/client.ts";
 import { useBoxes, useLive } from "../data/live.ts";
 import { mayOnListed, useSharesOf, useWho } from "../data/me.ts";
@@ -26,7 +26,7 @@ import { BoxRow } from "./box-row.tsx";
 import css from "./boxes.module.css";
 import { openCreateBox } from "./create-box.tsx";
 import { doAction } from "./do-action.ts";
-import { useGrown } from "./grown.ts";
+import { useWindowed } from "./windowed.ts";
 
 const VIEW_WORDS: Readonly<Record<View, string>> = {
   all: "All",
@@ -53,9 +53,12 @@ export function BoxesPage() {
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const picked = found.filter((box) => chosen.has(box.id));
   const searchField = useRef<HTMLInputElement>(null);
-  const toggle = (id: string) => setChosen((before) => toggled(before, id));
+  const toggle = useCallback((id: string) => setChosen((before) => toggled(before, id)), []);
   const cursor = useRowKeys(found, { toggle, picked, searchField });
-  const { shown, end } = useGrown(found.length, cursor, `${view} ${search}`);
+  const rows = useRef<HTMLTableSectionElement>(null);
+  const windowed = useWindowed(rows, {
+    ...{ count: found.length, cursor, key: `${view} ${search}` },
+  });
   const allPicked = found.length > 0 && picked.length === found.length;
   return (
     <div className={css.page}>
@@ -84,9 +87,14 @@ export function BoxesPage() {
         ) : null}
       </div>
       <div className={css.frame}>
-        <table className={css.table} aria-label="Boxes" aria-busy={!isLoaded}>
+        <table
+          className={css.table}
+          aria-label="Boxes"
+          aria-busy={!isLoaded}
+          aria-rowcount={found.length + 1}
+        >
           <thead>
-            <tr className={css.columns} data-picked={picked.length > 0}>
+            <tr aria-rowindex={1} className={css.columns} data-picked={picked.length > 0}>
               <th scope="col">
                 <Checkbox
                   size="xs"
@@ -103,19 +111,26 @@ export function BoxesPage() {
               )}
             </tr>
           </thead>
-          <tbody>
-            {found.slice(0, shown).map((box, index) => (
-              <BoxRow
-                key={box.id}
-                box={box}
-                isAtCursor={index === cursor}
-                isPicked={chosen.has(box.id)}
-                toggle={() => toggle(box.id)}
-              />
-            ))}
+          <tbody
+            ref={rows}
+            style={{ paddingTop: windowed.spaceBefore, paddingBottom: windowed.spaceAfter }}
+          >
+            {windowed.indexes.map((index) => {
+              const box = found[index];
+              return box ? (
+                <BoxRow
+                  key={box.id}
+                  box={box}
+                  index={index}
+                  isAtCursor={index === cursor}
+                  isPicked={chosen.has(box.id)}
+                  toggle={toggle}
+                  possible={allowedActions(box, mayOnListed(box))}
+                />
+              ) : null;
+            })}
           </tbody>
         </table>
-        <div ref={end} />
         {isLoaded ? null : <Loading rows={6} />}
         {isLoaded && found.length === 0 ? (
           <Nothing hasBoxes={all.length > 0} isCreator={isCreator} />
@@ -169,8 +184,7 @@ function Views(props: {
           aria-selected={props.view === view}
           onClick={() => props.setView(view)}
         >
-          {VIEW_WORDS[view]}
-          <span>{props.all.filter((box) => isInView(box, view)).length}</span>
+          {VIEW_WORDS[view]} <span>{props.all.filter((box) => isInView(box, view)).length}</span>
         </button>
       ))}
     </div>
@@ -290,8 +304,5 @@ function useRowKeys(found: readonly Box[], { toggle, picked, searchField }: RowK
     [["Enter", () => box && void navigate({ to: "/boxes/$box", params: { box: box.name } })]],
     ["INPUT", "TEXTAREA", "SELECT", "BUTTON", "A"],
   );
-  useEffect(() => {
-    if (atId) document.getElementById(`row-${atId}`)?.scrollIntoView({ block: "nearest" });
-  }, [atId]);
   return at;
 }

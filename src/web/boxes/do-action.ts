@@ -29,9 +29,18 @@ export async function doAction(action: Action, asked: readonly Box[]): Promise<b
   return failures.length === 0;
 }
 
+const MAX_NAMED = 20;
+
+function listOf(boxes: readonly Box[]): string {
+  if (boxes.length === 1) return "";
+  const names = boxes.slice(0, MAX_NAMED).map((box) => box.name);
+  const more = boxes.length > MAX_NAMED ? ` and ${boxes.length - MAX_NAMED} more` : "";
+  return `\n\n${names.join(", ")}${more}`;
+}
+
 function consequence(action: Action, boxes: readonly Box[]): string {
   const which = boxes.length === 1 ? "The box" : "The boxes";
-  const list = boxes.length > 1 ? `\n\n${boxes.map((box) => box.name).join(", ")}` : "";
+  const list = listOf(boxes);
   if (action === "delete")
     return `${which} and everything in it is gone for good. Checkpoints that you made stay until you delete them.${list}`;
   if (action === "restart") return `${which} boots again: programs end, files stay.${list}`;

@@ -82,7 +82,7 @@ export function useLive(): LiveState {
 export function useBoxes(): readonly Box[] {
   const { boxes } = useLive();
   return useMemo(
-    () => [...boxes.values()].sort((a, b) => b.createdAt.localeCompare(a.createdAt)),
+    () => [...boxes.values()].sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1)),
     [boxes],
   );
 }
