@@ -55,6 +55,8 @@ export const feedKeySchema = z.object({
   fingerprint: z.string(),
   userId: z.string(),
   orgId: z.string(),
+  /** It opens no door after it, also while nobody says so; null: it is good until it is gone. */
+  untilMs: z.number().nullable().optional(),
 });
 export type FeedKey = z.infer<typeof feedKeySchema>;
 

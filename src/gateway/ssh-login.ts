@@ -50,41 +50,39 @@ export interface Holder {
   readonly code: "ticket_expired" | "revoked";
 }
 
-class HolderRefused extends SshKeyError {
-  readonly holder: Holder;
-  constructor(message: string, holder: Holder) {
-    super(message);
-    this.holder = holder;
-  }
-}
-
 /** `asked`: the client wants to know whether the key would do, and has not signed yet. */
 export function attempt(context: AuthContext, known: Known, nowMs: number): Attempt {
   if (context.method !== "publickey")
     return { kind: "refused", why: `${context.method} is not taken here` };
   const { key, signature } = context;
   try {
-    const { login, verifies } =
+    const { login, over, verifies } =
       key.algo === USER_CERTIFICATE_TYPE
         ? byCertificate(key.data, known, nowMs)
-        : byKey(context, known);
+        : byKey(context, known, nowMs);
     if (!signature) return { kind: "asked" };
-    return verifies(context) ? { kind: "in", login } : { kind: "refused", why: "not signed" };
+    // A certificate is no secret: of whoever only has seen one, nothing is told to its holder's organization.
+    if (!verifies(context)) return { kind: "refused", why: "not signed" };
+    return over ? { kind: "refused", ...over } : { kind: "in", login };
   } catch (error) {
     if (!(error instanceof SshKeyError)) throw error;
-    const holder = error instanceof HolderRefused ? { holder: error.holder } : {};
-    return { kind: "refused", why: error.message, ...holder };
+    return { kind: "refused", why: error.message };
   }
 }
 
 interface Candidate {
   readonly login: Login;
+  /** It holds no more: to be told when the holder has proven to be it. */
+  readonly over?: { readonly why: string; readonly holder: Holder };
   readonly verifies: (context: PublicKeyAuthContext) => boolean;
 }
 
-function byKey({ key }: PublicKeyAuthContext, known: Known): Candidate {
+function byKey({ key }: PublicKeyAuthContext, known: Known, nowMs: number): Candidate {
   const fingerprint = fingerprintOf(key.data);
-  const good = (now: Known) => now.keys(fingerprint).filter(({ keyId }) => !now.isRevoked(keyId));
+  const good = (now: Known) =>
+    now
+      .keys(fingerprint)
+      .filter(({ keyId, untilMs }) => !now.isRevoked(keyId) && nowMs < (untilMs ?? Infinity));
   const first = good(known)[0];
   if (!first) throw new SshKeyError(`the key ${fingerprint} is not registered`);
   const { userId } = first;
@@ -114,17 +112,22 @@ function byKey({ key }: PublicKeyAuthContext, known: Known): Candidate {
 }
 
 function byCertificate(blob: Buffer, known: Known, nowMs: number): Candidate {
-  const certificate = readCertificate(blob, known, nowMs);
+  const { certificate, isExpired } = readCertificate(blob, known, nowMs);
   const { userId, boxId, credentialId } = namesIn(certificate.keyId);
   if (!certificate.principals.includes(boxId))
     throw new SshKeyError("the certificate is not for a box");
-  const names = { userId, boxId, credentialId };
-  if (known.isRevoked(credentialId))
-    throw new HolderRefused("the certificate was revoked", { ...names, code: "revoked" });
+  const refusal = isExpired
+    ? ({ why: "the certificate has expired", code: "ticket_expired" } as const)
+    : known.isRevoked(credentialId)
+      ? ({ why: "the certificate was revoked", code: "revoked" } as const)
+      : null;
   const isLetIn = stillHolds(certificate.notAfterMs - SSH_LIFETIME_MS, (now) =>
     now.mayEnter(userId, boxId),
   );
   return {
+    ...(refusal && {
+      over: { why: refusal.why, holder: { userId, boxId, credentialId, code: refusal.code } },
+    }),
     login: {
       userId,
       credentialId,
@@ -141,12 +144,17 @@ function byCertificate(blob: Buffer, known: Known, nowMs: number): Candidate {
   };
 }
 
-function readCertificate(blob: Buffer, known: Known, nowMs: number): UserCertificate {
+function readCertificate(
+  blob: Buffer,
+  known: Known,
+  nowMs: number,
+): { readonly certificate: UserCertificate; readonly isExpired: boolean } {
   try {
-    return checkUserCertificate(blob, { userCa: known.settings.sshUserCa, nowMs });
+    const certificate = checkUserCertificate(blob, { userCa: known.settings.sshUserCa, nowMs });
+    return { certificate, isExpired: false };
   } catch (error) {
     if (!(error instanceof ExpiredCertificate)) throw error;
-    throw new HolderRefused(error.message, { ...namesIn(error.keyId), code: "ticket_expired" });
+    return { certificate: error.certificate, isExpired: true };
   }
 }
 

@@ -2,8 +2,10 @@
 // strangers, anybody could make as many as they like: they leave none.
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { connect } from "node:net";
 import { test } from "node:test";
+import { sshString } from "#lib/ssh-wire.ts";
 import { BOX as DOOR_BOX, USER as DOOR_USER, openDoors } from "#test/harness/doors.ts";
 import {
   BOX,
@@ -14,8 +16,15 @@ import {
   rig,
   USER,
 } from "#test/harness/ssh-rig.ts";
+import {
+  loadSshAuthority,
+  makeSshAuthorityKey,
+  signUserCertificate,
+} from "#trust/ssh-certificates.ts";
 import { makeTicketKey, type NewTicket, ticketSigner } from "#trust/tickets.ts";
 import type { SeenEntry } from "./entries.ts";
+import type { Known } from "./known.ts";
+import { attempt } from "./ssh-login.ts";
 
 const UPGRADE = [
   ...["Host: x", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"],
@@ -98,4 +107,42 @@ test("a certificate that is over or was revoked is told; another authority's is 
   turnedAway.length = 0;
   await enter();
   assert.deepEqual(turnedAway[0], [USER, BOX.boxId, CREDENTIAL, "revoked"]);
+});
+
+test("who shows somebody's certificate and cannot sign with its key is told of to nobody", () => {
+  const authority = loadSshAuthority(makeSshAuthorityKey(), "users");
+  const known = {
+    settings: { sshUserCa: authority.publicKeyLine },
+    isRevoked: () => false,
+  } as unknown as Known;
+  const { publicKey } = generateKeyPairSync("ed25519");
+  const { x = "" } = publicKey.export({ format: "jwk" });
+  const key = Buffer.concat([sshString("ssh-ed25519"), sshString(Buffer.from(x, "base64url"))]);
+  const line = signUserCertificate(authority, {
+    ...{ publicKeyLine: `ssh-ed25519 ${key.toString("base64")} k`, principals: ["box_1"] },
+    ...{ keyId: "usr_1@box_1#tok_1", notBeforeMs: 1000, notAfterMs: 60_000 },
+  });
+  const data = Buffer.from(line.split(" ")[1] ?? "", "base64");
+  const shown = { method: "publickey", key: { algo: line.split(" ")[0], data } };
+  const show = (more: object) => attempt({ ...shown, ...more } as never, known, Date.now());
+  assert.deepEqual(show({}), { kind: "asked" }, "and so asked for a signature");
+  const stranger = generateKeyPairSync("ed25519").privateKey;
+  const blob = Buffer.from("what is to be signed");
+  const signature = Buffer.concat([
+    sshString("ssh-ed25519"),
+    sshString(sign(null, blob, stranger)),
+  ]);
+  assert.deepEqual(show({ blob, signature }), { kind: "refused", why: "not signed" });
+});
+
+test("a key that is over opens no door, also while no control plane says so", () => {
+  const keyOf = (untilMs: number | null) => ({
+    ...{ keyId: "key_1", fingerprint: "f", userId: "usr_1", orgId: "org_1", untilMs },
+  });
+  const shown = { method: "publickey", key: { algo: "ssh-ed25519", data: Buffer.from("key") } };
+  const show = (untilMs: number | null) => {
+    const known = { keys: () => [keyOf(untilMs)], isRevoked: () => false } as unknown as Known;
+    return attempt(shown as never, known, 1000).kind;
+  };
+  assert.deepEqual([null, 1001, 1000].map(show), ["asked", "asked", "refused"]);
 });

@@ -56,7 +56,8 @@ export async function readFeedPreviews(
 /** Null: all. */
 export async function readFeedKeys(db: Db, ids: readonly string[] | null): Promise<FeedKey[]> {
   const { rows } = await sql<FeedKey>`
-    select k.id as "keyId", k.fingerprint, k.user_id as "userId", k.org_id as "orgId"
+    select k.id as "keyId", k.fingerprint, k.user_id as "userId", k.org_id as "orgId",
+      floor(extract(epoch from k.expires_at) * 1000)::bigint as "untilMs"
     from ssh_keys k join users u on u.id = k.user_id and u.disabled_at is null
     where k.revoked_at is null and ${amongIds("k.id", ids)}`.execute(db.query);
   return rows;

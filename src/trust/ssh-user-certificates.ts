@@ -5,12 +5,12 @@ import { createPublicKey, type KeyObject, verify } from "node:crypto";
 import { SshReader } from "#lib/ssh-wire.ts";
 import { parsePublicKey, SshKeyError } from "./ssh-certificates.ts";
 
-/** Ours, and for a user, but over. */
+/** Ours, and for a user, but over. Whoever shows it must still prove that it is theirs before it says who they are. */
 export class ExpiredCertificate extends SshKeyError {
-  readonly keyId: string;
-  constructor(keyId: string) {
+  readonly certificate: UserCertificate;
+  constructor(certificate: UserCertificate) {
     super("the certificate has expired");
-    this.keyId = keyId;
+    this.certificate = certificate;
   }
 }
 
@@ -73,15 +73,16 @@ function read(blob: Buffer, authority: Buffer, nowMs: number): UserCertificate {
     throw new Error(`has options that this door does not know: ${pairsOf(criticalOptions)}`);
   const nowS = BigInt(Math.floor(nowMs / 1000));
   if (nowS < after) throw new Error("is not valid yet");
-  if (before === FOREVER || nowS >= before) throw new ExpiredCertificate(keyId);
   if (principals.length === 0) throw new Error("names nobody");
-  return {
+  const certificate: UserCertificate = {
     keyId,
     principals,
     notAfterMs: Number(before) * 1000,
     extensions,
     verifies: (signed, by) => verifies(holder, signed, by),
   };
+  if (before === FOREVER || nowS >= before) throw new ExpiredCertificate(certificate);
+  return certificate;
 }
 
 function verifies(key: KeyObject, signed: Buffer, signature: Buffer): boolean {
