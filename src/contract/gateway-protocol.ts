@@ -16,7 +16,9 @@ export const announcementSchema = z.object({
 });
 export type Announcement = z.infer<typeof announcementSchema>;
 
-export const REFUSAL_CODES = ["box_not_here", "box_moved", "port_closed", "internal"] as const;
+export const REFUSAL_CODES = [
+  ...(["box_not_here", "box_moved", "port_closed", "too_many_streams", "internal"] as const),
+] as const;
 
 export const refusalSchema = z.object({ code: z.enum(REFUSAL_CODES), detail: z.string() });
 export type Refusal = z.infer<typeof refusalSchema>;

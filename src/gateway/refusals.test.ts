@@ -235,3 +235,28 @@ test("streams are limited for each user and in all, and a closed one makes room"
   const [a3, c] = [await enter("usr_a"), await enter("usr_c")];
   for (const stream of [a3, c]) stream.destroy();
 });
+
+test("a node with as many streams of a gateway as it takes says so", async () => {
+  const mine = await openDoors();
+  try {
+    mine.driver.ports.set(80, (silent.address() as { port: number }).port);
+    await mine.links.close();
+    await until(() => mine.gateway.status().nodes === 0, "the link is closed");
+    // One is for the announcements.
+    mine.newLinks({ maxStreams: 2 });
+    await until(() => mine.gateway.status().boxes === 1, "announced");
+    const { gatewayUrl } = mine;
+    const open = async () =>
+      openStream({ gatewayUrl, ticket: await mine.mint(), boxId: BOX, door: { port: 80 } });
+    const first = await open();
+    await assert.rejects(open(), { code: "too_many_streams", status: 429, retryable: true });
+    first.destroy();
+    await until(async () => {
+      const again = await open().catch(() => null);
+      again?.destroy();
+      return again !== null;
+    }, "there is room again");
+  } finally {
+    await mine.close();
+  }
+});

@@ -2,11 +2,13 @@
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
-import { writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import ssh2, { type ClientChannel } from "ssh2";
 import { systemClock } from "#lib/clock.ts";
 import { until } from "#test/harness/doors.ts";
 import { BOX, CREDENTIAL, HOST, MINUTE_MS, OTHERS, rig, runSsh } from "#test/harness/ssh-rig.ts";
@@ -187,6 +189,55 @@ test("a terminal has the size of the window, follows it, and its shell is a logi
   child.stdin.write("\n");
   assert.equal(await ended, 5, shown);
   assert.match(shown, /20 77/);
+});
+
+test("a window that changes while its box is woken is the one that the program begins with", async (t) => {
+  const doors = await rig(t);
+  const { register, change, folder, port } = doors;
+  await register();
+  change({ boxes: [{ ...BOX, phase: "paused" }] });
+  const waking = Promise.withResolvers<void>();
+  doors.resting = waking.promise;
+  const client = new ssh2.Client();
+  client.on("error", () => {}); // When the door closes.
+  t.after(() => client.end());
+  const ready = once(client, "ready");
+  client.connect({
+    ...{ host: HOST, port, username: "web" },
+    privateKey: await readFile(join(folder, "id")),
+  });
+  await ready;
+  const program = await new Promise<ClientChannel>((done, fail) =>
+    client.exec("stty size", { pty: { rows: 33, cols: 101 } }, (error, channel) =>
+      error ? fail(error) : done(channel),
+    ),
+  );
+  program.setWindow(20, 77, 0, 0);
+  // What is answered after it has come after it.
+  await new Promise<void>((done) => client.exec("true", () => done()));
+  let shown = "";
+  program.on("data", (data: Buffer) => {
+    shown += data;
+  });
+  waking.resolve();
+  await once(program, "close");
+  assert.match(shown, /20 77/);
+});
+
+test("an ssh that is suspended for a while goes on where it was", async (t) => {
+  const { certify, options } = await rig(t, { keepaliveMs: 1000 });
+  await certify();
+  const child = spawn("ssh", [...options(), `web@${HOST}`, "echo ready; cat"]);
+  t.after(() => child.kill("SIGKILL"));
+  await once(child.stdout, "data");
+  child.kill("SIGSTOP");
+  // Six times it is asked whether it is there, as it would be in a minute and a half.
+  await systemClock.sleep(6000);
+  child.kill("SIGCONT");
+  child.stdin.write("still here\n");
+  const said = once(child.stdout, "data").then(([data]) => String(data));
+  const ended = once(child, "close").then(() => "it ended");
+  assert.equal(await Promise.race([said, ended]), "still here\n");
 });
 
 test("the agent is forwarded when asked for, and only then", async (t) => {

@@ -63,7 +63,8 @@ const LIMITS: SshLimits = {
 const ALGORITHMS = {
   cipher: ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com"],
 } as const;
-const KEEPALIVES_MISSED = 4;
+/** A quarter of an hour: a suspended ssh (`~^Z`) and a closed lid answer none, and go on later. */
+const KEEPALIVES_MISSED = 60;
 const BOX_USER = "dev";
 
 export interface SshDoor {

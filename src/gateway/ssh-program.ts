@@ -70,6 +70,8 @@ export function serveSession(session: Session, context: ProgramContext): void {
     accept?.();
   });
   session.on("window-change", (accept, _reject, { rows, cols }) => {
+    // A program that waits for its box begins with the size that the window has then.
+    if (wishes.pty) wishes.pty = { rows, cols };
     program?.send({ kind: "resize", rows, cols });
     accept?.();
   });

@@ -36,6 +36,8 @@ export interface GatewayLinksOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly times?: Partial<LinkTimes>;
+  /** Of one gateway; more are refused. */
+  readonly maxStreams?: number;
 }
 
 export interface LinkTimes {
@@ -255,13 +257,17 @@ class GatewayLink {
 
   /** Resolves with the reason when the session has ended. */
   #serve(socket: TLSSocket): Promise<string> {
-    const { clock, log } = this.#options;
+    const { clock, log, maxStreams = MAX_STREAMS } = this.#options;
     socket.setNoDelay(true);
     const { promise, resolve } = Promise.withResolvers<string>();
     const ended = new AbortController();
     const link = new Link(socket, {
       monotonicMs: () => clock.monotonicMs(),
-      maxStreams: MAX_STREAMS,
+      maxStreams,
+      tooMany: refusalText({
+        code: "too_many_streams",
+        detail: `the box's node has ${maxStreams} open streams by this gateway`,
+      }),
       onOpen: (stream, name) => {
         this.#answer(stream, name).catch((error: unknown) => {
           log.error({ err: error }, "stream into a box failed");
@@ -337,7 +343,11 @@ class GatewayLink {
 }
 
 function refuse(stream: LinkStream, refusal: Refusal): void {
-  if (!stream.destroyed) stream.refuse(JSON.stringify(refusal));
+  if (!stream.destroyed) stream.refuse(refusalText(refusal));
+}
+
+function refusalText(refusal: Refusal): string {
+  return JSON.stringify(refusal);
 }
 
 /** The gateway may be behind: what the host shows now decides. */

@@ -32,8 +32,9 @@ export interface LinkOptions {
   monotonicMs(): number;
   /** A stream that the other end opened, and what it says it wants. Accept, refuse or destroy it. */
   readonly onOpen?: (stream: LinkStream, name: string) => void;
-  /** Opened by the other end; more are refused. */
+  /** Opened by the other end; more are refused, with this text. */
   readonly maxStreams?: number;
+  readonly tooMany?: string;
 }
 
 export class Link {
@@ -162,10 +163,10 @@ export class Link {
   }
 
   #onOpen(id: number, name: string): void {
-    const { onOpen, maxStreams = 0 } = this.#options;
+    const { onOpen, maxStreams = 0, tooMany = "too many streams" } = this.#options;
     if (!onOpen || this.#streams.has(id))
       throw new LinkError("a stream was opened that may not be");
-    if (this.#streams.size >= maxStreams) this.#say(id, "refuse", "too many streams");
+    if (this.#streams.size >= maxStreams) this.#say(id, "refuse", tooMany);
     else onOpen(this.#add(id, null), name);
   }
 

@@ -69,6 +69,8 @@ export interface SshRig {
   readonly port: number;
   /** Boxes that were waited for. */
   readonly woken: string[];
+  /** Those at rest stay so until this resolves. */
+  resting: Promise<void>;
   /** Who was refused: user, box, credential and why. */
   readonly turnedAway: (readonly [string | null, string, string | null, string])[];
   ssh(args: readonly string[], stdin?: string): Promise<Ended>;
@@ -148,6 +150,7 @@ export async function rig(
         if (box.phase !== "running") {
           onPhase?.("resuming", "restoring memory");
           woken.push(box.name);
+          await made.resting;
         }
         const port = "port" in target ? ports.get(target.port) : undefined;
         if (port === undefined) throw new Problem("port_closed", "nothing listens there");
@@ -185,8 +188,9 @@ export async function rig(
     await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path]);
     return (await readFile(`${path}.pub`, "utf8")).trim();
   };
-  return {
+  const made: SshRig = {
     ...{ known, ports, folder, woken, turnedAway, options, port: door.port },
+    resting: Promise.resolve(),
     ssh: (args, stdin) => runSsh([...options(), ...args], stdin),
     change: (change) => known.apply({ ...NOTHING, ...change }, Date.now()),
     certify: async (change = {}, authority = userAuthority) => {
@@ -205,6 +209,7 @@ export async function rig(
       known.apply({ ...NOTHING, keys: [key] }, Date.now());
     },
   };
+  return made;
 }
 
 export function runSsh(
