@@ -23,9 +23,13 @@ export interface StreamOptions {
   readonly boxId: string;
   readonly door: StreamDoor;
   readonly signal?: AbortSignal;
+  /** A connection that brings nothing for so long, not even the gateway's pings (every 15 s), is lost. */
+  readonly silenceMs?: number;
 }
 
 const CONNECT_TIMEOUT_MS = 30_000;
+const SILENCE_MS = 60_000;
+const LOOKS = 4;
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 const MAX_PROBLEM_BYTES = 64 * 1024;
 const STREAM_PATH = "/v1/stream";
@@ -56,6 +60,7 @@ export function openStream(options: StreamOptions): Promise<Duplex> {
     socket.on("open", () => {
       settle();
       stream.removeAllListeners("error");
+      endWhenSilent(socket, options.silenceMs ?? SILENCE_MS);
       resolve(stream);
     });
     socket.on("error", (error) => {
@@ -72,6 +77,22 @@ export function openStream(options: StreamOptions): Promise<Duplex> {
       response.on("close", () => request.destroy());
     });
   });
+}
+
+/** A network that went away says nothing, and whoever only reads would never hear of it. */
+function endWhenSilent(socket: WebSocket, silenceMs: number): void {
+  let silentLooks = 0;
+  const hear = () => {
+    silentLooks = 0;
+  };
+  const timer = setInterval(() => {
+    // While we do not read, it is we who hear nothing.
+    silentLooks = socket.isPaused ? 0 : silentLooks + 1;
+    if (silentLooks > LOOKS) socket.terminate();
+  }, silenceMs / LOOKS);
+  timer.unref();
+  socket.on("ping", hear).on("message", hear);
+  socket.on("close", () => clearInterval(timer));
 }
 
 function streamUrl({ gatewayUrl, boxId, door }: StreamOptions): URL {
