@@ -8,6 +8,7 @@ import {
   count,
   dayAndTime,
   fullTime,
+  lasting,
   memory,
   milliseconds,
   sentence,
@@ -72,4 +73,12 @@ test("of another day the day is told, and of another year the year", () => {
 
 test("a whole time says in which zone it is told", () => {
   assert.match(fullTime("2026-11-27T12:00:00Z"), /(?:UTC|GMT|[A-Z]{3,5})/);
+});
+
+test("how long it has been so", () => {
+  const at = (ms: number) => lasting(new Date(NOW_MS - ms).toISOString(), NOW_MS);
+  assert.deepEqual(
+    [at(1000), at(3_600_000), at(-5)],
+    ["for 1 second", "for 1 hour", "for 0 seconds"],
+  );
 });

@@ -33,6 +33,11 @@ export function ago(iso: string, nowMs: number): string {
   return ms < 5000 ? "now" : `${spanWords(ms)} ago`;
 }
 
+/** How long something has lasted: for 3 hours. */
+export function lasting(iso: string, nowMs: number): string {
+  return `for ${spanWords(nowMs - Date.parse(iso))}`;
+}
+
 /** The same for a time to come. */
 export function until(iso: string, nowMs: number): string {
   const ms = Date.parse(iso) - nowMs;

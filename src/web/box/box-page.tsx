@@ -2,6 +2,7 @@
 
 import { Button } from "@mantine/core";
 import { IconChevronRight } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
 import { Link, Navigate, useParams } from "@tanstack/react-router";
 import { lazy, type ReactNode, Suspense, useState } from "react";
 import type { Box } from "#sdk/client.ts";
@@ -9,13 +10,15 @@ import { ActionMenu, actionIcon } from "../boxes/action-menu.tsx";
 import { ACTION_WORDS, allowedActions, mainAction, noteOf } from "../boxes/actions.ts";
 import { doAction } from "../boxes/do-action.ts";
 import { PhaseLabel } from "../boxes/phase.tsx";
-import { useBoxes, useLive } from "../data/live.ts";
+import { priceNow, useHourlyPrice } from "../boxes/price.ts";
+import { berth } from "../data/berth.ts";
+import { live, useBoxes, useLive } from "../data/live.ts";
 import { useMayOnBox, useShares } from "../data/me.ts";
 import { count, memory } from "../format.ts";
 import { Empty, Loading } from "../parts/empty.tsx";
 import { NotFound } from "../parts/lost.tsx";
 import { useTitle } from "../parts/page.tsx";
-import { Ago } from "../parts/when.tsx";
+import { Lasting } from "../parts/when.tsx";
 import css from "./box.module.css";
 import { EventsTab } from "./events-tab.tsx";
 import { InfoTab } from "./info-tab.tsx";
@@ -23,6 +26,7 @@ import { LogsTab } from "./logs-tab.tsx";
 import { PortsTab } from "./ports-tab.tsx";
 import { ShareTab } from "./share-tab.tsx";
 import { SnapshotsTab } from "./snapshots-tab.tsx";
+import { StandingLine } from "./standing-line.tsx";
 
 const TerminalTab = lazy(() =>
   import("../terminal/terminal-tab.tsx").then((module) => ({ default: module.TerminalTab })),
@@ -43,6 +47,16 @@ export function BoxPage() {
   const { box: ref = "", tab } = useParams({ strict: false });
   const boxes = useBoxes();
   const { isLoaded } = useLive();
+  // Whoever opens a link need not wait for the list of all boxes.
+  useQuery({
+    queryKey: ["box", ref],
+    queryFn: async () => {
+      live.put(await berth.boxes.get(ref));
+      return true;
+    },
+    enabled: !isLoaded,
+    staleTime: 0,
+  });
   const box = boxes.find((one) => one.name === ref || one.id === ref);
   const shown = TABS.find((one) => one.id === tab)?.id;
   useTitle(box?.name ?? ref);
@@ -59,6 +73,11 @@ export function BoxPage() {
   return <BoxView key={box.id} box={box} shown={shown} />;
 }
 
+/** On a small screen they stand in a row that is longer than it is wide. */
+function showWhole(tab: HTMLAnchorElement | null): void {
+  tab?.scrollIntoView({ inline: "center", block: "nearest" });
+}
+
 function BoxView({ box, shown }: { readonly box: Box; readonly shown: TabId }) {
   // Once it was looked at it stays: its sessions are attached, and what they showed is kept.
   const [hasTerminal, setHasTerminal] = useState(false);
@@ -67,6 +86,7 @@ function BoxView({ box, shown }: { readonly box: Box; readonly shown: TabId }) {
   return (
     <div className={css.page}>
       <Head box={box} />
+      <StandingLine box={box} />
       <nav className={css.tabs} aria-label="Of this box">
         {TABS.map(({ id, label }) => (
           <Link
@@ -76,6 +96,7 @@ function BoxView({ box, shown }: { readonly box: Box; readonly shown: TabId }) {
             className={css.tab}
             data-active={id === shown}
             aria-current={id === shown ? "page" : undefined}
+            ref={id === shown ? showWhole : undefined}
           >
             {label}
             {id === "ports" && box.ports.length > 0 ? <span>{box.ports.length}</span> : null}
@@ -123,7 +144,9 @@ function bodyOf(shown: TabId, box: Box): ReactNode {
 }
 
 function Head({ box }: { readonly box: Box }) {
-  const note = noteOf(box);
+  // What holds it is told below, in whole sentences.
+  const note = box.fault || box.reason ? null : noteOf(box);
+  const price = useHourlyPrice(box.template.name, box.template.version);
   const possible = allowedActions(box, useMayOnBox(box));
   const action = mainAction(possible);
   const Icon = action && actionIcon(action);
@@ -136,12 +159,13 @@ function Head({ box }: { readonly box: Box }) {
       </div>
       <PhaseLabel phase={box.phase} />
       <span className={css.facts}>
-        <Ago at={box.since} /> · {box.template.name} v{box.template.version} ·{" "}
+        <Lasting at={box.since} /> · {box.template.name} v{box.template.version} ·{" "}
         {count(box.spec.cpus, "vCPU")} · {memory(box.spec.memoryMib)}
         {box.node ? ` · ${box.node.name}` : ""}
+        {price ? ` · ${priceNow(price, box.phase)} an hour` : ""}
       </span>
       {note ? (
-        <span className={css.note} data-bad={box.fault !== null} title={note}>
+        <span className={css.note} title={note}>
           {note}
         </span>
       ) : null}

@@ -6,6 +6,7 @@ import { Link } from "@tanstack/react-router";
 import type { Box } from "#sdk/client.ts";
 import { possibleActions } from "../boxes/actions.ts";
 import { doAction } from "../boxes/do-action.ts";
+import { restWords, useHourlyPrice } from "../boxes/price.ts";
 import { berth } from "../data/berth.ts";
 import { useMayOnBox, useSystem } from "../data/me.ts";
 import { useNameOf } from "../data/people.ts";
@@ -86,11 +87,13 @@ function WaysIn({ box }: { readonly box: Box }) {
 
 function useBoxFacts(box: Box): readonly Fact[] {
   const nameOf = useNameOf();
+  const price = useHourlyPrice(box.template.name, box.template.version);
   const at = (iso: string) => <Ago at={iso} />;
   return [
     ["Id", <Copyable key="id" text={box.id} />],
     ["Size", `${count(box.spec.cpus, "vCPU")}, ${memory(box.spec.memoryMib)} memory`],
     ["Disks", `${box.spec.rootDiskGib} GiB system, ${box.spec.homeDiskGib} GiB home`],
+    ["Price of an hour", price ? `Running ${price.running}. ${restWords(price)}` : null],
     [
       "Template",
       <Link

@@ -12,7 +12,7 @@ import {
   IconRefresh,
   IconTrash,
 } from "@tabler/icons-react";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import type { Box } from "#sdk/client.ts";
 import { ACTION_WORDS, type Action } from "./actions.ts";
 import { doAction } from "./do-action.ts";
@@ -32,14 +32,19 @@ export function actionIcon(action: Action) {
   return ICONS[action];
 }
 
-export function ActionMenu(props: { readonly box: Box; readonly possible: readonly Action[] }) {
-  const { box, possible } = props;
-  // A menu is much to draw, and most rows of a list are never asked for theirs.
+interface MenuProps {
+  readonly box: Box;
+  readonly possible: readonly Action[];
+}
+
+/** A menu is much to draw, and most rows of a list are never asked for theirs. */
+export function ActionMenu(props: MenuProps) {
   const [isWanted, setWanted] = useState(false);
-  if (possible.length === 0) return null;
-  const button = (
+  if (props.possible.length === 0) return null;
+  if (isWanted) return <OpenMenu {...props} />;
+  return (
     <ActionIcon
-      aria-label={`Actions for ${box.name}`}
+      aria-label={`Actions for ${props.box.name}`}
       aria-haspopup="menu"
       aria-expanded={false}
       onClick={() => setWanted(true)}
@@ -47,10 +52,26 @@ export function ActionMenu(props: { readonly box: Box; readonly possible: readon
       <IconDots size={16} />
     </ActionIcon>
   );
-  if (!isWanted) return button;
+}
+
+function OpenMenu({ box, possible }: MenuProps) {
+  // Opened when its button is there and has the focus, which comes back to it.
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => setOpen(true), []);
   return (
-    <Menu defaultOpened position="bottom-end" width={190} shadow="md" withinPortal>
-      <Menu.Target>{button}</Menu.Target>
+    <Menu
+      opened={isOpen}
+      onChange={setOpen}
+      position="bottom-end"
+      width={190}
+      shadow="md"
+      withinPortal
+    >
+      <Menu.Target>
+        <ActionIcon autoFocus aria-label={`Actions for ${box.name}`}>
+          <IconDots size={16} />
+        </ActionIcon>
+      </Menu.Target>
       <Menu.Dropdown>
         {possible.map((action) => {
           const Icon = ICONS[action];

@@ -11,9 +11,9 @@ import { useWho } from "../data/me.ts";
 import { useTeams } from "../data/people.ts";
 import { creatingTeams } from "../data/rights.ts";
 import { count, memory } from "../format.ts";
-import { money } from "../org/money.ts";
 import css from "./create-box.module.css";
 import { parseEnv, problemOfName } from "./new-box.ts";
+import { restWords, useHourlyPrice } from "./price.ts";
 
 let isOpen = false;
 const listeners = new Set<() => void>();
@@ -139,8 +139,8 @@ function CreateBoxForm({ close }: { readonly close: () => void }) {
           {wordsOf(error ?? templates.error)}
         </Alert>
       ) : null}
+      {chosen ? <Price template={chosen} /> : null}
       <Group justify="flex-end" mt="lg" gap="xs">
-        {chosen ? <Price template={chosen} /> : null}
         <Button variant="default" onClick={close}>
           Cancel
         </Button>
@@ -164,18 +164,12 @@ function useMyTeams() {
 
 /** Nothing when nothing has a price. */
 function Price({ template }: { readonly template: string }) {
-  const { data } = useQuery({
-    queryKey: ["prices", "estimate", template],
-    queryFn: () => berth.prices.estimate({ template }),
-  });
-  if (!data?.currency) return null;
-  const { currency } = data;
+  const price = useHourlyPrice(template);
+  if (!price) return null;
   return (
-    <span
-      className={css.price}
-      title={`Paused ${money(data.paused, currency)}, stopped ${money(data.stopped, currency)}; snapshots and bytes out come on top.`}
-    >
-      <b>{money(data.running, currency)}</b> an hour
+    <span className={css.price}>
+      <b>{price.running}</b> an hour
+      <span>{restWords(price)}</span>
     </span>
   );
 }

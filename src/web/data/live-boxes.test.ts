@@ -192,3 +192,25 @@ test("very many changes are one list", async () => {
   assert.ok(server.gets < 100, `${server.gets} reads`);
   live.stop();
 });
+
+test("of a long list the first page is shown while the rest is read, and a box that was put stays", async () => {
+  const server = new Server();
+  const box = (id: string) => ({ id, name: id, phase: "running", createdAt: "" }) as Box;
+  let more: () => void = () => {};
+  const list = async ({ cursor }: { cursor?: string }) => {
+    if (!cursor) return { items: [box("a")], nextCursor: "2" };
+    await new Promise<void>((go) => {
+      more = go;
+    });
+    return { items: [box("b"), box("z")], nextCursor: null };
+  };
+  Object.assign(server.client.boxes, { list });
+  const { live, shown } = follow(server);
+  live.put(box("z"));
+  await until(() => shown().a === "running", "the first page");
+  assert.deepEqual([Object.keys(shown()).sort(), live.state.isLoaded], [["a", "z"], false]);
+  more();
+  await until(() => live.state.isLoaded, "all");
+  assert.deepEqual(Object.keys(shown()).sort(), ["a", "b", "z"]);
+  live.stop();
+});

@@ -148,6 +148,9 @@ export class LiveBoxes {
         const page = await this.#options.client.boxes.list(query, { signal });
         for (const box of page.items) boxes.set(box.id, box);
         cursor = page.nextCursor;
+        // The first time what has come is shown while the rest is on its way.
+        if (cursor && !this.#state.isLoaded)
+          this.#set({ boxes: new Map([...this.#state.boxes, ...boxes]) });
       } while (cursor);
       this.#lists += 1;
       this.#set({ boxes, isLoaded: true });

@@ -1,7 +1,7 @@
 // A moment in words, counted from now; the exact time comes with the pointer.
 
 import { useNow } from "../data/live.ts";
-import { ago, fullTime, shortAgo, until } from "../format.ts";
+import { ago, fullTime, lasting, shortAgo, until } from "../format.ts";
 
 interface MomentProps {
   readonly at: string;
@@ -17,6 +17,11 @@ function Moment({ at, words }: MomentProps & { readonly words: string }) {
 
 export function Ago({ at }: MomentProps) {
   return <Moment at={at} words={ago(at, useNow())} />;
+}
+
+/** Since then it has been so. */
+export function Lasting({ at }: MomentProps) {
+  return <Moment at={at} words={lasting(at, useNow())} />;
 }
 
 /** Where there is little room. */

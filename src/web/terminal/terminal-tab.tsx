@@ -151,10 +151,17 @@ function Tools(props: ToolsProps) {
 }
 
 function SessionMenu({ box, attach, ended }: ToolsProps) {
+  const go = (pane: Pane) => {
+    setOpen(false);
+    attach(pane);
+  };
   const [sessions, setSessions] = useState<readonly ExecSessionInfo[] | null>(null);
   const now = useNow();
-  const load = () => {
+  const [isOpen, setOpen] = useState(false);
+  const change = (open: boolean) => {
+    setOpen(open);
     setSessions(null);
+    if (!open) return;
     void attempt("The sessions could not be listed", async () => {
       setSessions(await listSessions(box.id));
     });
@@ -166,7 +173,7 @@ function SessionMenu({ box, attach, ended }: ToolsProps) {
       notifyDone(`Ended ${session}`);
     });
   return (
-    <Menu position="bottom-end" width={330} shadow="md" onOpen={load} closeOnItemClick={false}>
+    <Menu opened={isOpen} onChange={change} position="bottom-end" width={330} shadow="md">
       <Menu.Target>
         <Tooltip label="Sessions in the box">
           <ActionIcon aria-label="Sessions in the box" disabled={box.phase !== "running"}>
@@ -192,7 +199,7 @@ function SessionMenu({ box, attach, ended }: ToolsProps) {
             <Button
               size="compact-xs"
               variant="default"
-              onClick={() => attach({ session: info.session, mode: "write" })}
+              onClick={() => go({ session: info.session, mode: "write" })}
             >
               Attach
             </Button>
@@ -200,7 +207,7 @@ function SessionMenu({ box, attach, ended }: ToolsProps) {
               size="compact-xs"
               variant="subtle"
               color="gray"
-              onClick={() => attach({ session: info.session, mode: "read" })}
+              onClick={() => go({ session: info.session, mode: "read" })}
             >
               Watch
             </Button>
