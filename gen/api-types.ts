@@ -2175,6 +2175,11 @@ export interface components {
             isTrusted?: boolean;
             /** @description What people see: `Log in with LABEL`. */
             label: string;
+            /**
+             * @description So long a member's tokens and SSH keys work without a word of the provider about them; then they wait for the next login. Null: until the provider refuses them.
+             * @default null
+             */
+            memberMaxAgeMs?: number | null;
             name: string;
             /**
              * @description Added to every request, such as `{ "prompt": "login" }`.
@@ -2339,7 +2344,7 @@ export interface components {
                 /** @description A decimal, as in 12.5. */
                 price: string;
                 /**
-                 * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: bytes that only this snapshot has in the object store (GiB-hour); egress: bytes that left a box (GiB)
+                 * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: snapshots, what each adds to the object store (GiB-hour); egress: bytes that leave a box (GiB)
                  * @enum {string}
                  */
                 resource: "vcpu" | "memory" | "gpu" | "disk_running" | "disk_paused" | "disk_stopped" | "snapshot" | "egress";
@@ -2737,7 +2742,7 @@ export interface components {
                 /** @description A decimal, as in 12.5. */
                 price: string;
                 /**
-                 * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: bytes that only this snapshot has in the object store (GiB-hour); egress: bytes that left a box (GiB)
+                 * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: snapshots, what each adds to the object store (GiB-hour); egress: bytes that leave a box (GiB)
                  * @enum {string}
                  */
                 resource: "vcpu" | "memory" | "gpu" | "disk_running" | "disk_paused" | "disk_stopped" | "snapshot" | "egress";
@@ -2798,6 +2803,8 @@ export interface components {
             loginUrl: string;
             /** @description What to register for back-channel log-out. */
             logoutUri: string;
+            /** @description So long a member's tokens and SSH keys work without a word of the provider about them; then they wait for the next login. Null: until the provider refuses them. */
+            memberMaxAgeMs: number | null;
             name: string;
             parameters: {
                 [key: string]: string;
@@ -2981,13 +2988,13 @@ export interface components {
                 disk_running?: string | null;
                 /** @description For each GiB-hour: disk of stopped boxes. Null: none. */
                 disk_stopped?: string | null;
-                /** @description For each GiB: bytes that left a box. Null: none. */
+                /** @description For each GiB: bytes that leave a box. Null: none. */
                 egress?: string | null;
                 /** @description For each GPU-hour: GPUs of running boxes. Null: none. */
                 gpu?: string | null;
                 /** @description For each GiB-hour: memory of running boxes. Null: none. */
                 memory?: string | null;
-                /** @description For each GiB-hour: bytes that only this snapshot has in the object store. Null: none. */
+                /** @description For each GiB-hour: snapshots, what each adds to the object store. Null: none. */
                 snapshot?: string | null;
                 /** @description For each vCPU-hour: vCPUs of running boxes. Null: none. */
                 vcpu?: string | null;
@@ -3483,6 +3490,8 @@ export interface components {
             isTrusted?: boolean;
             /** @description What people see: `Log in with LABEL`. */
             label?: string;
+            /** @description So long a member's tokens and SSH keys work without a word of the provider about them; then they wait for the next login. Null: until the provider refuses them. */
+            memberMaxAgeMs?: number | null;
             name?: string;
             /** @description Added to every request, such as `{ "prompt": "login" }`. */
             parameters?: {
@@ -3562,7 +3571,7 @@ export interface components {
                 /** @description An id: org_ and 20 characters. */
                 orgId: string;
                 /**
-                 * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: bytes that only this snapshot has in the object store (GiB-hour); egress: bytes that left a box (GiB)
+                 * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: snapshots, what each adds to the object store (GiB-hour); egress: bytes that leave a box (GiB)
                  * @enum {string}
                  */
                 resource: "vcpu" | "memory" | "gpu" | "disk_running" | "disk_paused" | "disk_stopped" | "snapshot" | "egress";
@@ -3609,7 +3618,7 @@ export interface components {
             id: string | null;
             name: string | null;
             /**
-             * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: bytes that only this snapshot has in the object store (GiB-hour); egress: bytes that left a box (GiB)
+             * @description vcpu: vCPUs of running boxes (vCPU-hour); memory: memory of running boxes (GiB-hour); gpu: GPUs of running boxes (GPU-hour); disk_running: disk of boxes on a node (GiB-hour); disk_paused: disk of paused boxes (GiB-hour); disk_stopped: disk of stopped boxes (GiB-hour); snapshot: snapshots, what each adds to the object store (GiB-hour); egress: bytes that leave a box (GiB)
              * @enum {string}
              */
             resource: "vcpu" | "memory" | "gpu" | "disk_running" | "disk_paused" | "disk_stopped" | "snapshot" | "egress";

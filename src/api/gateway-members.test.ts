@@ -25,7 +25,7 @@ async function aProvider({ db, admin }: ControlPlane) {
     ...{ name: "corp", label: "Corp", issuer: "https://idp.test", clientId: "berth" },
     ...{ clientSecret: null, scopes: ["openid"], parameters: {}, isTrusted: false },
     ...{ admitsNewUsers: true, emailDomains: [], groupsClaim: "groups", defaultRole: null },
-    ...{ sessionMaxMs: 3_600_000, checkEveryMs: 300_000 },
+    ...{ sessionMaxMs: 3_600_000, checkEveryMs: 300_000, memberMaxAgeMs: null },
   };
   return createProvider(db, admin.subject, settings, false);
 }

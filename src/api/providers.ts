@@ -101,6 +101,7 @@ function shapeProvider(identity: IdentityContext, provider: ProviderView): Provi
     defaultOrg: provider.defaultOrgId,
     sessionMaxMs: provider.sessionMaxMs,
     checkEveryMs: provider.checkEveryMs,
+    memberMaxAgeMs: provider.memberMaxAgeMs,
     redirectUri: redirectUriOf(identity, id),
     logoutUri: logoutUriOf(identity, id),
     loginUrl: `${identity.dashboardOrigin}/v1/login/${id}`,

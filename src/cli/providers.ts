@@ -32,6 +32,7 @@ interface Settings {
   readonly trusted?: boolean;
   readonly sessionMax?: number;
   readonly checkEvery?: number;
+  readonly memberMaxAge?: number | null;
 }
 
 function withSettings(command: Command): Command {
@@ -48,7 +49,12 @@ function withSettings(command: Command): Command {
     .option("--trusted", "operators: its verified addresses are people's")
     .addOption(new Option("--no-trusted", "take that back").hideHelp())
     .option("--session-max <duration>", "no session lasts longer", parseDurationMs)
-    .option("--check-every <duration>", "how often the provider is asked", parseDurationMs);
+    .option("--check-every <duration>", "how often the provider is asked", parseDurationMs)
+    .option(
+      "--member-max-age <duration>",
+      "tokens and keys wait when their owner has not been confirmed for so long; 'none': never",
+      (text) => (text === "none" ? null : parseDurationMs(text)),
+    );
 }
 
 async function readSettings(options: Settings): Promise<Change> {
@@ -58,6 +64,7 @@ async function readSettings(options: Settings): Promise<Change> {
     defaultRole: defaultRole === "none" ? null : defaultRole,
     ...{ admitsNewUsers: options.newUsers, isTrusted: options.trusted },
     ...{ sessionMaxMs: options.sessionMax, checkEveryMs: options.checkEvery },
+    memberMaxAgeMs: options.memberMaxAge,
     clientSecret: secretFile === undefined ? undefined : await readSecret(secretFile),
   };
   return Object.fromEntries(

@@ -68,6 +68,15 @@ const settings = {
     .min(5_000)
     .max(DAY_MS)
     .describe("How often the provider is asked whether a session may go on."),
+  memberMaxAgeMs: z
+    .number()
+    .int()
+    .min(DAY_MS / 24)
+    .max(3660 * DAY_MS)
+    .nullable()
+    .describe(
+      "So long a member's tokens and SSH keys work without a word of the provider about them; then they wait for the next login. Null: until the provider refuses them.",
+    ),
 };
 
 const secretSchema = line(2000).min(1);
@@ -110,6 +119,7 @@ export const createProviderSchema = z
     defaultRole: settings.defaultRole.default(null),
     sessionMaxMs: settings.sessionMaxMs.default(DAY_MS / 2),
     checkEveryMs: settings.checkEveryMs.default(5 * MINUTE_MS),
+    memberMaxAgeMs: settings.memberMaxAgeMs.default(null),
   })
   .meta({ id: "CreateProvider" });
 

@@ -1,5 +1,6 @@
 // Asks providers whether their sessions may go on. A no ends the session at once, and suspends the person when it was the last;
-// silence lets it go on for as long as was said before, and not longer. What has ended is given back to the provider.
+// silence lets it go on for as long as was said before, and not longer. What has ended is given back to the provider. Other
+// credentials end here in time, too; and of whom a provider has not spoken for too long is suspended.
 
 import { Problem } from "#contract/errors.ts";
 import { StoreRefusal } from "#domain/refusal.ts";
@@ -20,6 +21,7 @@ import {
   listEndedLogins,
   postponeLogin,
   refuseLogin,
+  refuseUnconfirmed,
   renewLogin,
   takeLogin,
   trimUsedLogins,
@@ -42,11 +44,13 @@ export async function checkLogins(context: IdentityContext): Promise<"done" | "a
   const overdue = (await endExpired(db, BATCH)) + (await endOverdueLogins(db, BATCH));
   const due = await claimDueLogins(db, BATCH);
   const refused = await Promise.all(due.map((login) => checkLogin(context, login)));
+  const unconfirmed = await refuseUnconfirmed(db, BATCH);
   const ended = await listEndedLogins(db, BATCH);
   await Promise.all(ended.map((login) => giveBack(context, login)));
   await trimUsedLogins(db, TRIM);
   // Who was refused has perhaps other sessions, which are due by it.
-  return overdue >= BATCH || due.length === BATCH || refused.includes(true) ? "again" : "done";
+  const isFull = overdue >= BATCH || due.length === BATCH || unconfirmed === BATCH;
+  return isFull || refused.includes(true) ? "again" : "done";
 }
 
 /** True: the provider has refused the person. */
@@ -69,7 +73,8 @@ async function checkLogin(context: IdentityContext, login: DueLogin): Promise<bo
         sealer.seal(refreshPurpose(sessionId), said.refreshToken),
       );
     await transact(db, "identity.login.checked", async (tx) => {
-      await confirmPerson(tx, provider, userId, { ...said, issuer: login.issuer });
+      const vouched = { ...said, issuer: login.issuer };
+      await confirmPerson(tx, provider, userId, vouched, login.askedAt);
       await renewLogin(tx, sessionId, {
         idToken: said.idToken && sealer.seal(idTokenPurpose(sessionId), said.idToken),
         goodUntil: new Date(said.goodUntilMs),

@@ -98,6 +98,7 @@ export async function confirmPerson(
   provider: ProviderView,
   userId: UserId,
   vouched: Vouched,
+  askedAt: Date,
 ): Promise<void> {
   await transact(db, "store.identity.confirm", async (tx) => {
     await lockOwnedBy(tx, provider, vouched);
@@ -105,7 +106,7 @@ export async function confirmPerson(
     const known = await findKnown(tx, vouched);
     if (known?.userId !== userId) throw denied("The provider speaks of somebody else now.");
     refuseUser(provider, known);
-    await acceptIdentity(tx, known.identityId);
+    await acceptIdentity(tx, known.identityId, provider.id, askedAt);
     await bindDirectory(tx, userId, await matchesOf(tx, provider, vouched, userId));
     await keepProviderGrants(tx, provider, userId, vouched.groups);
   });
@@ -226,10 +227,15 @@ async function noteLogin(
   vouched: Vouched,
   { identityId, userId }: Known,
 ): Promise<void> {
+  // Whom a provider of the installation answers for does not come to be an organization's, which may have the same issuer.
   await sql`
-    update identities set last_login_at = now(), email = ${vouched.email}, provider_id = ${provider.id},
-      email_verified = ${vouched.isEmailVerified} where id = ${identityId}`.execute(tx.query);
-  await acceptIdentity(tx, identityId);
+    update identities i set last_login_at = now(), email = ${vouched.email},
+      email_verified = ${vouched.isEmailVerified},
+      provider_id = case when ${provider.orgId}::text is not null and exists (
+          select 1 from providers p where p.id = i.provider_id and p.org_id is null and p.deleted_at is null)
+        then i.provider_id else ${provider.id} end
+    where id = ${identityId}`.execute(tx.query);
+  await acceptIdentity(tx, identityId, provider.id);
   const address = trustedAddress(provider, vouched);
   if (!address) return;
   // Another user's address stays theirs.

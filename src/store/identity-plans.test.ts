@@ -16,6 +16,7 @@ import {
   findLogin,
   listEndedLogins,
   newSessionId,
+  refuseUnconfirmed,
   renewLogin,
   takeLogin,
   trimUsedLogins,
@@ -72,7 +73,7 @@ test("identity's statements use indexes", async (t) => {
       ...{ name: "p", label: "P", issuer: "https://p.test", clientId: "c", clientSecret: null },
       ...{ scopes: ["openid"], parameters: {}, isTrusted: true, admitsNewUsers: true },
       ...{ emailDomains: [], groupsClaim: "groups", defaultRole: "member" as const },
-      ...{ sessionMaxMs: 600_000, checkEveryMs: 60_000 },
+      ...{ sessionMaxMs: 600_000, checkEveryMs: 60_000, memberMaxAgeMs: 3_600_000 },
     };
     const { id } = await createProvider(db, operator, settings, true);
     await listLoginProviders(db, "acme");
@@ -90,7 +91,8 @@ test("identity's statements use indexes", async (t) => {
     });
     await sql`update logins set check_at = now() where session_id = ${sessionId}`.execute(db.query);
     assert.equal((await claimDueLogins(db, 10)).length, 1);
-    await confirmPerson(db, provider, admitted.userId, person);
+    await confirmPerson(db, provider, admitted.userId, person, new Date());
+    await refuseUnconfirmed(db, 10);
     await renewLogin(db, sessionId, { idToken: null, goodUntil, checkEveryMs: 60_000 });
     await findLogin(db, sessionId);
     await endOverdueLogins(db, 10);

@@ -55,7 +55,12 @@ export async function createLogin(db: Db, login: NewLogin): Promise<{ readonly e
     const { rows: allowed } = await sql<{ name: string }>`
       select u.name from providers p, users u where p.id = ${login.providerId} and p.deleted_at is null
         and u.id = ${login.userId} and u.disabled_at is null for share`.execute(tx.query);
-    if (!allowed[0]) throw new StoreRefusal("login_denied", "You were locked out just now.");
+    // After the user's row, as whoever removes a member takes them.
+    const { rows: roles } = await sql`
+      select 1 from grants where user_id = ${login.userId} and scope = 'org'
+        and scope_id = ${login.orgId} order by id for share`.execute(tx.query);
+    if (!allowed[0] || roles.length === 0)
+      throw new StoreRefusal("login_denied", "You were locked out just now.");
     const { rows } = await sql<{ expiresAt: Date }>`
       insert into web_sessions (id, hash, org_id, user_id, kind, expires_at)
       values (${login.sessionId}, ${login.hash}, ${login.orgId}, ${login.userId}, ${login.kind},
@@ -101,6 +106,8 @@ export interface DueLogin {
   readonly sub: string;
   readonly refreshToken: string;
   readonly checksFailed: number;
+  /** What was refused after it is newer than what the provider answers now. */
+  readonly askedAt: Date;
 }
 
 /** So long nobody else asks for the same session. Longer than asking takes. */
@@ -119,7 +126,7 @@ export async function claimDueLogins(db: Db, limit: number): Promise<DueLogin[]>
     where l.session_id = due.session_id and s.id = l.session_id and i.id = l.identity_id
     returning l.session_id as "sessionId", l.provider_id as "providerId", s.user_id as "userId",
       s.org_id as "orgId", i.id as "identityId", i.issuer, i.sub, l.refresh_token as "refreshToken",
-      l.checks_failed as "checksFailed"`.execute(db.query);
+      l.checks_failed as "checksFailed", now() as "askedAt"`.execute(db.query);
   return rows;
 }
 
@@ -130,7 +137,7 @@ export async function keepRefreshToken(db: Db, sessionId: string, sealed: string
   );
 }
 
-/** The provider has said yes. */
+/** The provider has said yes; if it has said no to another session meanwhile, it is asked again at once. */
 export async function renewLogin(
   db: Db,
   sessionId: string,
@@ -147,7 +154,9 @@ export async function renewLogin(
         and s.expires_at > now()`.execute(tx.query);
     await sql`
       update logins set id_token = coalesce(${renewed.idToken}, id_token), checks_failed = 0,
-        claimed_until = null, check_at = ${nextCheck(renewed.goodUntil, renewed.checkEveryMs)}
+        claimed_until = null, check_at = case when exists (
+          select 1 from identities i where i.id = identity_id and i.refused_at is not null)
+          then now() else ${nextCheck(renewed.goodUntil, renewed.checkEveryMs)} end
       where session_id = ${sessionId}`.execute(tx.query);
   });
 }
@@ -204,23 +213,36 @@ export async function endSession(db: Db, sessionId: string, why: string): Promis
 /** The provider does not let the person in any more: not only this session of theirs. The others are asked after now. */
 export async function refuseLogin(
   db: Db,
-  login: Pick<DueLogin, "sessionId" | "identityId">,
+  login: Pick<DueLogin, "sessionId" | "identityId" | "providerId">,
   why: string,
 ): Promise<void> {
   await transact(db, "store.login.refuse", async (tx) => {
     await sql`update identities set refused_at = coalesce(refused_at, now())
-      where id = ${login.identityId}`.execute(tx.query);
+      where id = ${login.identityId} and provider_id = ${login.providerId}`.execute(tx.query);
     await endSession(tx, login.sessionId, why);
     await sql`update logins set check_at = now() where identity_id = ${login.identityId}
       and check_at is not null`.execute(tx.query);
   });
 }
 
-/** The provider lets the person in, whatever it has said before. */
-export async function acceptIdentity(tx: Db, identityId: string): Promise<void> {
-  const { rows } = await sql`update identities set refused_at = null
-    where id = ${identityId} and refused_at is not null returning id`.execute(tx.query);
-  if (rows.length === 0) return;
+/**
+ * The provider that answers for the person lets them in. `askedAt`: it was asked then, and what it has said since counts
+ * more; absent: they have just come from it.
+ */
+export async function acceptIdentity(
+  tx: Db,
+  identityId: string,
+  providerId: ProviderId,
+  askedAt?: Date,
+): Promise<void> {
+  const since = askedAt ?? null;
+  const { rows } = await sql<{ wasRefused: boolean }>`
+    update identities i set confirmed_at = now(), refused_at = null
+    from (select id, refused_at from identities where id = ${identityId} for no key update) old
+    where i.id = old.id and i.provider_id = ${providerId}
+      and (old.refused_at is null or ${since}::timestamptz is null or old.refused_at < ${since})
+    returning old.refused_at is not null as "wasRefused"`.execute(tx.query);
+  if (!rows[0]?.wasRefused) return;
   await tellStanding(tx, sql`i.id = ${identityId}`, {
     verb: "member.resume",
     message: "is let in again by their identity provider: their tokens and SSH keys work again",
@@ -240,6 +262,32 @@ async function tellSuspended(tx: Db, sessions: readonly { readonly id: string }[
         "was refused by their identity provider: their tokens and SSH keys wait until they log in again",
     },
   );
+}
+
+/**
+ * Of whom their provider has not spoken for longer than its settings allow, and who have no session that it stands behind:
+ * as if it had refused them. How many there were.
+ */
+export async function refuseUnconfirmed(db: Db, limit: number): Promise<number> {
+  return transact(db, "store.login.unconfirmed", async (tx) => {
+    const { rows } = await sql<{ id: string }>`
+      update identities i set refused_at = now() where i.id in (
+        select o.id from providers p join identities o on o.provider_id = p.id
+        where p.member_max_age_ms is not null and p.deleted_at is null and o.refused_at is null
+          and o.confirmed_at < now() - p.member_max_age_ms * interval '1 millisecond'
+          and not exists (select 1 from logins l join web_sessions s on s.id = l.session_id
+            where l.identity_id = o.id and l.provider_id = p.id and s.revoked_at is null)
+        limit ${limit} for update of o skip locked)
+      returning id`.execute(tx.query);
+    const ids = rows.map(({ id }) => id);
+    if (ids.length > 0)
+      await tellStanding(tx, sql`i.id = any(${ids}::text[]) and is_suspended(u.id, g.org_id)`, {
+        verb: "member.suspend",
+        message:
+          "has not logged in for longer than their identity provider's settings allow: their tokens and SSH keys wait until they do",
+      });
+    return rows.length;
+  });
 }
 
 /** Wherever a person of an identity `i` has roles, `g`: gateways and watches hear by it as what they go on. */

@@ -33,6 +33,8 @@ export interface ProviderView {
   readonly defaultRole: OrgRole | null;
   readonly sessionMaxMs: number;
   readonly checkEveryMs: number;
+  /** So long a member's tokens and keys work without its word; null: until it refuses them. */
+  readonly memberMaxAgeMs: number | null;
   readonly createdAt: Date;
   readonly changedAt: Date;
 }
@@ -54,6 +56,7 @@ const COLUMNS = sql`p.id, p.org_id as "orgId", p.name, p.label, p.issuer, p.clie
   p.admits_new_users as "admitsNewUsers", p.email_domains as "emailDomains",
   p.groups_claim as "groupsClaim", p.default_org_id as "defaultOrgId", p.default_role as "defaultRole",
   p.session_max_ms as "sessionMaxMs", p.check_every_ms as "checkEveryMs",
+  p.member_max_age_ms as "memberMaxAgeMs",
   p.created_at as "createdAt", p.changed_at as "changedAt"`;
 
 /** Whom a person may choose to log in by: those of the installation, and of the named organization. */
@@ -123,13 +126,15 @@ export async function createProvider(
       sql`
         insert into providers (id, org_id, name, label, issuer, client_id, client_secret, scopes, parameters,
           is_trusted, admits_new_users, email_domains, groups_claim, default_org_id, default_role,
-          session_max_ms, check_every_ms)
+          session_max_ms, check_every_ms, member_max_age_ms)
         values (${id}, ${orgId}, ${settings.name}, ${settings.label}, ${settings.issuer},
           ${settings.clientId}, ${settings.clientSecret}, ${[...settings.scopes]}::text[],
           ${JSON.stringify(settings.parameters)}::jsonb, ${settings.isTrusted},
           ${settings.admitsNewUsers}, ${[...settings.emailDomains]}::text[], ${settings.groupsClaim},
           ${settings.defaultRole === null ? null : subject.orgId}, ${settings.defaultRole},
-          ${settings.sessionMaxMs}, ${settings.checkEveryMs})`.execute(tx.query),
+          ${settings.sessionMaxMs}, ${settings.checkEveryMs}, ${settings.memberMaxAgeMs})`.execute(
+        tx.query,
+      ),
     );
     await tell(
       tx,
@@ -167,7 +172,7 @@ export async function updateProvider(
           groups_claim = ${settings.groupsClaim}, default_role = ${settings.defaultRole},
           default_org_id = ${settings.defaultRole === null ? null : defaultOrgId},
           session_max_ms = ${settings.sessionMaxMs}, check_every_ms = ${settings.checkEveryMs},
-          changed_at = now()
+          member_max_age_ms = ${settings.memberMaxAgeMs}, changed_at = now()
         where id = ${before.id}`.execute(tx.query),
     );
     await tell(tx, subject, before, "updated", `identity provider ${settings.name} was changed`);

@@ -32,7 +32,7 @@ function identified(row: IdentityRow | undefined): Identified | null {
   if (row.isSuspended)
     throw new StoreRefusal(
       "suspended",
-      "Your identity provider has refused you: your tokens and keys wait until you log in again.",
+      "Your identity provider has refused you, or has not heard of you for too long: your tokens and keys wait until you log in again (`berth login`, or in the browser).",
     );
   const { id, tokenId, userId, orgId, isOperator, roles, teams, scopes } = row;
   const subject = { userId, orgId, isOperator, roles, teams, scopes };
