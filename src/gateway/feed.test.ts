@@ -4,14 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { FeedBox } from "#contract/gateway-feed.ts";
-import { systemClock } from "#lib/clock.ts";
+import { type Clock, systemClock } from "#lib/clock.ts";
 import { silentLog } from "#lib/log.ts";
 import { emptyFeed, makeAuthority, NO_CHANGE, nodeTls, until } from "#test/harness/doors.ts";
 import { type FeedServer, openFeedServer } from "#test/harness/feed-server.ts";
+import { freePort } from "#test/harness/free-ports.ts";
+import { WarpClock } from "#test/harness/warp-clock.ts";
 import type { CertificateAuthority } from "#trust/x509.ts";
 import { type Feed, type FeedTimes, openFeed } from "./feed.ts";
 import { PlaneCalls, PlaneRefusal } from "./plane-calls.ts";
 
+const MINUTE_MS = 60_000;
 const HELLO = { clientUrl: "http://g:1", nodeUrl: "https://g:2", sshAddress: null };
 const BOX: FeedBox = {
   ...{ boxId: "box_1", name: "web", orgId: "org_a", ownerId: "usr_a", teamId: null, shares: [] },
@@ -41,12 +44,17 @@ async function callsTo(urls: string[], trusting = authority): Promise<PlaneCalls
   return new PlaneCalls({ urls, tls: await nodeTls(trusting), clock: systemClock });
 }
 
-async function openAt(urls: string[], name: string, times: Partial<FeedTimes> = {}): Promise<Feed> {
+async function openAt(
+  urls: string[],
+  name: string,
+  times: Partial<FeedTimes> = {},
+  clock: Clock = systemClock,
+): Promise<Feed> {
   const feed = await openFeed({
     plane: await callsTo(urls),
     request: HELLO,
     path: join(directory, name),
-    clock: systemClock,
+    clock,
     log: silentLog,
     times: { backoffMinMs: 5, backoffMaxMs: 50, saveMs: 5, ...times },
   });
@@ -84,16 +92,27 @@ test("a control plane that is silent is left for another", async () => {
   const lively = await serve();
   silent.isBeating = false;
   lively.full = { ...emptyFeed("pem"), boxes: [BOX] };
-  const feed = await openAt([lively.url, silent.url], "silent", { silenceMs: 500 });
+  const clock = new WarpClock();
+  const feed = await openAt([lively.url, silent.url], "silent", { silenceMs: MINUTE_MS }, clock);
+  await until(() => silent.feeds === 1, "it is open");
+  clock.advance(MINUTE_MS);
   await until(() => feed.known.box("box_1") !== null, "told by the other replica");
   assert.deepEqual([silent.hellos.length, lively.feeds], [1, 1]);
   // One that beats is not left, however little else it says.
-  await systemClock.sleep(1200);
+  for (let beats = 0; beats < 5; beats += 1) {
+    await new Promise<void>((done) => {
+      const stop = feed.known.onChange(() => {
+        stop();
+        done();
+      });
+    });
+    clock.advance(0.6 * MINUTE_MS);
+  }
   assert.deepEqual([lively.hellos.length, silent.feeds], [1, 0]);
 });
 
 test("the last of it is on disk, and a gateway starts from that when nobody answers", async () => {
-  const server = await serve();
+  const server = await serve(await freePort());
   const first = await openAt([server.url], "kept");
   server.say({
     ...NO_CHANGE,
