@@ -115,7 +115,7 @@ async function finishBoxOperations(
     .selectFrom("operations")
     .select(["id", "subject_id", "generation", "error"])
     .where(sql<boolean>`subject_id = any(${rows.map((row) => row.id) as string[]}::text[])`)
-    .where("state", "=", "running")
+    .where(sql<boolean>`state = 'running'`)
     .execute();
   const judged = open.flatMap((operation) => {
     const view = views.find((candidate) => candidate.id === operation.subject_id);

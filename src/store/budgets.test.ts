@@ -14,9 +14,11 @@ import { setDesired } from "./box-intent.ts";
 import { handOver } from "./box-shares.ts";
 import { createBox, getBox } from "./boxes.ts";
 import { listBudgets, setBudget } from "./budgets.ts";
+import { transact } from "./db.ts";
 import { forkBox } from "./forks.ts";
 import { setPrices } from "./prices.ts";
-import { createTeam } from "./teams.ts";
+import { createTeam, deleteTeam } from "./teams.ts";
+import { listBudgetEvents } from "./usage-events.ts";
 import { rollUpHour } from "./usage-rollups.ts";
 
 const START = new Date("2026-11-27T10:00:00Z");
@@ -193,6 +195,51 @@ test("a box whose snapshot failed runs on, although a budget is spent", async (t
   const box = await getBox(db, admin, own);
   assert.equal(box.phase, "running");
   assert.ok(box.notices.some(({ code }) => code === "snapshot_failed"));
+});
+
+test("a budget goes with its team, and whoever follows the export is told", async (t) => {
+  const { db, admin, team, teams } = await world(t);
+  await setBudget(db, admin, { team: "red", amount: "1", thresholds: [], policy: "refuse" });
+  await setUsageClock(db, at(3));
+  await watchBudgets(db);
+  await deleteTeam(db, admin, team.id);
+  assert.deepEqual(await listBudgets(db, admin), []);
+  const page = { isAll: false, after: 0, limit: 10 };
+  const told = await listBudgetEvents(db, admin, systemClock, page);
+  assert.deepEqual(
+    told.map(({ kind, data }) => [kind, data.amount, data.teamId]),
+    ["set", "spent", "deleted"].map((what) => [`budget.${what}`, "1", team.id]),
+  );
+  await setDesired(db, admin, teams, "restart");
+  await setPrices(db, admin, { orgId: null, currency: "USD", prices: {} });
+});
+
+test("the currency does not change while a budget is set in it", async (t) => {
+  const { db, admin } = await world(t);
+  const gate = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  const setting = transact(db, "test.set", async (tx) => {
+    await setBudget(tx, admin, { team: null, amount: "8", thresholds: [], policy: "warn" });
+    begun.resolve();
+    await gate.promise;
+  });
+  await begun.promise;
+  let isOver = false;
+  const change = setPrices(db, admin, { orgId: null, currency: "USD", prices: {} }).finally(() => {
+    isOver = true;
+  });
+  const refusal = assert.rejects(change, { code: "not_now" });
+  for (let waits = 0; !isOver && waits === 0; ) {
+    const { rows } = await sql<{ waits: number }>`
+      select count(*) as waits from pg_locks where locktype = 'advisory' and not granted
+        and database = (select oid from pg_database where datname = current_database())`.execute(
+      db.query,
+    );
+    waits = rows[0]?.waits ?? 0;
+  }
+  gate.resolve();
+  await setting;
+  await refusal;
 });
 
 test("replicas that judge at once tell once", async (t) => {

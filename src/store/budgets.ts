@@ -13,7 +13,7 @@ import { addNotice } from "./box-notices.ts";
 import { type Db, transact } from "./db.ts";
 import { insertEvents, type NewEvent } from "./events.ts";
 import { newId } from "./new-id.ts";
-import { readPrices } from "./prices.ts";
+import { holdCurrency, readPrices } from "./prices.ts";
 import { permit } from "./rights.ts";
 import { resolveTeam } from "./teams.ts";
 import { spentOf } from "./usage.ts";
@@ -80,6 +80,7 @@ export async function listBudgets(db: Db, subject: Subject): Promise<BudgetView[
 export async function setBudget(db: Db, subject: Subject, input: BudgetInput): Promise<BudgetView> {
   permit(subject, "budget.manage");
   return transact(db, "store.budget.set", async (tx) => {
+    await holdCurrency(tx);
     if ((await readPrices(tx, subject.orgId)).currency === null)
       throw new StoreRefusal(
         "not_now",

@@ -93,6 +93,13 @@ export async function setPrices(db: Db, subject: Subject, change: PriceChange): 
   });
 }
 
+/** Until the transaction ends, the currency in which it says something stays. */
+export async function holdCurrency(tx: Db): Promise<void> {
+  await sql`select pg_advisory_xact_lock_shared('price_books'::regclass::oid::integer, 0)`.execute(
+    tx.query,
+  );
+}
+
 function refuseForOrg(change: PriceChange, before: PriceBook): void {
   if (change.currency !== undefined && change.currency !== before.currency)
     throw new StoreRefusal("not_now", "There is one currency: that of the installation's prices.");

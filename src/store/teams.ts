@@ -10,6 +10,14 @@ import { memberEvent } from "./members.ts";
 import { newId } from "./new-id.ts";
 import { permit } from "./rights.ts";
 
+interface EndedBudget {
+  readonly id: string;
+  readonly amount: string;
+  readonly spent: string;
+  readonly policy: string;
+  readonly month: string;
+}
+
 export interface TeamView {
   readonly id: TeamId;
   readonly orgId: OrgId;
@@ -84,7 +92,7 @@ export async function renameTeam(
   });
 }
 
-/** Its boxes stay with their owners; whoever had rights over them by the team has them no more. */
+/** Its boxes stay with their owners; whoever had rights over them by the team has them no more. Its budget goes with it. */
 export async function deleteTeam(db: Db, subject: Subject, reference: string): Promise<TeamView> {
   return transact(db, "store.team.delete", async (tx) => {
     const team = await lockTeam(tx, subject, reference);
@@ -96,7 +104,13 @@ export async function deleteTeam(db: Db, subject: Subject, reference: string): P
       tx.query,
     );
     const { rows: owned } = await sql<{ boxId: BoxId }>`
-      update boxes set team_id = null where team_id = ${team.id} returning id as "boxId"`.execute(
+      update boxes set team_id = null where team_id = ${team.id} and deleted_at is null
+      returning id as "boxId"`.execute(tx.query);
+    const { rows: budgets } = await sql<EndedBudget>`
+      update budgets set deleted_at = now()
+      where org_id = ${team.orgId} and team_id = ${team.id} and deleted_at is null
+      returning id, trim_scale(amount)::text as amount, spent::text as spent, policy,
+        to_char(date_trunc('month', usage_wall() at time zone 'utc'), 'YYYY-MM-DD') as month`.execute(
       tx.query,
     );
     await sql`update invitations set revoked_at = now()
@@ -104,6 +118,19 @@ export async function deleteTeam(db: Db, subject: Subject, reference: string): P
     await tellTeam(tx, subject, team.id, "deleted", `the team ${team.name} was deleted`);
     const message = `the team ${team.name} was deleted`;
     await insertEvents(tx, [
+      ...budgets.map(({ id, ...data }): NewEvent => {
+        const budget = {
+          orgId: team.orgId,
+          kind: "budget.deleted",
+          subjectKind: "budget" as const,
+        };
+        const told = { subjectId: id, actor: subject.userId, data: { teamId: team.id, ...data } };
+        return {
+          ...budget,
+          ...told,
+          message: `the budget of the team ${team.name} was deleted with it`,
+        };
+      }),
       ...lost.flatMap(({ userId }) => {
         return userId ? [memberEvent(subject, userId, "updated", message)] : [];
       }),
