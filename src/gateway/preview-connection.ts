@@ -9,7 +9,7 @@ import { type BodyReader, bodyReader } from "./preview-body.ts";
 import type { BoxStream } from "./preview-box.ts";
 import type { PreviewContext, Seat } from "./preview-context.ts";
 import { type Decision, mayWake } from "./preview-entry.ts";
-import { BadHead, headEnd, type RequestHead } from "./preview-head.ts";
+import { BadHead, hasBody, headEnd, isRepeatable, type RequestHead } from "./preview-head.ts";
 import { LastHeads } from "./preview-last.ts";
 import type { Place } from "./preview-name.ts";
 import { type OwnAnswer, print } from "./preview-pages.ts";
@@ -206,7 +206,7 @@ export class PreviewConnection {
       body: bodyReader(request.framing),
       mayWake: !this.#context.defences.pausesHold || mayWake(request),
       answer: new AnswerReader(this.#heads, request.method, request.isWebSocket),
-      isBodyOver: request.framing.kind === "none",
+      isBodyOver: !hasBody(request),
       isAnswerBegun: false,
     };
     if (this.#mayReuse(this.#exchange)) this.#send(this.#exchange);
@@ -220,7 +220,7 @@ export class PreviewConnection {
   #mayReuse({ right, request }: Exchange): boolean {
     if (this.#app?.key !== right.key) return false;
     const idleMs = this.#context.tickMs - (this.#app.idleSinceMs ?? 0);
-    return request.framing.kind === "none" || idleMs <= MAX_IDLE_MS;
+    return isRepeatable(request) || idleMs <= MAX_IDLE_MS;
   }
 
   /** A connection to the app of its own. */
@@ -390,11 +390,7 @@ export class PreviewConnection {
     if (this.#phase === "raw") return this.#socket.destroySoon();
     if (!exchange) return;
     if (exchange.isAnswerBegun || why?.code === "revoked") this.#socket.destroy();
-    else if (
-      app?.idleSinceMs &&
-      !exchange.answer.hasBytes &&
-      exchange.request.framing.kind === "none"
-    )
+    else if (app?.idleSinceMs && !exchange.answer.hasBytes && isRepeatable(exchange.request))
       this.#enter(exchange); // It closed what was idle as the request came: as if it had not been kept.
     else if (why) this.#answerAndClose(pageForCutAnswer(why, exchange), exchange.request);
   }
@@ -414,7 +410,7 @@ export class PreviewConnection {
 
   /** In the app's place. */
   #answerItself(answer: OwnAnswer, request: RequestHead) {
-    if (request.isLast || request.framing.kind !== "none" || request.isWebSocket)
+    if (request.isLast || hasBody(request) || request.isWebSocket)
       return this.#answerAndClose(answer, request);
     this.#exchange = null;
     this.#print(answer, request, false);

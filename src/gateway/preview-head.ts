@@ -70,6 +70,19 @@ const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?
 const FIELDS = /^(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n)*$/;
 const LENGTH = /^(?:0|[1-9]\d{0,14})$/;
 
+const IDEMPOTENT: ReadonlySet<string> = new Set(
+  "GET HEAD OPTIONS PUT DELETE QUERY PROPFIND SEARCH REPORT".split(" "),
+);
+
+export function hasBody({ framing }: Pick<RequestHead, "framing">): boolean {
+  return framing.kind === "length" ? framing.bytes > 0 : framing.kind !== "none";
+}
+
+/** It may be sent again when nobody knows whether it was heard: all of it is here, and twice is as good as once. */
+export function isRepeatable(request: Pick<RequestHead, "framing" | "method">): boolean {
+  return !hasBody(request) && IDEMPOTENT.has(request.method);
+}
+
 /** Where the head ends in `bytes`, its empty line included; -1: not yet. Throws BadHead. */
 export function headEnd(bytes: Buffer): number {
   const at = bytes.indexOf("\r\n\r\n");

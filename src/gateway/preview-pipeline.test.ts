@@ -1,4 +1,4 @@
-// Requests that come one behind the other without waiting, from somebody who need not show anything.
+// Requests that follow one another on a connection: many at once, without a body, onto an app that goes away.
 
 import assert from "node:assert/strict";
 import { connect } from "node:net";
@@ -51,4 +51,37 @@ test("who asks and asks and reads no answer is not listened to until the answers
   socket.resume();
   await until(() => answered === asked, "everything is answered");
   socket.destroy();
+});
+
+test("a POST of nothing leaves its connection as it is", async () => {
+  await rig.http((request, response) => void request.resume().on("end", () => response.end("ok")));
+  const client = new RawClient(rig.port);
+  const post = `POST / HTTP/1.1\r\nHost: ${rig.host()}\r\nCookie: ${await rig.cookie()}\r\nContent-Length: 0\r\n\r\n`;
+  for (let n = 1; n <= 3; n += 1) {
+    client.say(post);
+    await until(() => client.heard.split("200 OK").length > n || client.isClosed, `answer ${n}`);
+    assert.equal(client.isClosed, false, `after ${n}: ${client.heard}`);
+  }
+  client.socket.destroy();
+});
+
+test("a request that may have been obeyed is not made again", async () => {
+  const heard: string[] = [];
+  await rig.tcp((socket) => {
+    let isFirst = true;
+    socket.on("data", (bytes) => {
+      heard.push(String(bytes).split(" ")[0] ?? "");
+      // It does what it is asked, and is gone before it can say so.
+      if (!isFirst) return socket.destroy();
+      isFirst = false;
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+  });
+  const client = new RawClient(rig.port);
+  const lines = `Host: ${rig.host()}\r\nCookie: ${await rig.cookie()}\r\n\r\n`;
+  await client.say(`GET / HTTP/1.1\r\n${lines}`).hears("ok");
+  client.say(`POST /orders HTTP/1.1\r\n${lines}`);
+  await until(() => client.heard.split("HTTP/1.1 ").length > 2, "an answer");
+  assert.deepEqual(heard, ["GET", "POST"], client.heard);
+  client.end();
 });
