@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readFile, readlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { systemClock } from "#lib/clock.ts";
@@ -222,7 +222,8 @@ function whereDiffers(got: Buffer, wanted: Buffer): string {
 
 test("an older connection of a writer is dropped, with the input that it still holds", async () => {
   const id = newId();
-  const first = start(id, sh("sleep 1; cat"), { writer: "me" });
+  const go = join(host.directory, "go");
+  const first = start(id, sh(`while [ ! -e ${go} ]; do sleep 0.05; done; cat`), { writer: "me" });
   await first.frame("attached");
   // More than is taken while the program does not read.
   const input = createNumbers(4_000_000);
@@ -231,6 +232,7 @@ test("an older connection of a writer is dropped, with the input that it still h
   const second = attach(id, { writer: "me" });
   const { received } = await second.frame("attached");
   assert.ok(received > 0 && received < input.length, `${received} bytes were taken`);
+  await writeFile(go, "");
   await first.closed();
   second.send({ kind: "stdin", data: input.subarray(received) }, { kind: "stdin-eof" });
   await second.frame("exit");
@@ -368,8 +370,14 @@ test("with nobody there the program goes on, and the last of its output is kept"
 test("stdout and stderr keep their order and their kind", async () => {
   const id = newId();
   const script =
-    "for n in 1 2 3 4 5 6 7 8 9; do echo out $n; sleep 0.02; echo err $n >&2; sleep 0.02; done";
+    "for n in 1 2 3 4 5 6 7 8 9; do echo out $n; read go; echo err $n >&2; read go; done";
   const client = start(id, sh(script));
+  // Each is seen before the next is written: which of two pipes was written first nobody can tell.
+  for (let n = 1; n <= 9; n += 1)
+    for (const kind of ["stdout", "stderr"] as const) {
+      await client.until(() => client.output(kind).includes(` ${n}\n`));
+      type(client, "\n");
+    }
   await client.frame("exit");
   const late = attach(id);
   await late.frame("exit");
