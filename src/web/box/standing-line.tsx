@@ -18,7 +18,7 @@ export function StandingLine({ box }: { readonly box: Box }) {
       <span className={css.since}>
         <Lasting at={since} />
       </span>
-      {places.length > 0 ? (
+      {places.length > 1 ? (
         <details className={css.places}>
           <summary>Where it does not fit, and why</summary>
           <ul>

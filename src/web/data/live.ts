@@ -96,6 +96,8 @@ export function useNow(): number {
   return useSyncExternalStore(
     (listener) => {
       tickers.add(listener);
+      // Nobody has looked for a while: it is later than it was then.
+      if (!ticking) nowMs = Date.now();
       ticking ??= setInterval(() => {
         nowMs = Date.now();
         for (const tick of tickers) tick();

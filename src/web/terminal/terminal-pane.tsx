@@ -14,6 +14,7 @@ import type { Pane } from "./panes.ts";
 import { type StatusLine, statusLine } from "./status-line.ts";
 import css from "./terminal.module.css";
 import { BoxTerminal } from "./terminal.ts";
+import { TouchBar } from "./touch-bar.tsx";
 
 export interface TerminalPaneProps {
   readonly box: Box;
@@ -31,6 +32,7 @@ export function TerminalPane(props: TerminalPaneProps) {
   const place = useRef<HTMLDivElement>(null);
   const terminal = useRef<BoxTerminal | null>(null);
   const [status, setStatus] = useState<SessionStatus>({ kind: "connecting", attempt: 0 });
+  const [isControlNext, setControlNext] = useState(false);
   const latest = useRef(props);
   latest.current = props;
   useEffect(() => {
@@ -39,6 +41,7 @@ export function TerminalPane(props: TerminalPaneProps) {
       ...{ boxId: box.id, session: pane.session, mode: pane.mode, onStatus: setStatus },
       start: latest.current.isNew ? { argv: [], pty: { rows: 24, cols: 80 } } : undefined,
       onTitle: (title) => latest.current.onTitle(title),
+      onControl: setControlNext,
     });
     terminal.current = made;
     made.mount(place.current);
@@ -68,6 +71,9 @@ export function TerminalPane(props: TerminalPaneProps) {
       <div className={css.screen} data-dimmed={line.tone !== "good" && line.tone !== "going"}>
         <div ref={place} className={css.xterm} />
       </div>
+      {pane.mode === "write" ? (
+        <TouchBar terminal={() => terminal.current} isControlNext={isControlNext} />
+      ) : null}
       <PaneFoot
         {...props}
         status={status}
@@ -121,10 +127,8 @@ function PaneFoot(
           New session
         </Button>
       ) : null}
-      <span className={css.footEnd}>
-        {pane.mode === "read" ? "read only · " : ""}
-        {pane.session}
-      </span>
+      <span className={css.footEnd}>{pane.mode === "read" ? "read only" : null}</span>
+      <span className={css.footName}>{pane.session}</span>
       <Tooltip label="Copy all output">
         <ActionIcon
           size="xs"

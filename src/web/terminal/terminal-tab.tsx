@@ -8,11 +8,12 @@ import {
   IconShare2,
   IconTerminal2,
 } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import type { Box } from "#sdk/client.ts";
 import type { ExecSessionInfo } from "#wire/exec-frames.ts";
 import { useNow } from "../data/live.ts";
-import { ago, count } from "../format.ts";
+import { count, lasting } from "../format.ts";
 import { Empty } from "../parts/empty.tsx";
 import { attempt, notifyDone } from "../parts/notify.ts";
 import { forgetSession, listSessions } from "./doors.ts";
@@ -99,13 +100,32 @@ export function TerminalTab({ box, isShown }: { readonly box: Box; readonly isSh
             ))}
           </div>
         ))}
-        {panes.tabs.length === 0 ? <NoTerminal box={box} add={() => open(freshPane())} /> : null}
+        {panes.tabs.length === 0 ? (
+          <NoTerminal box={box} add={() => open(freshPane())} attach={open} />
+        ) : null}
       </div>
     </div>
   );
 }
 
-function NoTerminal({ box, add }: { readonly box: Box; readonly add: () => void }) {
+function NoTerminal(props: {
+  readonly box: Box;
+  readonly add: () => void;
+  readonly attach: (pane: Pane) => void;
+}) {
+  const { box, add, attach } = props;
+  // Those of another browser, or another person: what goes on in the box is not hidden behind a button.
+  const others = useQuery({
+    queryKey: ["sessions", box.id],
+    queryFn: () => listSessions(box.id),
+    enabled: box.phase === "running",
+    staleTime: 0,
+  });
+  const end = (session: string) =>
+    void attempt("The session could not be ended", async () => {
+      await forgetSession(box.id, session);
+      await others.refetch();
+    });
   return (
     <div className={css.none}>
       <Empty icon={<IconTerminal2 size={34} stroke={1.4} />} title="No terminal open">
@@ -116,6 +136,13 @@ function NoTerminal({ box, add }: { readonly box: Box; readonly add: () => void 
             New terminal
           </Button>
         </div>
+        {others.data && others.data.length > 0 ? (
+          <section className={css.sessions} aria-label="Sessions in the box">
+            {others.data.map((info) => (
+              <SessionRow key={info.session} info={info} attach={attach} end={end} />
+            ))}
+          </section>
+        ) : null}
       </Empty>
     </div>
   );
@@ -156,7 +183,6 @@ function SessionMenu({ box, attach, ended }: ToolsProps) {
     attach(pane);
   };
   const [sessions, setSessions] = useState<readonly ExecSessionInfo[] | null>(null);
-  const now = useNow();
   const [isOpen, setOpen] = useState(false);
   const change = (open: boolean) => {
     setOpen(open);
@@ -186,43 +212,56 @@ function SessionMenu({ box, attach, ended }: ToolsProps) {
         {sessions === null ? <Menu.Item disabled>Asking the box…</Menu.Item> : null}
         {sessions?.length === 0 ? <Menu.Item disabled>None</Menu.Item> : null}
         {sessions?.map((info) => (
-          <div key={info.session} className={css.session}>
-            <div>
-              <div className={css.sessionName}>{info.session}</div>
-              <div className={css.sessionNote}>
-                {info.argv.join(" ").slice(0, 60) || "shell"} ·{" "}
-                {info.exitCode === undefined
-                  ? `${count(info.attached, "viewer")}, since ${ago(new Date(info.startedAtMs).toISOString(), now)}`
-                  : `ended with ${info.exitCode}`}
-              </div>
-            </div>
-            <Button
-              size="compact-xs"
-              variant="default"
-              onClick={() => go({ session: info.session, mode: "write" })}
-            >
-              Attach
-            </Button>
-            <Button
-              size="compact-xs"
-              variant="subtle"
-              color="gray"
-              onClick={() => go({ session: info.session, mode: "read" })}
-            >
-              Watch
-            </Button>
-            <Button
-              size="compact-xs"
-              variant="subtle"
-              color="red"
-              onClick={() => end(info.session)}
-            >
-              End
-            </Button>
-          </div>
+          <SessionRow key={info.session} info={info} attach={go} end={end} />
         ))}
       </Menu.Dropdown>
     </Menu>
+  );
+}
+
+function SessionRow(props: {
+  readonly info: ExecSessionInfo;
+  readonly attach: (pane: Pane) => void;
+  readonly end: (session: string) => void;
+}) {
+  const { info, attach } = props;
+  const now = useNow();
+  const startedAt = new Date(info.startedAtMs).toISOString();
+  return (
+    <div className={css.session}>
+      <div>
+        <div className={css.sessionName}>{info.session}</div>
+        <div className={css.sessionNote}>
+          {info.argv.join(" ").slice(0, 60) || "shell"} ·{" "}
+          {info.exitCode === undefined
+            ? `${count(info.attached, "viewer")}, ${lasting(startedAt, now)}`
+            : `ended with ${info.exitCode}`}
+        </div>
+      </div>
+      <Button
+        size="compact-xs"
+        variant="default"
+        onClick={() => attach({ session: info.session, mode: "write" })}
+      >
+        Attach
+      </Button>
+      <Button
+        size="compact-xs"
+        variant="subtle"
+        color="gray"
+        onClick={() => attach({ session: info.session, mode: "read" })}
+      >
+        Watch
+      </Button>
+      <Button
+        size="compact-xs"
+        variant="subtle"
+        color="red"
+        onClick={() => props.end(info.session)}
+      >
+        End
+      </Button>
+    </div>
   );
 }
 

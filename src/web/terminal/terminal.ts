@@ -11,6 +11,7 @@ import { bytes as bytesText } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { cleanTitle, refuseReports } from "./box-output.ts";
 import { connectSession, isRetryable } from "./doors.ts";
+import { controlOf, sequenceOf, type TouchKey } from "./touch-keys.ts";
 
 export interface BoxTerminalOptions {
   readonly boxId: string;
@@ -19,6 +20,8 @@ export interface BoxTerminalOptions {
   readonly start: SessionStart | undefined;
   readonly onStatus: (status: SessionStatus) => void;
   readonly onTitle: (title: string) => void;
+  /** Whether the next letter is typed with Ctrl. */
+  readonly onControl: (isNext: boolean) => void;
 }
 
 const THEME: ITheme = {
@@ -34,6 +37,9 @@ const THEME: ITheme = {
   ...{ brightCyan: "#73d6e8", brightWhite: "#f2f5fa" },
 };
 
+const FONT = '"JetBrains Mono Variable"';
+const FONT_PX = 13;
+
 /** So much may wait in the terminal to be drawn before the box has to wait. */
 const UNDRAWN_BYTES = 256 * 1024;
 const SCROLLBACK_LINES = 10_000;
@@ -47,13 +53,16 @@ export class BoxTerminal {
   /** Output from before we came: what it asks the terminal was answered then. */
   #replayBytes = 0;
   #wasAttached = false;
+  #isDisposed = false;
+  /** Ctrl of the touch keys was pressed, and waits for its letter. */
+  #isControlNext = false;
 
   constructor(options: BoxTerminalOptions) {
     this.#options = options;
     this.#term = new Terminal({
       theme: THEME,
-      fontFamily: '"JetBrains Mono Variable", ui-monospace, monospace',
-      fontSize: 13,
+      fontFamily: `${FONT}, ui-monospace, monospace`,
+      fontSize: FONT_PX,
       lineHeight: 1.2,
       cursorBlink: true,
       scrollback: SCROLLBACK_LINES,
@@ -78,7 +87,7 @@ export class BoxTerminal {
       random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
     });
     const encoder = new TextEncoder();
-    this.#term.onData((text) => this.#typed(encoder.encode(text)));
+    this.#term.onData((text) => this.#typed(encoder.encode(this.#withControl(text))));
     this.#term.onBinary((text) => this.#typed(Uint8Array.from(text, (c) => c.charCodeAt(0))));
     this.#term.onResize(({ rows, cols }) => this.session.resize(rows, cols));
   }
@@ -92,6 +101,18 @@ export class BoxTerminal {
     } catch {
       // The terminal draws without it, only slower.
     }
+    this.fit();
+    void this.#measureAgain();
+  }
+
+  /** The first terminal asks for its font, and was measured by another's letters. */
+  async #measureAgain(): Promise<void> {
+    const font = `${FONT_PX}px ${FONT}`;
+    if (document.fonts.check(font)) return;
+    await document.fonts.load(font).catch(() => {});
+    if (this.#isDisposed) return;
+    // Another list of the same letters: measured anew, drawn anew.
+    this.#term.options.fontFamily = `${FONT}, monospace`;
     this.fit();
   }
 
@@ -115,7 +136,23 @@ export class BoxTerminal {
     return text.trimEnd();
   }
 
+  /** A key of those that a touch keyboard has not. */
+  press(key: TouchKey): void {
+    if (key === "Ctrl") {
+      this.#isControlNext = !this.#isControlNext;
+      this.#options.onControl(this.#isControlNext);
+    } else this.#term.input(sequenceOf(key, this.#term.modes.applicationCursorKeysMode));
+    this.focus();
+  }
+
+  /** As if it were typed, however it came. */
+  paste(text: string): void {
+    this.#term.paste(text);
+    this.focus();
+  }
+
   dispose(): void {
+    this.#isDisposed = true;
     this.session.close();
     this.#term.dispose();
   }
@@ -127,6 +164,13 @@ export class BoxTerminal {
     event.preventDefault();
     if (event.type === "keydown") void navigator.clipboard.writeText(this.#term.getSelection());
     return true;
+  }
+
+  #withControl(text: string): string {
+    if (!this.#isControlNext) return text;
+    this.#isControlNext = false;
+    this.#options.onControl(false);
+    return controlOf(text);
   }
 
   #typed(data: Uint8Array): void {
