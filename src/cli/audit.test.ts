@@ -13,11 +13,8 @@ import { Metrics } from "#lib/metrics.ts";
 import { exportHeads } from "#main/audit-loops.ts";
 import { sealAudit } from "#store/audit-seals.ts";
 import { controlPlane } from "#test/harness/control-plane.ts";
-import { recordedTerminal } from "#test/harness/terminal.ts";
+import { recordedTerminal, runBerth } from "#test/harness/terminal.ts";
 import { loadAuditKey, makeAuditKey } from "#trust/audit-key.ts";
-import { runCli } from "./main.ts";
-import { createProgram } from "./program.ts";
-import { Session } from "./session.ts";
 
 const GENEROUS_MS = 60_000;
 
@@ -28,7 +25,7 @@ async function scene(t: TestContext) {
   const env = { BERTH_URL: plane.url, BERTH_TOKEN: plane.admin.token };
   const run = async (...argv: string[]) => {
     const terminal = recordedTerminal({ env });
-    const code = await runCli(createProgram(new Session(terminal)), ["audit", ...argv], terminal);
+    const code = await runBerth(terminal, ["audit", ...argv]);
     return { code, out: terminal.written.out, err: terminal.written.err.replaceAll("\n", " ") };
   };
   const seal = async () => {
@@ -61,7 +58,7 @@ test("the trail is listed, narrowed and followed", async (t) => {
 
   const terminal = recordedTerminal({ env });
   const argv = ["audit", "tail", "--verb", "tokens.create", "-n", "1"];
-  const ended = runCli(createProgram(new Session(terminal)), argv, terminal);
+  const ended = runBerth(terminal, argv);
   const shown = async (count: number) => {
     const endMs = systemClock.monotonicMs() + GENEROUS_MS;
     while (terminal.written.out.split("\n").length - 1 < count) {

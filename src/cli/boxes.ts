@@ -14,6 +14,7 @@ import {
   type WaitOptions,
   withExamples,
   withOutput,
+  withQuiet,
   withWait,
 } from "./options.ts";
 import { everyPage } from "./pages.ts";
@@ -250,7 +251,7 @@ function addWait(program: Command, session: Session): void {
       );
       printBoxes(session, boxes, options);
     });
-  withExamples(withOutput(command), [
+  withExamples(withQuiet(withOutput(command)), [
     "berth wait web --for running",
     "berth wait web --for durable --timeout 5m",
   ]);

@@ -76,7 +76,7 @@ function addRestore(group: Command, session: Session): void {
     .command("restore")
     .summary("take a box back to a checkpoint; its state now is kept as one")
     .argument("<box>", "name or id")
-    .argument("<checkpoint>", "id, or its name")
+    .argument("<checkpoint>", "name or id")
     .action(async (ref: string, wanted: string, options: OutputOptions & WaitOptions) => {
       const client = await session.client();
       const checkpoint = await findCheckpoint(session, wanted, ref);
@@ -97,7 +97,7 @@ function addDelete(group: Command, session: Session): void {
   ask(group, session, "delete", {
     summary: "delete a checkpoint",
     examples: ["berth checkpoint delete before-upgrade"],
-    args: { "<checkpoint>": "id, or its name" },
+    args: { "<checkpoint>": "name or id" },
     aliases: ["rm"],
     run: async (client, [wanted]: [string]) => {
       const checkpoint = await findCheckpoint(session, wanted);

@@ -8,11 +8,8 @@ import { after, before, test } from "node:test";
 import { systemClock } from "#lib/clock.ts";
 import type { Box, Event, Node, Snapshot, Template } from "#sdk/client.ts";
 import { inProcessBerth } from "#test/harness/in-process.ts";
-import { type RecordedTerminal, recordedTerminal } from "#test/harness/terminal.ts";
+import { type RecordedTerminal, recordedTerminal, runBerth } from "#test/harness/terminal.ts";
 import { EXIT } from "./exit.ts";
-import { runCli } from "./main.ts";
-import { createProgram } from "./program.ts";
-import { Session } from "./session.ts";
 
 let berth: Awaited<ReturnType<typeof inProcessBerth>>;
 let dir: string;
@@ -34,7 +31,7 @@ function start(argv: readonly string[], options: { answer?: string; token?: stri
     env: { BERTH_URL: berth.url, BERTH_TOKEN: options.token ?? berth.token },
     answer: options.answer,
   });
-  const ended = runCli(createProgram(new Session(terminal)), argv, terminal);
+  const ended = runBerth(terminal, argv);
   return { terminal, ended };
 }
 
@@ -142,6 +139,58 @@ test("what is refused is one paragraph that says what to do", async () => {
   assert.equal(stranger.code, EXIT.notAllowed);
 });
 
+test("a name that is nearly right is suggested, and one that is not is looked up", async () => {
+  await ok(["create", "workshop"]);
+  for (const argv of [
+    ["show", "workshpo"],
+    ["pause", "workshpo"],
+    ["ssh", "workshpo"],
+  ]) {
+    const { code, err } = await run(argv);
+    assert.equal(code, EXIT.failed);
+    assert.match(err, /There is no box 'workshpo'\. Did you mean workshop\? `berth list` shows/);
+  }
+  assert.match((await run(["create", "-t", "defautl"])).err, /Did you mean default\?/);
+  assert.doesNotMatch((await run(["show", "zzzzzzzzzzzz"])).err, /Did you mean/);
+});
+
+test("a token that holds no more: where it came from, and how to get another", async () => {
+  const { code, err } = await run(["list"], { token: `berth_${"A".repeat(43)}` });
+  assert.equal(code, EXIT.notAllowed);
+  assert.match(
+    err,
+    /unknown, expired or revoked\. The token is that of BERTH_TOKEN\. .*berth login/,
+  );
+  assert.doesNotMatch(err, /Authorization/);
+});
+
+test("what is named by id alone in the API is named by name here; two of a name by id", async () => {
+  await ok(["token", "create", "single"]);
+  await ok(["token", "revoke", "single"]);
+  await ok(["token", "create", "double"]);
+  await ok(["token", "create", "double"]);
+  const { code, err } = await run(["token", "revoke", "double"]);
+  assert.equal(code, EXIT.usage);
+  const ids = /there are 2 of the name double: (\S+), (\S+)\. Say which by its id/.exec(err);
+  for (const id of ids?.slice(1) ?? assert.fail(err)) await ok(["token", "revoke", id]);
+  assert.match((await run(["token", "revoke", "double"])).err, /no token 'double'.*token list/);
+});
+
+test("--quiet says nothing on the way, --json is -o json", async () => {
+  const { code, out, err } = await run(["create", "hush", "--quiet", "--json"]);
+  assert.equal(code, EXIT.ok);
+  assert.equal((JSON.parse(out) as Box).name, "hush");
+  assert.equal(err, "");
+});
+
+test("the console of a box at rest: how it is, and what to do", async () => {
+  await ok(["create", "silent"]);
+  await ok(["pause", "silent"]);
+  const { code, err } = await run(["logs", "silent"]);
+  assert.equal(code, EXIT.failed);
+  assert.match(err, /silent is paused.*berth events silent/);
+});
+
 test("when one of several boxes is refused, the others are asked all the same", async () => {
   await ok(["create", "present"]);
   assert.equal((await run(["pause", "absent", "present"])).code, EXIT.failed);
@@ -150,9 +199,12 @@ test("when one of several boxes is refused, the others are asked all the same", 
 
 test("a wait that is over its time says why, and leaves the request", async () => {
   await ok(["node", "cordon", "vm"]);
-  const { code, err } = await run(["create", "waiting", "--timeout", "300ms"]);
-  assert.equal(code, EXIT.failed);
-  assert.match(err, /waiting is not running after 0\.3 s.*cordoned.*The request stays/);
+  const first = await run(["create", "waiting", "--timeout", "300ms"]);
+  assert.equal(first.code, EXIT.failed);
+  assert.match(first.err, /waiting is not running after 0\.3 s.*The request stays/);
+  // Once it was tried to place it, the reason is known.
+  for (let err = ""; !/not running after 0\.3 s.*cordoned.*The request stays/.test(err); )
+    ({ err } = await run(["wait", "waiting", "--for", "running", "--timeout", "300ms"]));
   const { terminal, ended } = start(["wait", "waiting", "--for", "running"]);
   await shown(terminal, "err", /cordoned/);
   await ok(["node", "uncordon", "vm"]);

@@ -2,16 +2,17 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { recordedTerminal } from "#test/harness/terminal.ts";
+import { systemClock } from "#lib/clock.ts";
+import { recordedTerminal, runBerth } from "#test/harness/terminal.ts";
 import { complete } from "./completion.ts";
-import { runCli } from "./main.ts";
 import { createProgram } from "./program.ts";
 import { Session } from "./session.ts";
 
 /** A session whose API knows two boxes, and one whose API never answers. */
 function sessionWith(list: () => Promise<unknown>): Session {
   const session = new Session(recordedTerminal());
-  session.client = async () => ({ boxes: { list }, templates: { list }, nodes: { list } }) as never;
+  const all = { boxes: { list }, templates: { list }, nodes: { list }, teams: { list } };
+  session.client = async () => ({ ...all, members: { list } }) as never;
   return session;
 }
 
@@ -37,6 +38,29 @@ test("names are completed from the API", async () => {
   assert.deepEqual(await fits(["pause", "web", "wo"]), ["worker"]);
   assert.deepEqual(await fits(["show", "web", ""]), []);
   assert.deepEqual(await fits(["create", "new", "--template", "we"]), ["web"]);
+  for (const words of [
+    ...[
+      ["ssh", "we"],
+      ["exec", "we"],
+      ["port", "open", "we"],
+      ["session", "attach", "we"],
+    ],
+    ...[
+      ["share", "add", "web", "--user", "we"],
+      ["hand-over", "web", "--owner", "we"],
+    ],
+    ...[
+      ["create", "--team", "we"],
+      ["member", "remove", "we"],
+      ["team", "members", "we"],
+    ],
+    ...[
+      ["node", "drain", "we"],
+      ["template", "show", "we"],
+      ["checkpoint", "create", "we"],
+    ],
+  ])
+    assert.deepEqual(await fits(words), ["web"], words.join(" "));
 });
 
 test("an API that fails or hangs completes nothing, soon", async () => {
@@ -44,9 +68,26 @@ test("an API that fails or hangs completes nothing, soon", async () => {
   assert.deepEqual(await fits(["show", ""], () => new Promise(() => {})), []);
 });
 
+test("a shell does not wait for what is not needed any more", async () => {
+  let slept: AbortSignal | undefined;
+  const terminal = recordedTerminal({
+    clock: {
+      ...systemClock,
+      sleep: (_ms, signal) => {
+        slept = signal;
+        return new Promise((_, reject) => signal?.addEventListener("abort", () => reject()));
+      },
+    },
+  });
+  const session = new Session(terminal);
+  session.client = async () => ({ boxes: { list: known } }) as never;
+  assert.deepEqual(await complete(createProgram(session), session, ["pause", "we"]), ["web"]);
+  assert.ok(slept?.aborted, "the limit of time goes on after the answer");
+});
+
 test("the script of bash completes in a real bash", async () => {
   const terminal = recordedTerminal();
-  await runCli(createProgram(new Session(terminal)), ["completion", "bash"], terminal);
+  await runBerth(terminal, ["completion", "bash"]);
   const script = `
     berth() { [ "$1 $2 $3" = "__complete -- pa" ] && printf 'pause\\n'; }
     ${terminal.written.out}

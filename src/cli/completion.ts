@@ -2,10 +2,8 @@
 // commands themselves and, for names, from the API when it answers soon enough.
 
 import { Argument, type Command } from "commander";
+import { namesOf } from "./names.ts";
 import type { Session } from "./session.ts";
-
-/** A shell that hangs on Tab is worse than one that completes nothing. */
-const NAMES_TIMEOUT_MS = 1500;
 
 const SCRIPTS = {
   bash: `# Berth completion for bash: eval "$(berth completion bash)"
@@ -97,7 +95,7 @@ async function candidatesFor(at: {
       (one) => one.short === optionInHand || one.long === optionInHand,
     );
     if (option?.argChoices) return option.argChoices;
-    return option?.long === "--template" ? await names(session, "templates") : [];
+    return await namesOf(session, kindOf(/<(\w+)>/.exec(option?.flags ?? "")?.[1] ?? ""));
   }
   if (last.startsWith("-"))
     return ["--help", ...command.options.flatMap((one) => (one.long ? [one.long] : []))];
@@ -107,24 +105,14 @@ async function candidatesFor(at: {
   const argument = args[Math.min(position, args.length - 1)];
   if (!argument || (position >= args.length && !argument.variadic)) return [];
   if (argument.argChoices) return argument.argChoices;
-  const resource = { box: "boxes", template: "templates", node: "nodes" } as const;
-  const wanted = resource[argument.name() as keyof typeof resource];
-  return wanted ? await names(session, wanted) : [];
+  return await namesOf(session, kindOf(argument.name()));
+}
+
+/** What a word in a usage line stands for; `berth ssh` takes options of ssh too, and its first word is a box. */
+function kindOf(word: string): string {
+  return { words: "box", user: "member" }[word] ?? word;
 }
 
 function childOf(command: Command, word: string): Command | undefined {
   return command.commands.find((child) => child.name() === word || child.aliases().includes(word));
-}
-
-async function names(
-  session: Session,
-  resource: "boxes" | "templates" | "nodes",
-): Promise<string[]> {
-  const load = async () => {
-    const client = await session.client();
-    const page = await client[resource].list({ limit: 200 });
-    return page.items.map((item: { name: string }) => item.name);
-  };
-  const late = session.terminal.clock.sleep(NAMES_TIMEOUT_MS).then(() => []);
-  return await Promise.race([load(), late]).catch(() => []);
 }

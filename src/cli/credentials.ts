@@ -9,6 +9,8 @@ import { CliError, EXIT } from "./exit.ts";
 export interface Credentials {
   readonly url: string;
   readonly token: string;
+  /** Where the token was found; unknown when somebody else has found it. */
+  readonly from?: string;
 }
 
 /** Written by `berth up` with mode 0600. */
@@ -40,14 +42,20 @@ export async function removeOwnCredentials(env: Environment): Promise<void> {
 }
 
 export async function findCredentials(env: Environment): Promise<Credentials> {
-  if (env.BERTH_URL && env.BERTH_TOKEN) return { url: env.BERTH_URL, token: env.BERTH_TOKEN };
+  if (env.BERTH_URL && env.BERTH_TOKEN)
+    return { url: env.BERTH_URL, token: env.BERTH_TOKEN, from: "BERTH_TOKEN" };
   const stateDir = env.BERTH_STATE_DIR || "/var/lib/berth";
   const paths = env.BERTH_STATE_DIR
     ? [credentialsPath(stateDir)]
     : [ownCredentialsPath(env), credentialsPath(stateDir)];
   for (const path of paths) {
     const found = await readCredentials(path);
-    if (found) return { url: env.BERTH_URL || found.url, token: env.BERTH_TOKEN || found.token };
+    if (found)
+      return {
+        url: env.BERTH_URL || found.url,
+        token: env.BERTH_TOKEN || found.token,
+        from: env.BERTH_TOKEN ? "BERTH_TOKEN" : path,
+      };
   }
   throw new CliError("no token for Berth was found on this machine.", {
     exitCode: EXIT.notAllowed,

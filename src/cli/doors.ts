@@ -62,15 +62,11 @@ function addExec(program: Command, session: Session): void {
     .command("exec")
     .summary("run a program in a box: streams, terminal, signals and exit code pass through")
     .usage("[options] <box> -- <program> [arguments...]")
-    .argument("<box>", "id or name")
+    .argument("<box>", "name or id")
     .argument("<program...>", "program and arguments; not a shell string")
     .option("-u, --user <name>", "Linux user: dev or root")
     .option("-w, --workdir <path>", "directory to start in (default: the user's home)")
-    .option(
-      "-e, --env <name=value>",
-      "variable for the program; may stand several times",
-      collectPair,
-    )
+    .option("-e, --env <NAME=VALUE>", "variable for the program (repeat)", collectPair)
     .option("-t, --tty", "give the program a terminal (default: when this is one)")
     .option("-T, --no-tty", "give it none")
     .option(
@@ -86,7 +82,10 @@ function addExec(program: Command, session: Session): void {
     .passThroughOptions()
     .action(async (box: string, argv: string[], options: Record<string, unknown>) => {
       const { exec } = await import("./exec.ts");
-      await exec(session, box, argv[0] === "--" ? argv.slice(1) : argv, {
+      const [first = ""] = argv;
+      if (first.startsWith("-") && first !== "--")
+        command.error(`error: ${first} stands behind the box: write berth exec ${first} … ${box}`);
+      await exec(session, box, first === "--" ? argv.slice(1) : argv, {
         user: options.user as string | undefined,
         cwd: options.workdir as string | undefined,
         env: options.env as Record<string, string> | undefined,
@@ -108,7 +107,7 @@ function addLogs(program: Command, session: Session): void {
   const command = program
     .command("logs")
     .summary("show the console of a running box")
-    .argument("<box>", "id or name")
+    .argument("<box>", "name or id")
     .option("-f, --follow", "go on showing what is written, until Ctrl-C")
     .action(async (box: string, options: { follow?: boolean }) => {
       const { logs } = await import("./logs.ts");

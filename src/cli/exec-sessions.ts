@@ -16,9 +16,9 @@ export function addSessionCommands(program: Command, session: Session): void {
     .command("attach")
     .summary("see and use a session; leave it with ~. at the beginning of a line")
     .description(
-      "Shows what the box has kept (1 MiB) and goes on from there. A connection that is lost is made again, by another gateway if need be; no output comes twice. Without a session of that name, with --new, a login shell is started.",
+      "Shows what the box has kept (1 MiB) and goes on from there. A connection that is lost is made again, by another gateway if need be; no output comes twice. `~.` at the beginning of a line leaves it, and it goes on; `berth session end` ends it.",
     )
-    .argument("<box>", "id or name")
+    .argument("<box>", "name or id")
     .argument("[session]", "its name", "main")
     .option("-r, --read-only", "only look")
     .option("-n, --new", "start a login shell when there is none of that name")
@@ -42,7 +42,7 @@ export function addSessionCommands(program: Command, session: Session): void {
     .command("list")
     .alias("ls")
     .summary("list the sessions of a box")
-    .argument("<box>", "id or name")
+    .argument("<box>", "name or id")
     .action(async (ref: string, options: OutputOptions) => {
       const { listSessions } = await import("./lasting-exec.ts");
       const sessions = await listSessions(session, await wake(session, ref));
@@ -52,7 +52,7 @@ export function addSessionCommands(program: Command, session: Session): void {
   const end = group
     .command("end")
     .summary("end a session and its program")
-    .argument("<box>", "id or name")
+    .argument("<box>", "name or id")
     .argument("<session>", "its name")
     .action(async (ref: string, sessionId: string, options: OutputOptions) => {
       const { forget } = await import("./lasting-exec.ts");

@@ -6,6 +6,7 @@ import { basename, join } from "node:path";
 import type { Command } from "commander";
 import { ask, list } from "./command.ts";
 import { CliError } from "./exit.ts";
+import { idOf } from "./names.ts";
 import type { OutputOptions } from "./options.ts";
 import type { Session } from "./session.ts";
 import { age } from "./terminal.ts";
@@ -60,10 +61,11 @@ export function addKeyCommands(program: Command, session: Session): void {
   });
   ask(group, session, "remove", {
     summary: "remove a key; its open sessions end within seconds",
-    examples: ["berth key remove key_01h…"],
-    args: { "<key>": "id" },
+    examples: ["berth key remove laptop"],
+    args: { "<key>": "name or id" },
     aliases: ["rm"],
-    run: (client, [id]: [string]) => client.keys.delete(id),
+    run: async (client, [key]: [string]) =>
+      client.keys.delete(await idOf(key, "key", client.keys.list)),
     text: ({ id }) => `${id}\n`,
   });
 }

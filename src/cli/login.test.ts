@@ -8,10 +8,7 @@ import { test } from "node:test";
 import { sql } from "kysely";
 import { type Clock, systemClock } from "#lib/clock.ts";
 import { ALICE, signIn } from "#test/harness/sign-in.ts";
-import { recordedTerminal } from "#test/harness/terminal.ts";
-import { runCli } from "./main.ts";
-import { createProgram } from "./program.ts";
-import { Session } from "./session.ts";
+import { recordedTerminal, runBerth } from "#test/harness/terminal.ts";
 
 /** Waits are what a person does meanwhile. */
 function clockThat(waits: () => Promise<unknown>): Clock {
@@ -26,7 +23,7 @@ async function home(t: { after(work: () => Promise<void>): void }): Promise<stri
 
 async function berth(argv: string[], env: Record<string, string>, clock: Clock = systemClock) {
   const terminal = recordedTerminal({ env, clock });
-  const code = await runCli(createProgram(new Session(terminal)), argv, terminal);
+  const code = await runBerth(terminal, argv);
   return { code, ...terminal.written };
 }
 
@@ -47,7 +44,7 @@ test("a person logs in with the command line, is somebody, and logs out", async 
     }),
   });
   const argv = ["login", "--url", world.plane.url];
-  const code = await runCli(createProgram(new Session(terminal)), argv, terminal);
+  const code = await runBerth(terminal, argv);
   assert.equal(code, 0, terminal.written.err);
   assert.equal(terminal.written.out, "Logged in to default as Alice.\n");
   assert.match(terminal.written.err, /log in by Corp[\s\S]*the code [A-Z]{4}-[A-Z]{4}\./);
@@ -135,7 +132,7 @@ test("what the command line says when it cannot log in", async (t) => {
     }),
   });
   const argv = ["login", ...url, "--provider", "corp"];
-  assert.equal(await runCli(createProgram(new Session(terminal)), argv, terminal), 4);
+  assert.equal(await runBerth(terminal, argv), 4);
   assert.match(terminal.written.err, /Bob belongs to no organization that Corp lets in/);
   // With a token there is nothing to log out of.
   const admin = { BERTH_URL: world.plane.url, BERTH_TOKEN: world.plane.admin.token };

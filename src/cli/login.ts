@@ -148,7 +148,7 @@ async function post<T>(url: string, body: object): Promise<T> {
 }
 
 /** What counts more than the login that was just made. */
-function warnOfOthers({ env, err }: Terminal): void {
+export function warnOfOthers({ env, err }: Terminal): void {
   const stronger = ["BERTH_TOKEN", "BERTH_STATE_DIR"].filter((name) => env[name]);
   if (stronger.length > 0)
     err(`Note: ${stronger.join(" and ")} is set, and counts more: unset it to act as yourself.\n`);

@@ -1,12 +1,17 @@
 // `berth logs`: what a box wrote to its console (the serial port): boot messages and kernel faults.
 
+import type { Phase } from "#sdk/client.ts";
 import { openDoor } from "./enter.ts";
+import { CliError } from "./exit.ts";
 import type { Session } from "./session.ts";
 import { plain } from "./terminal.ts";
+import { happening } from "./waiting.ts";
 
 const FOLLOW_MS = 1000;
 /** As much of what was printed is looked for in the next reading. */
 const OVERLAP_CHARACTERS = 2048;
+
+const WITHOUT_CONSOLE: readonly Phase[] = ["paused", "stopped", "deleted"];
 
 export async function logs(
   session: Session,
@@ -16,6 +21,10 @@ export async function logs(
   const { clock, interrupted } = session.terminal;
   const client = await session.client();
   const box = await client.boxes.get(ref);
+  if (WITHOUT_CONSOLE.includes(box.phase))
+    throw new CliError(`${box.name} is ${happening(box)}: its console is there while it runs.`, {
+      next: `\`berth events ${box.name}\` tells what happened; \`berth resume\` or \`start\` runs it.`,
+    });
   let printed = "";
   do {
     const text = await readConsole(session, box);

@@ -1,21 +1,22 @@
 import assert from "node:assert/strict";
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { ApiError } from "#sdk/api-error.ts";
-import { recordedTerminal } from "#test/harness/terminal.ts";
+import { recordedTerminal, runBerth } from "#test/harness/terminal.ts";
 import { findCredentials } from "./credentials.ts";
 import { CliError, EXIT } from "./exit.ts";
-import { report, runCli } from "./main.ts";
-import { createProgram } from "./program.ts";
+import { report } from "./main.ts";
+import { createProgram, finish } from "./program.ts";
 import { Session } from "./session.ts";
 
 const NOWHERE = { BERTH_URL: "http://127.0.0.1:9", BERTH_TOKEN: "none" };
 
 async function runArgs(argv: readonly string[], env: Record<string, string> = NOWHERE) {
   const terminal = recordedTerminal({ env });
-  const code = await runCli(createProgram(new Session(terminal)), argv, terminal);
+  const code = await runBerth(terminal, argv);
   return { code, ...terminal.written };
 }
 
@@ -39,6 +40,7 @@ test("what is written wrongly is a usage error: exit code 2, and how to get help
     ["template", "create"],
     ["template", "create", "-f", "/nonexistent.yaml"],
     ["completion", "tcsh"],
+    ["exec", "web", "--user", "root", "true"],
     [],
   ]) {
     const { code, out, err } = await runArgs(argv);
@@ -66,7 +68,54 @@ test("help goes to standard output with exit code 0, and every command has it wi
     assert.equal(code, EXIT.ok);
     assert.equal(err, "");
     assert.match(out, /Examples?:\n {2}\$ /, `berth ${path.join(" ")} --help has no example`);
+    assert.match(
+      out,
+      /^Usage: .*\n\n[A-Z]/,
+      `berth ${path.join(" ")} --help does not say what it does`,
+    );
   }
+});
+
+test("the same things are called the same in every command", async () => {
+  const program = createProgram(new Session(recordedTerminal()));
+  finish(program);
+  const walk = (command: typeof program, path: string) => {
+    const has = (long: string) => command.options.some((one) => one.long === long);
+    assert.equal(has("--json"), has("--output"), `${path}: --json is -o json`);
+    assert.equal(has("--quiet") || !has("--no-wait"), true, `${path}: what waits can be quiet`);
+    const names = command.commands.map((one) => one.name());
+    const shorts = command.commands.flatMap((one) => one.aliases());
+    if (names.includes("list")) assert.ok(shorts.includes("ls"), `${path} ls`);
+    if (names.includes("delete") || names.includes("remove"))
+      assert.ok(shorts.includes("rm"), `${path} rm`);
+    for (const child of command.commands) walk(child, `${path} ${child.name()}`);
+  };
+  walk(program, "berth");
+});
+
+test("--version prints the version of this command", async () => {
+  const { code, out } = await runArgs(["--version"]);
+  assert.equal(code, EXIT.ok);
+  assert.match(out, /^\d+\.\d+\.\d+\n$/);
+});
+
+test("Ctrl-C ends whatever waits, with its own exit code and no stack", async (t) => {
+  const server = createServer(() => {}); // Never answers.
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address() as { port: number };
+  const terminal = recordedTerminal({
+    env: { BERTH_URL: `http://127.0.0.1:${port}`, BERTH_TOKEN: "t" },
+  });
+  const asked = new Promise((done) => server.once("request", done));
+  const ended = runBerth(terminal, ["list"]);
+  await asked;
+  terminal.interrupt();
+  assert.equal(await ended, EXIT.interrupted);
+  assert.match(terminal.written.err, /^berth: interrupted\. What you asked for stays asked/);
 });
 
 test("an API that does not answer is one paragraph with the next step, and exit code 1", async () => {
@@ -112,8 +161,7 @@ test("credentials: the environment, the user's file, the state directory, in thi
   const dir = await temporary(t);
   const env = { XDG_CONFIG_HOME: join(dir, "config"), BERTH_STATE_DIR: "" };
   assert.deepEqual(await findCredentials({ BERTH_URL: "http://a", BERTH_TOKEN: "t" }), {
-    url: "http://a",
-    token: "t",
+    ...{ url: "http://a", token: "t", from: "BERTH_TOKEN" },
   });
   await mkdir(join(dir, "config/berth"), { recursive: true });
   await writeFile(join(dir, "config/berth/credentials.json"), '{"url":"http://user","token":"u"}');
@@ -124,7 +172,7 @@ test("credentials: the environment, the user's file, the state directory, in thi
   assert.equal((await findCredentials({ ...env, BERTH_STATE_DIR: state })).url, "http://state");
   assert.deepEqual(
     await findCredentials({ ...env, BERTH_STATE_DIR: state, BERTH_URL: "http://elsewhere" }),
-    { url: "http://elsewhere", token: "s" },
+    { url: "http://elsewhere", token: "s", from: join(state, "credentials.json") },
   );
 });
 

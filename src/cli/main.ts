@@ -2,22 +2,35 @@
 // to do next.
 
 import { type Command, CommanderError } from "commander";
-import { EXIT, type ExitCode, ExitWith, wrap } from "./exit.ts";
+import { CliError, EXIT, type ExitCode, ExitWith, wrap } from "./exit.ts";
+import { explained } from "./explained.ts";
 import { problemText } from "./problem.ts";
+import { finish } from "./program.ts";
+import type { Session } from "./session.ts";
 import { paint, plain, type Terminal } from "./terminal.ts";
 
 export async function runCli(
   program: Command,
   argv: readonly string[],
-  terminal: Terminal,
+  session: Session,
 ): Promise<number> {
+  finish(program);
   try {
     await program.parseAsync(argv, { from: "user" });
     return EXIT.ok;
   } catch (error) {
-    return report(error, terminal);
+    const isOurs = error instanceof CliError || error instanceof ExitWith;
+    if (session.terminal.interrupted.aborted && !isOurs)
+      return report(INTERRUPTED, session.terminal);
+    return report(await explained(error, session), session.terminal);
   }
 }
+
+/** For commands that have nothing of their own to say about it. */
+const INTERRUPTED = new CliError("interrupted.", {
+  exitCode: EXIT.interrupted,
+  next: "What you asked for stays asked, and Berth goes on with it: `berth list` and `berth events` tell how. Run the same command again to go on here.",
+});
 
 /** Prints the failure and returns its exit code. */
 export function report(error: unknown, terminal: Terminal): number {

@@ -6,9 +6,11 @@ import type { Node } from "#sdk/client.ts";
 import { ask, list } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { drainNode } from "./draining.ts";
-import { type OutputOptions, parseCount, timeoutOption } from "./options.ts";
+import { type OutputOptions, parseDurationMs, timeoutOption, withQuiet } from "./options.ts";
 import type { Session } from "./session.ts";
 import { age } from "./terminal.ts";
+
+const MINUTE_MS = 60_000;
 
 export function addNodeCommands(program: Command, session: Session): void {
   const group = program.command("node").summary("the hosts that run boxes");
@@ -30,11 +32,11 @@ export function addNodeCommands(program: Command, session: Session): void {
     options: (command) =>
       command
         .option("--name <name>", "only a node of this name may use it")
-        .option("--ttl-minutes <minutes>", "how long it is good (default: 60)", parseCount),
-    run: (client, _none, { name, ttlMinutes }: { name?: string; ttlMinutes?: number }) =>
+        .option("--for <duration>", "how long it is good (default: 1h)", parseDurationMs),
+    run: (client, _none, options: { readonly name?: string; readonly for?: number }) =>
       client.nodes.createJoinToken({
-        ...(name ? { name } : {}),
-        ...(ttlMinutes ? { ttlMinutes } : {}),
+        ...(options.name ? { name: options.name } : {}),
+        ...(options.for ? { ttlMinutes: Math.ceil(options.for / MINUTE_MS) } : {}),
       }),
     text: ({ token }) => `${token}\n`,
   });
@@ -64,7 +66,7 @@ export function addNodeCommands(program: Command, session: Session): void {
     summary: "keep new boxes away from a node and pause those it has, whosever they are",
     examples: ["berth node drain host-2", "berth node uncordon host-2   # afterwards"],
     args: named,
-    options: (command) => command.addOption(timeoutOption("15m")),
+    options: (command) => withQuiet(command).addOption(timeoutOption("15m")),
     run: async (client, [ref]: [string], { timeout }: { timeout: number }) => {
       const { name } = await client.nodes.update(ref, { schedulable: false });
       return { node: name, ...(await drainNode(session, name, timeout)) };

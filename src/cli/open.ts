@@ -41,7 +41,7 @@ export function addOpenCommand(program: Command, session: Session): void {
     .description(
       "VS Code and JetBrains reach the box by plain ssh as BOX.berth: run `berth ssh-config --install` once. Opening one wakes a box at rest.",
     )
-    .argument("<box>", "id or name")
+    .argument("<box>", "name or id")
     .option("--folder <path>", "folder in the box", HOME)
     .action(async (ref: string, options: OutputOptions & { folder: string }) => {
       const client = await session.client();

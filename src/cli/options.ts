@@ -11,20 +11,27 @@ export interface WaitOptions {
   readonly timeout: number;
 }
 
-/** Adds -o text|json. */
+/** Adds -o text|json, and --json. */
 export function withOutput(command: Command): Command {
-  return command.addOption(
-    new Option("-o, --output <format>", "how results are printed")
-      .choices(["text", "json"])
-      .default("text"),
-  );
+  return command
+    .addOption(
+      new Option("-o, --output <format>", "how results are printed")
+        .choices(["text", "json"])
+        .default("text"),
+    )
+    .addOption(new Option("--json", "as -o json").implies({ output: "json" }));
 }
 
-/** Adds --no-wait and --timeout. */
+/** Adds --no-wait, --timeout and --quiet. */
 export function withWait(command: Command, defaultTimeout = "10m"): Command {
-  return command
+  return withQuiet(command)
     .option("--no-wait", "return when the request is accepted")
     .addOption(timeoutOption(defaultTimeout));
+}
+
+/** Adds --quiet, which program.ts heeds. */
+export function withQuiet(command: Command): Command {
+  return command.option("-q, --quiet", "say nothing on the way");
 }
 
 export function timeoutOption(defaultTimeout: string): Option {

@@ -1,17 +1,17 @@
 // `berth org`, `member`, `invitation`, `team`, `service-account` and `share` against a real control plane.
 
 import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
-import { recordedTerminal } from "#test/harness/terminal.ts";
+import { recordedTerminal, runBerth } from "#test/harness/terminal.ts";
 import { EXIT } from "./exit.ts";
-import { runCli } from "./main.ts";
-import { createProgram } from "./program.ts";
-import { Session } from "./session.ts";
 
 async function berth(plane: ControlPlane, token: string, ...argv: string[]) {
   const terminal = recordedTerminal({ env: { BERTH_URL: plane.url, BERTH_TOKEN: token } });
-  const code = await runCli(createProgram(new Session(terminal)), argv, terminal);
+  const code = await runBerth(terminal, argv);
   return { code, out: terminal.written.out, err: terminal.written.err.replaceAll(/\s+/g, " ") };
 }
 
@@ -37,18 +37,21 @@ test("somebody is invited, works in a team, is given a box, and is removed", asy
   const admin = plane.admin.token;
   await done(plane, admin, "team", "create", "web");
   const link = await done(plane, admin, "invitation", "create", "--team", "web");
-  const secret = link.split("#")[1] ?? "";
-  const register = (name: string) =>
-    plane.api.app.inject({
-      method: "POST",
-      url: "/v1/invitations/register",
-      payload: { secret, name },
-    });
-  const joined = (await register("Ada Lovelace")).json();
-  assert.ok(joined.org, JSON.stringify(joined));
-  assert.equal(joined.org.name, "default");
-  assert.equal((await register("Eve")).json().code, "invitation_invalid", "it works once");
-  const ada = joined.token as string;
+  const address = `${plane.url}/invitation#${link.split("#")[1]}`;
+  const home = await mkdtemp(join(tmpdir(), "berth-ada-"));
+  t.after(() => rm(home, { recursive: true, force: true }));
+  const takes = async (text: string, name: string) => {
+    const terminal = recordedTerminal({ env: { XDG_CONFIG_HOME: home } });
+    const code = await runBerth(terminal, ["invitation", "accept", text, "--name", name]);
+    return { code, ...terminal.written };
+  };
+  assert.equal((await takes(`${plane.url}/invitation`, "Ada")).code, EXIT.usage, "cut by a shell");
+  const joined = await takes(address, "Ada Lovelace");
+  assert.equal(joined.out, "default\n", joined.err);
+  assert.match((await takes(address, "Eve")).err, /invitation/, "it works once");
+  const kept = JSON.parse(await readFile(join(home, "berth/credentials.json"), "utf8"));
+  assert.equal(kept.url, plane.url);
+  const ada = kept.token as string;
   assert.match(await done(plane, ada, "whoami"), /^Ada Lovelace in default: member$/);
   assert.match(await done(plane, ada, "org", "list"), /default \(here\) +org_\w+ +member/);
   assert.match(await done(plane, ada, "team", "members", "web"), /Ada Lovelace +- +member/);
@@ -79,7 +82,7 @@ test("somebody is invited, works in a team, is given a box, and is removed", asy
   await done(plane, ada, "stop", "theirs", "--no-wait");
   assert.match(await done(plane, admin, "share", "list", "theirs"), /the team web +admin/);
   await done(plane, admin, "share", "remove", "theirs", share);
-  await done(plane, admin, "hand-over", "theirs", "--owner", joined.user.id, "--team", "none");
+  await done(plane, admin, "hand-over", "theirs", "--owner", "Ada Lovelace", "--team", "none");
   assert.match(await done(plane, admin, "member", "list"), /Ada Lovelace +- +member +2 /);
 
   await done(plane, admin, "member", "role", "Ada Lovelace", "admin");

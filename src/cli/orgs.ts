@@ -4,7 +4,16 @@ import { type Command, Option } from "commander";
 import type { BerthClient } from "#sdk/client.ts";
 import { ask, list } from "./command.ts";
 import { confirm } from "./confirm.ts";
-import { collect, parseDurationMs } from "./options.ts";
+import { writeOwnCredentials } from "./credentials.ts";
+import { CliError, EXIT } from "./exit.ts";
+import { warnOfOthers } from "./login.ts";
+import {
+  collect,
+  type OutputOptions,
+  parseDurationMs,
+  withExamples,
+  withOutput,
+} from "./options.ts";
 import type { Session } from "./session.ts";
 import { facts } from "./table.ts";
 import { age, plain } from "./terminal.ts";
@@ -161,12 +170,46 @@ function addInvitationCommands(program: Command, session: Session): void {
     run: (client, [id]: [string]) => client.invitations.delete(id),
     text: ({ id }) => `${id}\n`,
   });
-  ask(group, session, "accept", {
-    summary: "join an organization that you were invited to",
-    examples: ["berth invitation accept https://berth.example.com/invitation#…"],
-    args: { "<link>": "the link, or the secret at its end" },
-    run: (client, [link]: [string]) =>
-      client.invitations.accept({ secret: link.slice(link.indexOf("#") + 1) }),
-    text: ({ org }) => `${org.name}\n`,
+  addAccept(group, session);
+}
+
+function addAccept(group: Command, session: Session): void {
+  const { terminal } = session;
+  const command = group
+    .command("accept")
+    .summary("join an organization that you were invited to")
+    .description(
+      "Join an organization that you were invited to: as who you are here, or, with --name, as somebody new, whose token is then kept on this machine.",
+    )
+    .argument("<link>", "the link of the invitation")
+    .option("--name <name>", "what to be called, as somebody new")
+    .action(async (link: string, options: OutputOptions & { readonly name?: string }) => {
+      const url = new URL(invitationLink(link));
+      const secret = url.hash.slice(1);
+      if (options.name === undefined) {
+        const client = await session.client();
+        const accepted = await client.invitations.accept({ secret });
+        session.print(options, accepted, ({ org }) => `${org.name}\n`);
+        return;
+      }
+      const { createClient } = await import("#sdk/client.ts");
+      const client = createClient({ url: url.origin });
+      const joined = await client.invitations.register({ secret, name: options.name });
+      await writeOwnCredentials(terminal.env, { url: url.origin, token: joined.token });
+      const { token: _kept, ...shown } = joined;
+      session.print(options, shown, ({ org }) => `${org.name}\n`);
+      warnOfOthers(terminal);
+    });
+  withExamples(withOutput(command), [
+    "berth invitation accept 'https://berth.example.com/invitation#…'",
+    "berth invitation accept 'https://berth.example.com/invitation#…' --name ada",
+  ]);
+}
+
+function invitationLink(text: string): string {
+  if (/^https?:\/\/[^#]+#.+$/.test(text) && URL.canParse(text)) return text;
+  throw new CliError(`'${text}' is not the link of an invitation.`, {
+    exitCode: EXIT.usage,
+    next: "Give the whole address, in quotes: your shell takes what stands behind # for a comment.",
   });
 }

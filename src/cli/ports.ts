@@ -33,7 +33,7 @@ function addList(group: Command, session: Session): void {
     .command("list")
     .alias("ls")
     .summary("what listens in a box, and where it is previewed")
-    .argument("<box>", "id or name")
+    .argument("<box>", "name or id")
     .action(async (ref: string, options: OutputOptions) => {
       const client = await session.client();
       const box = await client.boxes.get(ref);
@@ -83,7 +83,7 @@ function addOpen(group: Command, session: Session): void {
     .description(
       "Prints the address. private: you; org: your organization; public: everybody. Narrowing it changes the address, so that old ones lead nowhere.",
     )
-    .argument("<box>", "id or name")
+    .argument("<box>", "name or id")
     .argument("<port>", "port in the box", parsePort)
     .addOption(
       new Option("--visibility <who>", "who may see it (default: private)").choices(VISIBILITIES),
@@ -113,7 +113,7 @@ function addShare(group: Command, session: Session): void {
   const command = group
     .command("share")
     .summary("make a link to a port that works for whoever has it, for a time")
-    .argument("<box>", "id or name")
+    .argument("<box>", "name or id")
     .argument("<port>", "port in the box", parsePort)
     .option("--for <duration>", "how long it works, at most 168h (default: 24h)", parseDurationMs)
     .action(async (ref: string, port: number, options: OutputOptions & { for?: number }) => {
@@ -132,7 +132,7 @@ function addClose(group: Command, session: Session): void {
   const command = group
     .command("close")
     .summary("take a port's address away; it never comes back")
-    .argument("<box>", "id or name")
+    .argument("<box>", "name or id")
     .argument("<port>", "port in the box", parsePort)
     .action(async (ref: string, port: number, options: OutputOptions) => {
       const client = await session.client();
@@ -152,7 +152,7 @@ function addForward(group: Command, session: Session): void {
   const command = group
     .command("forward")
     .summary("reach ports of a box on 127.0.0.1, until Ctrl-C")
-    .argument("<box>", "id or name")
+    .argument("<box>", "name or id")
     .argument("<ports...>", "LOCAL:REMOTE, or one port for both")
     .action(async (box: string, ports: string[]) => {
       const { parseForward, portForward } = await import("./port-forward.ts");

@@ -12,6 +12,7 @@ import { addKeyCommands } from "./keys.ts";
 import { addLoginCommands } from "./login.ts";
 import { addNodeCommands } from "./nodes.ts";
 import { addOrgCommands } from "./orgs.ts";
+import { ownVersion } from "./own-version.ts";
 import { addProviderCommands } from "./providers.ts";
 import { addQuotaCommands } from "./quotas.ts";
 import type { Session } from "./session.ts";
@@ -38,7 +39,11 @@ export function createProgram(session: Session): Command {
     .showHelpAfterError("(--help shows how it is used)")
     .showSuggestionAfterError()
     .enablePositionalOptions()
-    .exitOverride();
+    .exitOverride()
+    .version(ownVersion(), "-V, --version", "print the version of this command")
+    .hook("preAction", (_program, command) => {
+      terminal.isQuiet = command.opts().quiet === true;
+    });
   program.commandsGroup("Boxes:");
   addBoxCommands(program, session);
   addCheckpointCommands(program, session);
@@ -65,6 +70,12 @@ export function createProgram(session: Session): Command {
   addTokenCommands(program, session);
   program.commandsGroup("This command:");
   addCompletionCommands(program, session);
+  program.addHelpCommand(
+    new Command("help")
+      .argument("[command]")
+      .summary("show how a command is used")
+      .helpGroup("This command:"),
+  );
   program.addHelpText(
     "after",
     `
@@ -76,4 +87,17 @@ Examples:
   $ berth fork web --count 3             three copies, each with its own identity`,
   );
   return program;
+}
+
+/** What holds for every command, when all are there: a summary is a description too, and `rm` is short for what removes. */
+export function finish(program: Command): void {
+  for (const command of program.commands) {
+    const [name, summary] = [command.name(), command.summary()];
+    if (!command.description() && summary)
+      command.description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`);
+    const short = { list: "ls", delete: "rm", remove: "rm" }[name];
+    if (short && !program.commands.some((one) => one.aliases().includes(short)))
+      command.alias(short);
+    finish(command);
+  }
 }

@@ -24,6 +24,7 @@ export interface ProgressLine {
 
 export class Progress {
   readonly #terminal: Terminal;
+  readonly #isLive: boolean;
   readonly #lines: Line[] = [];
   readonly #stop = new AbortController();
   readonly #loop: Promise<void>;
@@ -32,7 +33,8 @@ export class Progress {
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
-    this.#loop = terminal.isLive ? this.#redrawUntilClosed() : Promise.resolve();
+    this.#isLive = terminal.isLive && !terminal.isQuiet;
+    this.#loop = this.#isLive ? this.#redrawUntilClosed() : Promise.resolve();
   }
 
   line(label: string): ProgressLine {
@@ -50,7 +52,7 @@ export class Progress {
       line.text = clean;
       line.failed = end === "failed";
       if (end) line.endedMs = this.#terminal.clock.monotonicMs();
-      if (!this.#terminal.isLive) this.#terminal.err(`${this.#plainOf(line)}\n`);
+      if (!this.#isLive && !this.#terminal.isQuiet) this.#terminal.err(`${this.#plainOf(line)}\n`);
     };
     return {
       update: (text) => set(text, null),
@@ -63,16 +65,16 @@ export class Progress {
   async close(): Promise<void> {
     this.#stop.abort();
     await this.#loop;
-    if (this.#terminal.isLive) this.#draw();
+    if (this.#isLive) this.#draw();
     this.#lines.length = 0;
     this.#drawnLines = 0;
   }
 
   /** Prints a line of output above the live ones. */
   note(text: string): void {
-    if (this.#terminal.isLive) this.#erase();
+    if (this.#isLive) this.#erase();
     this.#terminal.err(`${text}\n`);
-    if (this.#terminal.isLive) this.#draw();
+    if (this.#isLive) this.#draw();
   }
 
   #plainOf(line: Line): string {

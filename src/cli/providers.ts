@@ -7,6 +7,7 @@ import type { BerthClient } from "#sdk/client.ts";
 import { ask, list } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { idOf } from "./names.ts";
 import { collect, parseDurationMs } from "./options.ts";
 import type { OrgRole } from "./orgs.ts";
 import type { Session } from "./session.ts";
@@ -253,9 +254,10 @@ function addDirectoryCommands(program: Command, session: Session): void {
   });
   ask(group, session, "revoke", {
     summary: "revoke one; who is in the directory stays as they are",
-    examples: ["berth scim-token revoke sct_01h…"],
-    args: { "<token>": "id" },
-    run: (client, [id]: [string]) => client.scimTokens.delete(id),
+    examples: ["berth scim-token revoke okta"],
+    args: { "<token>": "name or id" },
+    run: async (client, [token]: [string]) =>
+      client.scimTokens.delete(await idOf(token, "scim-token", client.scimTokens.list)),
     text: ({ id }) => `${id}\n`,
   });
 }

@@ -4,15 +4,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createTeam } from "#store/teams.ts";
 import { type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
-import { recordedTerminal } from "#test/harness/terminal.ts";
+import { recordedTerminal, runBerth } from "#test/harness/terminal.ts";
 import { EXIT } from "./exit.ts";
-import { runCli } from "./main.ts";
-import { createProgram } from "./program.ts";
-import { Session } from "./session.ts";
 
 async function berth(plane: ControlPlane, argv: readonly string[], token = plane.admin.token) {
   const terminal = recordedTerminal({ env: { BERTH_URL: plane.url, BERTH_TOKEN: token } });
-  const code = await runCli(createProgram(new Session(terminal)), argv, terminal);
+  const code = await runBerth(terminal, argv);
   return { code, out: terminal.written.out, err: terminal.written.err.replaceAll(/\s+/g, " ") };
 }
 

@@ -3,11 +3,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { systemClock } from "#lib/clock.ts";
-import { recordedTerminal } from "#test/harness/terminal.ts";
+import { recordedTerminal, runBerth } from "#test/harness/terminal.ts";
 import { EXIT } from "./exit.ts";
-import { runCli } from "./main.ts";
-import { createProgram } from "./program.ts";
-import { Session } from "./session.ts";
 
 test("a command that was refused for its rate says how long it waits, and goes on", async (t) => {
   let asked = 0;
@@ -31,7 +28,7 @@ test("a command that was refused for its rate says how long it waits, and goes o
   const { port } = server.address() as AddressInfo;
   const env = { BERTH_URL: `http://127.0.0.1:${port}`, BERTH_TOKEN: "t" };
   const terminal = recordedTerminal({ env, clock });
-  const code = await runCli(createProgram(new Session(terminal)), ["list"], terminal);
+  const code = await runBerth(terminal, ["list"]);
   assert.equal(code, EXIT.ok, terminal.written.err);
   assert.equal(asked, 2);
   assert.ok(pausesMs.includes(42_000));

@@ -3,6 +3,7 @@
 import { type Command, Option } from "commander";
 import { ask, list } from "./command.ts";
 import { CliError, EXIT } from "./exit.ts";
+import { idOf } from "./names.ts";
 import type { Session } from "./session.ts";
 
 const BOX = "name or id of the box";
@@ -54,9 +55,17 @@ export function addShareCommands(program: Command, session: Session): void {
   });
   ask(group, session, "remove", {
     summary: "take a share back; what was opened by it ends within seconds",
-    examples: ["berth share remove web gr_01h…"],
-    args: { "<box>": BOX, "<share>": "id" },
-    run: (client, [box, id]: [string, string]) => client.shares.delete(box, id),
+    examples: ["berth share remove web ada"],
+    args: { "<box>": BOX, "<share>": "name of the member or team, or id of the share" },
+    run: async (client, [box, share]: [string, string]) => {
+      const load = async () => ({
+        items: (await client.shares.list(box)).items.map(({ id, user, team }) => ({
+          id,
+          name: user?.name ?? team?.name ?? null,
+        })),
+      });
+      return client.shares.delete(box, await idOf(share, "share", load));
+    },
     text: ({ id }) => `${id}\n`,
   });
   ask(program, session, "hand-over", {

@@ -26,10 +26,16 @@ export function systemTerminal(): Terminal {
     err: (text) => stderr.write(text),
     isLive: stderr.isTTY === true && env.TERM !== "dumb",
     canAsk: stdin.isTTY === true && stderr.isTTY === true,
-    hasColor: stderr.isTTY === true && env.TERM !== "dumb" && !env.NO_COLOR,
+    // Both: what is piped on must be plain, whichever of them it is.
+    hasColor:
+      stderr.isTTY === true && stdout.isTTY === true && env.TERM !== "dumb" && !env.NO_COLOR,
     get columns() {
       return stderr.columns || DEFAULT_COLUMNS;
     },
+    get outColumns() {
+      return stdout.isTTY ? stdout.columns || null : null;
+    },
+    isQuiet: false,
     env,
     clock: systemClock,
     interrupted: interrupt.signal,

@@ -1,5 +1,6 @@
 // Rows in columns, for people. Cells are made harmless; the last column may run on.
 
+import { wrap } from "./exit.ts";
 import { plainLine } from "./terminal.ts";
 
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -38,6 +39,29 @@ export function facts(
     .map(([name, value]) => `${name.padEnd(pad)}  ${plainLine(value)}`.trimEnd())
     .map((line) => `${line}\n`)
     .join("");
+}
+
+/** The least that is worth breaking a last column for. */
+const NARROWEST = 16;
+
+/**
+ * Rows that are too wide go on below, under their last column (or a little indented, when that has no room): nothing is
+ * cut away, and a terminal does not break words.
+ */
+export function fit(text: string, columns: number): string {
+  return text
+    .split("\n")
+    .map((line) => (width(line) <= columns ? line : fitLine(line, columns)))
+    .join("\n");
+}
+
+function fitLine(line: string, columns: number): string {
+  const lastAt = line.lastIndexOf("  ") + 2;
+  const hasRoom = lastAt >= 2 && lastAt <= columns - NARROWEST;
+  const at = hasRoom ? lastAt : 0;
+  const indent = hasRoom ? lastAt : 4;
+  const [first = "", ...more] = wrap(line.slice(at), columns - indent).split("\n");
+  return [line.slice(0, at) + first, ...more.map((rest) => " ".repeat(indent) + rest)].join("\n");
 }
 
 function width(text: string): number {

@@ -3,8 +3,10 @@
 import { type Command, Option } from "commander";
 import { ask, list } from "./command.ts";
 import { confirm } from "./confirm.ts";
+import { idOf } from "./names.ts";
 import { collect } from "./options.ts";
 import { MEMBER, type OrgRole } from "./orgs.ts";
+import type { PageQuery } from "./pages.ts";
 import type { Session } from "./session.ts";
 import { age, plain } from "./terminal.ts";
 import {
@@ -133,11 +135,14 @@ export function addServiceAccountCommands(program: Command, session: Session): v
   });
   ask(group, session, "revoke", {
     summary: "revoke a token of a service account",
-    examples: ["berth service-account revoke ci tok_01h…"],
-    args: { "<account>": ACCOUNT, "<token>": "id" },
+    examples: ["berth service-account revoke ci nightly"],
+    args: { "<account>": ACCOUNT, "<token>": "name or id" },
     options: withKeepMade,
-    run: (client, [account, id]: [string, string], options: KeepMade) =>
-      client.serviceAccounts.deleteToken(account, id, keeping(options)),
+    run: async (client, [account, token]: [string, string], options: KeepMade) => {
+      const load = (page: PageQuery) => client.serviceAccounts.tokens(account, page);
+      const id = await idOf(token, "token", load);
+      return await client.serviceAccounts.deleteToken(account, id, keeping(options));
+    },
     text: endedText,
   });
   ask(group, session, "delete", {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { recordedTerminal } from "#test/harness/terminal.ts";
 import { wrap } from "./exit.ts";
 import { Progress } from "./progress.ts";
-import { facts, table } from "./table.ts";
+import { facts, fit, table } from "./table.ts";
 import { age, bytes, duration, plain, plainLine } from "./terminal.ts";
 
 test("text of others cannot drive the terminal", () => {
@@ -84,4 +84,12 @@ test("on a terminal, lines are redrawn in place and stay when it ends", async ()
   for (const drawn of err.split("\n")) assert.ok(drawn.replace(/\p{Cc}\[\w+/gu, "").length <= 40);
   assert.match(err, /✗ web {2}failed \d/);
   assert.ok(err.includes("a note above\n"));
+});
+
+test("what is too wide goes on below its last column; nothing is cut away", () => {
+  const text = table(["NAME", "NOTE"], [["web", "emulated: slow, no security boundary"]]);
+  assert.equal(fit(text, 30), "NAME  NOTE\nweb   emulated: slow, no\n      security boundary\n");
+  assert.equal(fit(text, 80), text);
+  const narrow = fit("a-very-long-name  another-column  the note of it\n", 24);
+  assert.equal(narrow, "a-very-long-name \n    another-column  the\n    note of it\n");
 });

@@ -14,6 +14,10 @@ export interface Terminal {
   readonly canAsk: boolean;
   readonly hasColor: boolean;
   readonly columns: number;
+  /** How wide results may be; none when they go into a file or a pipe. */
+  readonly outColumns: number | null;
+  /** `--quiet`: progress is not shown. */
+  isQuiet: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   /** Aborts when the user presses Ctrl-C. */

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import type { Clock } from "#lib/clock.ts";
 import type { BerthClient } from "#sdk/client.ts";
 import { ask, list } from "./command.ts";
+import { idOf } from "./names.ts";
 import { collect, parseDurationMs } from "./options.ts";
 import type { Session } from "./session.ts";
 import { age } from "./terminal.ts";
@@ -65,10 +66,11 @@ export function addTokenCommands(program: Command, session: Session): void {
   });
   ask(group, session, "revoke", {
     summary: "revoke a token; what was made with it, and what they opened, ends within seconds",
-    examples: ["berth token revoke tok_01h…", "berth token revoke tok_01h… --keep-made"],
-    args: { "<token>": "id" },
+    examples: ["berth token revoke ci", "berth token revoke ci --keep-made"],
+    args: { "<token>": "name or id" },
     options: withKeepMade,
-    run: (client, [id]: [string], options: KeepMade) => client.tokens.delete(id, keeping(options)),
+    run: async (client, [token]: [string], options: KeepMade) =>
+      client.tokens.delete(await idOf(token, "token", client.tokens.list), keeping(options)),
     text: endedText,
   });
 }

@@ -6,11 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { inProcessBerth } from "#test/harness/in-process.ts";
-import { recordedTerminal } from "#test/harness/terminal.ts";
+import { recordedTerminal, runBerth } from "#test/harness/terminal.ts";
 import { EXIT } from "./exit.ts";
-import { runCli } from "./main.ts";
-import { createProgram } from "./program.ts";
-import { Session } from "./session.ts";
 
 let dir: string;
 let berth: Awaited<ReturnType<typeof inProcessBerth>>;
@@ -30,7 +27,7 @@ after(async () => {
 
 async function run(...argv: string[]) {
   const terminal = recordedTerminal({ env: { BERTH_URL: berth.url, BERTH_TOKEN: berth.token } });
-  const code = await runCli(createProgram(new Session(terminal)), argv, terminal);
+  const code = await runBerth(terminal, argv);
   return { code, out: terminal.written.out, err: terminal.written.err };
 }
 

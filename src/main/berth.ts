@@ -13,4 +13,4 @@ const terminal = systemTerminal();
 const session = new Session(terminal);
 const program = createProgram(session);
 addRoleCommands(program, session);
-process.exitCode = await runCli(program, process.argv.slice(2), terminal);
+process.exitCode = await runCli(program, process.argv.slice(2), session);

@@ -4,7 +4,6 @@
 import { readFile } from "node:fs/promises";
 import { type Drained, drainNode } from "#cli/draining.ts";
 import { CliError } from "#cli/exit.ts";
-import { parseDurationMs } from "#cli/options.ts";
 import type { Session } from "#cli/session.ts";
 import { run } from "#lib/run.ts";
 import { ApiError } from "#sdk/api-error.ts";
@@ -17,7 +16,7 @@ import { stopProcesses } from "./stop.ts";
 export interface DownOptions {
   readonly overrides: Partial<Record<VariableName, string>>;
   readonly keepBoxes: boolean;
-  readonly timeout: string;
+  readonly timeoutMs: number;
 }
 
 export async function down(session: Session, options: DownOptions): Promise<void> {
@@ -33,7 +32,7 @@ export async function down(session: Session, options: DownOptions): Promise<void
     terminal.err("Berth was not running.\n");
     return;
   }
-  if (!options.keepBoxes) await drain(session, installed, parseDurationMs(options.timeout));
+  if (!options.keepBoxes) await drain(session, installed, options.timeoutMs);
   await stopProcesses(installation, terminal);
   if (!options.keepBoxes) await unmount(installation.nodeDir);
   terminal.err(

@@ -2,7 +2,7 @@
 // `node` are the processes that `up` starts, and that an operator of several hosts starts himself.
 
 import { type Command, Option } from "commander";
-import { withExamples, withOutput } from "#cli/options.ts";
+import { timeoutOption, withExamples, withOutput } from "#cli/options.ts";
 import type { Session } from "#cli/session.ts";
 import type { VariableName } from "./config.ts";
 
@@ -113,13 +113,13 @@ function addDown(program: Command, session: Session): void {
     .command("down")
     .summary("pause every box, then stop everything on this machine")
     .option("--keep-boxes", "leave the boxes running; the next `berth up` takes them over")
-    .option("--timeout <duration>", "give up when boxes are not paused after this long", "15m")
+    .addOption(timeoutOption("15m"))
     .action(async (options: Record<string, unknown>) => {
       const { down } = await import("./down.ts");
       await down(session, {
         overrides: overridesOf(options),
         keepBoxes: options.keepBoxes === true,
-        timeout: String(options.timeout),
+        timeoutMs: options.timeout as number,
       });
     });
   withExamples(withConfigOptions(command, ["BERTH_STATE_DIR"]), [

@@ -1,5 +1,8 @@
 // A terminal that keeps what was written to it.
 
+import { runCli } from "#cli/main.ts";
+import { createProgram } from "#cli/program.ts";
+import { Session } from "#cli/session.ts";
 import type { Terminal } from "#cli/terminal.ts";
 import { type Clock, systemClock } from "#lib/clock.ts";
 
@@ -16,6 +19,7 @@ export function recordedTerminal(
     readonly answer?: string;
     readonly clock?: Clock;
     readonly columns?: number;
+    readonly outColumns?: number;
   } = {},
 ): RecordedTerminal {
   const written = { out: "", err: "" };
@@ -33,6 +37,8 @@ export function recordedTerminal(
     canAsk: options.answer !== undefined,
     hasColor: false,
     columns: options.columns ?? 100,
+    outColumns: options.outColumns ?? null,
+    isQuiet: false,
     env: options.env ?? {},
     clock: options.clock ?? systemClock,
     interrupted: interrupt.signal,
@@ -41,4 +47,10 @@ export function recordedTerminal(
       return options.answer ?? "";
     },
   };
+}
+
+/** Runs a command line as `berth` does; gives its exit code. */
+export async function runBerth(terminal: Terminal, argv: readonly string[]): Promise<number> {
+  const session = new Session(terminal);
+  return await runCli(createProgram(session), argv, session);
 }
