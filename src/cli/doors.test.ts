@@ -276,7 +276,11 @@ test("berth port forward serves a port of the box on loopback", async () => {
     const [, port] = /^127\.0\.0\.1:(\d+) -> web port 8080\n$/.exec(line) ?? [];
     const talk = `exec 3<>/dev/tcp/127.0.0.1/${port}; echo hello >&3; head -n 1 <&3`;
     assert.equal((await runProgram(["bash", "-c", talk])).stdout.toString(), "hello\n");
+    // Without a control plane: by the ticket that it has.
+    api.isAway = true;
+    assert.equal((await runProgram(["bash", "-c", talk])).stdout.toString(), "hello\n");
   } finally {
+    api.isAway = false;
     child.kill("SIGINT");
     await ended;
   }

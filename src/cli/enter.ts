@@ -3,7 +3,7 @@
 
 import type { Duplex } from "node:stream";
 import { ApiError } from "#sdk/api-error.ts";
-import type { Box } from "#sdk/client.ts";
+import type { Box, Ticket } from "#sdk/client.ts";
 import type { StreamDoor } from "#sdk/stream.ts";
 import { CliError } from "./exit.ts";
 import type { Session } from "./session.ts";
@@ -46,11 +46,10 @@ export async function openDoor(
   first = 0,
 ): Promise<Duplex> {
   const { clock, interrupted } = session.terminal;
-  const client = await session.client();
   const { openStream } = await import("#sdk/stream.ts");
   const deadlineMs = clock.monotonicMs() + SETTLE_MS;
   for (let turn = first; ; turn += 1) {
-    const ticket = await client.access.ticket(box.id, scopeOf(door), { signal: interrupted });
+    const ticket = await ticketFor(session, box, door);
     const { ticket: text, boxId, gatewayUrls } = ticket;
     const gatewayUrl = gatewayUrls[turn % gatewayUrls.length] ?? ticket.gatewayUrl;
     try {
@@ -61,6 +60,32 @@ export async function openDoor(
       const isLastOfRound = (turn - first + 1) % Math.max(1, gatewayUrls.length) === 0;
       if (isLastOfRound) await clock.sleep(RETRY_MS, interrupted);
     }
+  }
+}
+
+/** The control plane does not answer; what it gave before opens running boxes for some minutes more. */
+export function isAway(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 0 || error.status >= 500);
+}
+
+async function ticketFor(
+  session: Session,
+  { id }: Pick<Box, "id">,
+  door: StreamDoor,
+): Promise<Ticket> {
+  const { terminal, tickets } = session;
+  const scope = scopeOf(door);
+  const key = JSON.stringify([id, scope]);
+  try {
+    const { access } = await session.client();
+    const ticket = await access.ticket(id, scope, { signal: terminal.interrupted });
+    tickets.set(key, ticket);
+    return ticket;
+  } catch (error) {
+    const last = tickets.get(key);
+    const isGood = last !== undefined && Date.parse(last.expiresAt) > terminal.clock.nowMs();
+    if (isGood && isAway(error)) return last;
+    throw error;
   }
 }
 

@@ -87,20 +87,24 @@ test("it goes on when nothing is connected to stdin", async () => {
   assert.equal(said.out, "said\n");
 });
 
-test("every line is shown once over two deaths of the gateway", async () => {
-  const count = "n=0; while [ $n -lt 600 ]; do n=$((n+1)); echo $n; sleep 0.01; done";
-  const { child, said, ended } = berth(...exec, "-s", "lines", "web", "--", "sh", "-c", count);
+test("every line is shown once over two deaths of the gateway, without a control plane", async () => {
+  const count = 600;
+  const script = `n=0; while [ $n -lt ${count} ]; do n=$((n+1)); echo $n; sleep 0.01; done`;
+  const { child, said, ended } = berth(...exec, "-s", "lines", "web", "--", "sh", "-c", script);
   child.stdin.end();
   const lines = () => said.out.split("\n").slice(0, -1);
   for (const at of [100, 300]) {
     await until(() => lines().length >= at, `line ${at}`);
+    api.isAway = true;
     await gateway.close();
     gateway = await doors.restartGateway();
   }
+  await until(() => lines().length === count, "the last line");
+  api.isAway = false;
   assert.equal(await ended, 0, said.err);
   assert.deepEqual(
     lines(),
-    Array.from({ length: 600 }, (_, index) => String(index + 1)),
+    Array.from({ length: count }, (_, index) => String(index + 1)),
   );
 });
 

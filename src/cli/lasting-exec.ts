@@ -11,7 +11,7 @@ import {
   type ExecSessionInfo,
   encodeExecFrame,
 } from "#wire/exec-frames.ts";
-import { openDoor } from "./enter.ts";
+import { isAway, openDoor } from "./enter.ts";
 import { CliError, ExitWith } from "./exit.ts";
 import { KeyboardEscape } from "./keyboard-escape.ts";
 import { Keyboard, onSignals, write } from "./passing.ts";
@@ -135,8 +135,12 @@ async function untilItRuns(session: Session, { id }: Box, signal: AbortSignal): 
   const { terminal } = session;
   const client = await session.client();
   for (let isFirst = true; ; isFirst = false) {
-    const { name, desired } = await client.boxes.get(id, { signal });
-    if (desired === "running") return;
+    const box = await client.boxes.get(id, { signal }).catch((error: unknown) => {
+      if (!isAway(error)) throw error;
+      return null; // Nobody wakes it now, and there may be a ticket.
+    });
+    if (box === null || box.desired === "running") return;
+    const { name, desired } = box;
     if (desired === "deleted") throw new CliError(`${name} is deleted`);
     if (isFirst)
       terminal.err(`\r\nberth: ${name} is ${desired}; the session goes on when it runs again\r\n`);

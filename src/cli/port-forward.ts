@@ -2,7 +2,7 @@
 
 import { createServer, type Socket } from "node:net";
 import { splice } from "#lib/splice.ts";
-import { openDoor, wake } from "./enter.ts";
+import { isAway, openDoor, wake } from "./enter.ts";
 import { CliError, EXIT } from "./exit.ts";
 import { problemText } from "./problem.ts";
 import type { Session } from "./session.ts";
@@ -86,7 +86,9 @@ function listen(session: Session, box: Target, forward: Forward): Promise<() => 
 }
 
 async function enter(session: Session, box: Target, port: number, socket: Socket): Promise<void> {
-  await wake(session, box.id);
+  await wake(session, box.id).catch((error: unknown) => {
+    if (!isAway(error)) throw error; // It may well be running, and there may be a ticket.
+  });
   const stream = await openDoor(session, box, { port });
   const broken = await splice(stream, socket, session.terminal.clock);
   if (broken === stream)

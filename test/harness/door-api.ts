@@ -19,6 +19,8 @@ export interface DoorApi {
   /** Intents that were asked for: "resume", …. */
   readonly asked: string[];
   hostCertificate(publicKeyLine: string): string;
+  /** Nobody answers. */
+  isAway: boolean;
   close(): Promise<void>;
 }
 
@@ -36,7 +38,7 @@ export async function openDoorApi(doors: Doors): Promise<DoorApi> {
     notAfterMs: Date.now() + 5 * MINUTE_MS,
   });
   const asked: string[] = [];
-  const api = { phase: "running" as "running" | "paused" };
+  const api = { phase: "running" as "running" | "paused", isAway: false };
   const box = () => ({
     id: BOX,
     name: NAME,
@@ -91,6 +93,7 @@ export async function openDoorApi(doors: Doors): Promise<DoorApi> {
     return [200, box()];
   };
   const server = createServer((request, response) => {
+    if (api.isAway) return request.socket.destroy();
     answer(request).then(([status, body]) => {
       const type = status >= 400 ? "application/problem+json" : "application/json";
       response.writeHead(status, { "content-type": type }).end(JSON.stringify(body));
@@ -106,6 +109,12 @@ export async function openDoorApi(doors: Doors): Promise<DoorApi> {
     },
     set phase(phase) {
       api.phase = phase;
+    },
+    get isAway() {
+      return api.isAway;
+    },
+    set isAway(isAway) {
+      api.isAway = isAway;
     },
     asked,
     hostCertificate: (publicKeyLine) =>
