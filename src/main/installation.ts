@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { type Config, environmentOf } from "./config.ts";
+import { nodeFlags } from "./node-flags.ts";
 
 export const ROLE_NAMES = ["server", "gateway", "node"] as const;
 /** In the order in which they are stopped. */
@@ -59,7 +60,7 @@ export function commandOf(
   return {
     argv: [
       process.execPath,
-      "--disable-warning=ExperimentalWarning",
+      ...nodeFlags(name),
       join(import.meta.dirname, "berth.ts"),
       name === "supervisor" ? "supervise" : name,
       "--record",

@@ -10,6 +10,7 @@ import type { Duplex } from "node:stream";
 import type { FeedBox } from "#contract/gateway-feed.ts";
 import { run as runProgram } from "#lib/run.ts";
 import { makeHostKey, makeSshKey } from "#lib/ssh-keys.ts";
+import { nodeFlags } from "#main/node-flags.ts";
 import { openStream } from "#sdk/stream.ts";
 import { type Pair, type Row, rowOf } from "#test/bench/row.ts";
 import {
@@ -285,10 +286,14 @@ class Rig {
       encodeExecFrame({ kind: "start", argv, user: "root", session: `bench-${this.#sessions}` }),
     );
     let bytes = 0;
-    for await (const chunk of stream) {
-      bytes += (chunk as Buffer).length;
-      if (bytes >= BULK_BYTES) break;
-    }
+    await new Promise<void>((done, fail) => {
+      stream.on("error", fail);
+      stream.on("data", (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes >= BULK_BYTES) done();
+      });
+    });
+    stream.destroy();
     return BULK_BYTES / MIB / ((performance.now() - startedMs) / 1000);
   }
 
@@ -311,7 +316,8 @@ async function startPart(
   await writeFile(path, JSON.stringify(config), { mode: 0o600 });
   const program = join(import.meta.dirname, "../harness/door-process.ts");
   const profiling = process.env.BENCH_PROFILE === role ? ["--cpu-prof", "--cpu-prof-dir=/tmp"] : [];
-  const child = spawn(process.execPath, [...profiling, program, role, path], {
+  const flags = nodeFlags(role === "agent" ? "node" : role);
+  const child = spawn(process.execPath, [...flags, ...profiling, program, role, path], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   await new Promise<void>((done, fail) => {

@@ -62,6 +62,8 @@ async function flood(): Promise<void> {
   }
 }
 
+// A profile is written at an end that is the program's own.
+process.once("SIGINT", () => process.exit());
 if (role === "gateway") await gateway();
 else if (role === "agent") agent();
 else await flood();
