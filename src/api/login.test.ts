@@ -407,6 +407,12 @@ test("an invitation that is taken by logging in stands in the audit trail", asyn
   const world = await signIn(t);
   const { client } = world.plane.admin;
   const { id, secret } = await client.invitations.create({ roles: ["viewer"] });
+  // Somebody who has followed a link of another site has not asked for it.
+  const start = new URL(`${DASHBOARD}/v1/login/${world.provider.id}?invitation=${secret}`);
+  const lured = await world
+    .person("mallory")
+    .ask(start, { headers: { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" } });
+  assertPage(lured, 403, /from the dashboard/);
   await world.logIn(world.person("alice"), `?invitation=${secret}`);
   const { items } = await client.audit.list({ verb: "invitations.accept" });
   assert.equal(items.length, 1);

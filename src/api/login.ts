@@ -58,6 +58,8 @@ function registerBrowser(app: FastifyInstance, identity: IdentityContext): void 
     (request, reply) =>
       page(reply, async () => {
         const query = parse(loginQuerySchema, request.query, "query");
+        // Another site could make somebody a member of its organization, who only came by.
+        if (query.invitation !== undefined) refuseOtherSite(request, identity);
         const next = safeNext(query.next ?? "/", dashboardOrigin);
         const { provider } = request.params;
         const login = await startWebLogin(identity, provider, wantedOf(query), next);

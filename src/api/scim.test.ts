@@ -83,6 +83,7 @@ test("users are made, found, changed and kept as the directory has them", async 
     ...['emails.value eq "alice@corp.test"', 'emails[type eq "work"].value eq "alice@corp.test"'],
     ...[
       'userName eq "alice@corp.test" and active eq true',
+      ...['userName eq "alice@corp.test" and active eq "True"', 'emails eq "alice@corp.test"'],
       `${USER}:userName eq "alice@corp.test"`,
     ],
   ]) {
@@ -92,10 +93,15 @@ test("users are made, found, changed and kept as the directory has them", async 
   for (const filter of [
     ...['userName co "a"', 'userName eq "a" or active eq true', "userName eq a", 'nickName eq "x"'],
     ...["userName", '(userName eq "a")', 'userName eq "a" and', 'not userName eq "a"', " "],
+    // Never taken for less than it asks, and never a fault of ours.
+    ...['active eq "maybe"', 'emails eq "a" and emails.value eq "b"', "userName eq true"],
+    ...['userName eq "\\u0000"', 'userName eq "\\ud800"', 'userName eq "a\nb"'],
   ]) {
     const refused = await scim("GET", `/Users?filter=${encodeURIComponent(filter)}`);
     assert.deepEqual([refused.status, refused.body.scimType], [400, "invalidFilter"], filter);
   }
+  const active = await scim("GET", `/Users?filter=${encodeURIComponent('active eq "False"')}`);
+  assert.equal(active.body.totalResults, 0, "those alone who are not");
   // Okta changes without a path, Entra with paths, capital letters, and text for booleans.
   const entra = await scim("PATCH", `/Users/${id}`, {
     schemas: ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],

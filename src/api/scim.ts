@@ -116,15 +116,14 @@ function registerUsers(scope: FastifyInstance, base: string): void {
     const { page, filter, startIndex } = listOf(request);
     const wanted = {
       ...oneOf(filter, { id: "id", userName: "username", externalId: "externalid" }),
-      ...oneOf(filter, { email: "emails.value", plainEmail: "emails" }),
+      ...oneOf(filter, { email: "emails.value" }),
     };
     const isActive = filter.find(({ attribute }) => attribute === "active")?.value;
-    refuseOthers(filter, ["id", "username", "externalid", "emails.value", "emails", "active"]);
+    refuseOthers(filter, ["id", "username", "externalid", "emails.value", "active"]);
     const found = await listScimUsers(
       ...directoryOf(request),
       {
         ...wanted,
-        ...(wanted.plainEmail === undefined ? {} : { email: wanted.plainEmail }),
         ...(typeof isActive === "boolean" ? { isActive } : {}),
       },
       page,

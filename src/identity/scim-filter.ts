@@ -10,6 +10,7 @@ export interface Comparison {
 }
 
 const MAX_LENGTH = 1000;
+const CONTROL = /\p{Cc}/u;
 const SCHEMA = /^urn:ietf:params:scim:schemas:(?:core|extension):[\w:.]+:(?=[a-z$])/i;
 const TERM =
   /^\s*(?<attribute>[\w:.$-]+(?:\[[^\]]*\](?:\.[\w$-]+)?)?)\s+eq\s+(?<value>"(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-f]{4})*"|true|false)\s*/i;
@@ -24,10 +25,8 @@ export function parseFilter(text: string | undefined): Comparison[] {
     const { groups, 0: whole } = TERM.exec(rest) ?? { groups: undefined, 0: "" };
     if (!groups?.attribute || groups.value === undefined)
       throw refused('only ATTRIBUTE eq "VALUE" is known, joined by `and`');
-    found.push({
-      attribute: attributeOf(groups.attribute),
-      value: JSON.parse(/^[tf]/i.test(groups.value) ? groups.value.toLowerCase() : groups.value),
-    });
+    const attribute = attributeOf(groups.attribute);
+    found.push({ attribute, value: readValue(attribute, groups.value) });
     rest = rest.slice(whole.length);
     if (rest === "") return found;
     const joined = /^and\s+/i.exec(rest);
@@ -36,12 +35,25 @@ export function parseFilter(text: string | undefined): Comparison[] {
   }
 }
 
+/** Entra writes booleans as text, here too. What an attribute cannot be is no filter, and never everything. */
+function readValue(attribute: string, text: string): string | boolean {
+  const json = /^[tf]/i.test(text) ? text.toLowerCase() : text;
+  const value: unknown = CONTROL.test(json) ? null : JSON.parse(json);
+  if (attribute === "active") {
+    const word = String(value).toLowerCase();
+    if (word === "true" || word === "false") return word === "true";
+  } else if (typeof value === "string" && value.isWellFormed() && !CONTROL.test(value))
+    return value;
+  throw refused(`what '${attribute}' is compared with is not understood`);
+}
+
 /** `emails[type eq "work"].value` finds by any address: a user here has one. */
 export function attributeOf(text: string): string {
   return text
     .replace(SCHEMA, "")
     .replace(/\[[^\]]*\]/, "")
-    .toLowerCase();
+    .toLowerCase()
+    .replace(/^emails$/, "emails.value");
 }
 
 function refused(why: string): ScimError {
