@@ -1,6 +1,6 @@
 // Assignments: everything that one node must make true, built from the tables whenever it asks.
 
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Assignment, Assignments, KeptSnapshot } from "#contract/node-protocol.ts";
 import type { BoxSpec, DesiredState, SnapshotKind } from "#domain/box.ts";
 import type { BoxId, NodeId } from "#domain/ids.ts";
@@ -185,21 +185,37 @@ async function readKeptSnapshots(db: Db, nodeId: NodeId): Promise<KeptSnapshot[]
         select 1 from boxes w where w.source_snapshot_id = s.id and not w.reserved
           and w.deleted_at is null)) as upload,
       s.state = 'durable' and s.id not in (select snapshot_id from here) as fetch
-    from snapshots s
-    where (s.id in (select snapshot_id from here) and s.state in ('local', 'durable'))
-      or (s.state = 'requested' and exists (
-        select 1 from running b where b.id = s.box_id and b.epoch = s.epoch))
-      or (s.state in ('local', 'durable') and s.id in (select source_snapshot_id from running))
+    from (
+      select snapshot_id as id from here
+      union select source_snapshot_id from running
+      union select r.id from running b join snapshots r on r.box_id = b.id and r.epoch = b.epoch
+        where r.state = 'requested') k
+    join snapshots s on s.id = k.id
+    where s.state in ('local', 'durable') or (s.state = 'requested' and exists (
+      select 1 from running b where b.id = s.box_id and b.epoch = s.epoch))
     order by s.id`.execute(db.query);
   return rows;
 }
 
 async function readNeededImages(db: Db): Promise<string[]> {
   const { rows } = await sql<{ digest: string }>`
-    select image_digest as digest from boxes where deleted_at is null
-    union select image_digest from snapshots where state not in ('failed', 'deleted')
-    union select v.image_digest from template_versions v join templates t on t.id = v.template_id
-      where t.deleted_at is null
+    select digest from ${digestsIn("boxes", sql`i.deleted_at is null`)}
+    union select digest from ${digestsIn("snapshots", sql`i.state not in ('failed', 'deleted')`)}
+    union select digest from ${digestsIn("template_versions", sql`true`)} where exists (
+      select 1 from template_versions v join templates t on t.id = v.template_id
+      where v.image_digest = digest and t.deleted_at is null)
     order by 1`.execute(db.query);
   return rows.map((row) => row.digest);
+}
+
+/** Each once. There are few of them, and an index knows the next one after another. */
+function digestsIn(table: string, condition: RawBuilder<unknown>): RawBuilder<unknown> {
+  const next = (after: RawBuilder<unknown>) => sql`
+    (select i.image_digest from ${sql.table(table)} i where ${condition} and ${after} order by 1 limit 1)`;
+  return sql`(
+    with recursive found (digest) as (
+      select ${next(sql`true`)}
+      union all
+      select ${next(sql`i.image_digest > found.digest`)} from found where found.digest is not null)
+    select digest from found where digest is not null) as ${sql.ref(`of_${table}`)}`;
 }

@@ -98,7 +98,7 @@ export async function finishOperations(
     .updateTable("operations")
     .set({ state, error: error && JSON.stringify(error), finished_at: sql<Date>`now()` })
     .where("subject_id", "=", subjectId)
-    .where("state", "=", "running")
+    .where(sql<boolean>`state = 'running'`)
     .execute();
 }
 

@@ -16,19 +16,24 @@ const MEMORY_UNUSABLE = ["memory_unusable", "memory_incompatible"] as const;
 /** Boxes about which something may be concluded; generous, because settling is idempotent. */
 export async function listUnsettledBoxes(db: Db, limit: number): Promise<BoxId[]> {
   const { rows } = await sql<{ id: BoxId }>`
-    select b.id from boxes b
-    left join snapshots r on r.id = b.rest_snapshot_id
-    left join snapshots s on s.id = b.source_snapshot_id
-    where b.deleted_at is null and (
-      (b.desired = 'deleted' and (not b.reserved
-        or (b.observed_state = 'absent' and b.observed_generation >= b.generation)))
-      or (b.reserved and r.state = 'failed')
-      or (b.reserved and b.rest_snapshot_id is not null and b.observed_state = 'absent'
-        and (r.state in ('local', 'durable') or b.observed_generation >= b.generation))
-      or (not b.reserved and s.state in ('failed', 'deleting', 'deleted') and b.failure is null
-        and b.desired <> 'deleted')
-      or (b.reserved and b.source_with_memory and b.fault ->> 'code' = any(${MEMORY_UNUSABLE}::text[])))
-    order by b.id limit ${limit}`.execute(db.query);
+    with lost as (
+      select id from snapshots where state in ('failed', 'deleting')
+      union all
+      select id from snapshots where state = 'deleted' and deleted_at > now() - interval '7 days')
+    select b.id from boxes b where b.deleted_at is null and b.desired = 'deleted'
+      and (not b.reserved or (b.observed_state = 'absent' and b.observed_generation >= b.generation))
+    union
+    select b.id from boxes b join snapshots r on r.id = b.rest_snapshot_id
+    where b.deleted_at is null and b.reserved and b.rest_snapshot_id is not null
+      and (r.state = 'failed' or (b.observed_state = 'absent'
+        and (r.state in ('local', 'durable') or b.observed_generation >= b.generation)))
+    union
+    select b.id from lost join boxes b on b.source_snapshot_id = lost.id
+    where b.deleted_at is null and not b.reserved and b.failure is null and b.desired <> 'deleted'
+    union
+    select b.id from boxes b where b.deleted_at is null and b.reserved and b.fault is not null
+      and b.source_with_memory and b.fault ->> 'code' = any(${MEMORY_UNUSABLE}::text[])
+    order by id limit ${limit}`.execute(db.query);
   return rows.map((row) => row.id);
 }
 

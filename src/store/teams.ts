@@ -114,7 +114,9 @@ export async function deleteTeam(db: Db, subject: Subject, reference: string): P
       tx.query,
     );
     await sql`update invitations set revoked_at = now()
-      where team_id = ${team.id} and accepted_at is null and revoked_at is null`.execute(tx.query);
+      where org_id = ${team.orgId} and team_id = ${team.id} and accepted_at is null and revoked_at is null`.execute(
+      tx.query,
+    );
     await tellTeam(tx, subject, team.id, "deleted", `the team ${team.name} was deleted`);
     const message = `the team ${team.name} was deleted`;
     await insertEvents(tx, [
