@@ -13,6 +13,7 @@ import { makeHostKey, makeSshKey } from "#lib/ssh-keys.ts";
 import { nodeFlags } from "#main/node-flags.ts";
 import { openStream } from "#sdk/stream.ts";
 import { type Pair, type Row, rowOf } from "#test/bench/row.ts";
+import { StandIns } from "#test/bench/stand-ins.ts";
 import {
   BOX,
   emptyFeed,
@@ -23,7 +24,7 @@ import {
   USER,
   until,
 } from "#test/harness/doors.ts";
-import { type ExecHost, startExecHost, TOKEN } from "#test/harness/exec-host.ts";
+import { TOKEN } from "#test/harness/exec-host.ts";
 import { freePort } from "#test/harness/free-ports.ts";
 import { type Sshd, startSshd } from "#test/harness/sshd.ts";
 import {
@@ -97,7 +98,7 @@ async function echoRows(rig: Rig): Promise<Row[]> {
       p99?.push({ ours: quantile(ours, 0.99), theirs: quantile(theirs, 0.99) });
     }
     await stop();
-    const beside = flooders ? `, beside ${flooders} sessions that flood` : "";
+    const beside = flooders ? `, beside ${flooders} boxes that flood` : "";
     const note = `a byte typed until its echo is back, ${KEYS} a round; theirs: plain ssh -tt to a sshd`;
     rows.push(rowOf(`T15 terminal echo p50${beside}`, "ms", p50 ?? [], `${note}; aim: 0.83`));
     rows.push(rowOf(`T15 terminal echo p99${beside}`, "ms", p99 ?? [], note));
@@ -130,7 +131,7 @@ interface Parts {
   readonly agent: ChildProcess;
   readonly gatewayUrl: string;
   readonly sign: TicketSigner;
-  readonly box: ExecHost;
+  readonly boxes: StandIns;
   readonly sshd: Sshd;
 }
 
@@ -154,12 +155,17 @@ class Rig {
       });
       return { privateKeyOpenssh, certificate };
     };
-    const box = await startExecHost(["-O2"]);
+    const boxes = await StandIns.open();
+    const box = await boxes.start("box");
+    const loud: [number, number][] = [];
+    for (let n = 1; n <= FLOODERS; n += 1)
+      loud.push([EXEC_PORT + n, (await boxes.start(`loud-${n}`)).port]);
     const sshdKey = hostKey("jumped.berth");
     const sshd = await startSshd({
       ...{ userCaLine: users.publicKeyLine, principals: [BOX] },
       ...{ hostPrivateKeyOpenssh: sshdKey.privateKeyOpenssh, hostCertificate: sshdKey.certificate },
     });
+    await boxes.enter("box", sshd.pid);
     const authority = await makeAuthority();
     const ticketKey = makeTicketKey();
     const [nodePort, clientPort, sshPort] = [await freePort(), await freePort(), await freePort()];
@@ -174,10 +180,7 @@ class Rig {
     const agent = await startPart(folder, "agent", {
       ...{ tls: await nodeTls(authority), gatewayUrl: `https://${HOST}:${nodePort}` },
       execToken: TOKEN,
-      ports: [
-        [EXEC_PORT, box.port],
-        [22, sshd.port],
-      ],
+      ports: [[EXEC_PORT, box.port], [22, sshd.port], ...loud],
     });
     await writeClient(folder, sshPort, sshd.port, {
       knownHosts: knownHostsLine(hosts.publicKeyLine, "gateway,jumped.berth"),
@@ -191,7 +194,7 @@ class Rig {
       return ((await health.json()) as { boxes: number }).boxes === 1;
     }, "the box is announced");
     const sign = ticketSigner(ticketKey.privateKeyPem);
-    return new Rig({ folder, gateway, agent, gatewayUrl, sign, box, sshd });
+    return new Rig({ folder, gateway, agent, gatewayUrl, sign, boxes, sshd });
   }
 
   async #ticket(): Promise<string> {
@@ -267,13 +270,15 @@ class Rig {
     return times;
   }
 
-  /** Sessions whose output another process takes and drops; returns what ends them. */
+  /** A session in each of so many other boxes, whose output another process takes and drops; returns what ends them. */
   async flood(count: number): Promise<() => Promise<void>> {
     if (count === 0) return async () => {};
     const { folder, gatewayUrl } = this.#parts;
     const argv = ["cat", "/dev/zero"];
     const ticket = await this.#ticket();
-    const clients = await startPart(folder, "flood", { gatewayUrl, ticket, count, argv });
+    const ports = Array.from({ length: count }, (_, n) => EXEC_PORT + 1 + n);
+    const config = { gatewayUrl, ticket, ports, token: TOKEN, argv };
+    const clients = await startPart(folder, "flood", config);
     return async () => stopPart(clients);
   }
 
@@ -298,10 +303,10 @@ class Rig {
   }
 
   async close(): Promise<void> {
-    const { sshd, gateway, agent, box, folder } = this.#parts;
+    const { sshd, gateway, agent, boxes, folder } = this.#parts;
     await sshd.stop();
     await Promise.all([stopPart(gateway), stopPart(agent)]);
-    await box.stop();
+    await boxes.close();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -51,11 +51,12 @@ function agent(): void {
 }
 
 async function flood(): Promise<void> {
-  for (let n = 0; n < config.count; n += 1) {
-    const { gatewayUrl, ticket, argv } = config;
-    const stream = await openStream({ gatewayUrl, ticket, boxId: BOX, door: { port: 1 } });
+  const { gatewayUrl, ticket, token, argv } = config;
+  for (const port of config.ports) {
+    const stream = await openStream({ gatewayUrl, ticket, boxId: BOX, door: { port } });
+    stream.write(encodeExecFrame({ kind: "auth", token }));
     const pty = { rows: 24, cols: 80 };
-    const session = `flood-${process.pid}-${n}`;
+    const session = `flood-${port}`;
     stream.write(encodeExecFrame({ kind: "start", argv, user: "root", pty, session }));
     await new Promise((done) => stream.once("data", done));
     stream.resume();

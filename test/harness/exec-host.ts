@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,6 +25,9 @@ const COMPILE_TIMEOUT_MS = 5 * 60_000;
 
 export interface ExecHost {
   readonly port: number;
+  readonly pid: number;
+  /** As it was compiled; gone when it is stopped. */
+  readonly program: string;
   /** Its sockets: sessions/ and listeners/. */
   readonly directory: string;
   /** The box got an identity with that token. */
@@ -36,8 +39,8 @@ export interface ExecHost {
   stop(): Promise<void>;
 }
 
-/** `flags`: for the compiler; sanitizers by default. */
-export async function startExecHost(flags?: readonly string[]): Promise<ExecHost> {
+/** `flags`: for the compiler; sanitizers by default. `like`: the program of another, which is not compiled again. */
+export async function startExecHost(flags?: readonly string[], like?: string): Promise<ExecHost> {
   await ensureBuildPackages(run); // The compiler.
   const directory = await mkdtemp(join(tmpdir(), "berth-exec-"));
   const program = join(directory, "host");
@@ -45,7 +48,11 @@ export async function startExecHost(flags?: readonly string[]): Promise<ExecHost
   const gcc = ["gcc", "-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", "-o", program];
   const sanitizers = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
   const main = join(GUEST_DIRECTORY, "test/host.c");
-  await run([...gcc, ...(flags ?? sanitizers), main, ...files], { timeoutMs: COMPILE_TIMEOUT_MS });
+  if (like) await copyFile(like, program);
+  else
+    await run([...gcc, ...(flags ?? sanitizers), main, ...files], {
+      timeoutMs: COMPILE_TIMEOUT_MS,
+    });
   const child = spawn(program, [directory, TOKEN], {
     stdio: ["pipe", "pipe", "inherit"],
     detached: true,
@@ -60,9 +67,9 @@ export async function startExecHost(flags?: readonly string[]): Promise<ExecHost
     return said;
   };
   const port = Number(await nextLine());
-  assert.ok(port > 0, "the exec server did not start");
+  assert.ok(port > 0 && child.pid, "the exec server did not start");
   return {
-    port,
+    ...{ port, pid: child.pid, program },
     directory,
     renew: async (token) => void (await obey(`renew ${token}`)),
     ports: () => obey("ports"),

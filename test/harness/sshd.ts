@@ -30,6 +30,7 @@ export interface SshdOptions {
 
 export interface Sshd {
   readonly port: number;
+  readonly pid: number;
   /** Home directory of dev. */
   readonly home: string;
   log(): string;
@@ -83,7 +84,7 @@ export async function startSshd(options: SshdOptions): Promise<Sshd> {
     await stop();
     throw error;
   }
-  return { port, home, log: () => log, stop };
+  return { port, pid: child.pid ?? 0, home, log: () => log, stop };
 }
 
 async function writeFiles(directory: string, home: string, port: number, options: SshdOptions) {
