@@ -107,11 +107,12 @@ test("in the foreground, `up` stays, and Ctrl-C stops everything but the boxes",
   t.after(() => void child.kill("SIGKILL"));
   await until("it is up", async () => said.err.includes("Press Ctrl-C"));
   assert.match(said.out, /Box `first` is running/);
+  const killed = await berth.pidOf("supervisor");
   await berth.kill("supervisor");
   await until("the supervisor is there again", async () => {
     const { stdout } = await berth.berth(["status", "-o", "json"]);
     const { processes } = JSON.parse(stdout) as { processes: { pid: number | null }[] };
-    return processes.every((one) => one.pid !== null);
+    return processes.every(({ pid }) => pid !== null && pid !== killed);
   });
   child.kill("SIGINT");
   assert.equal(await ended, 0);

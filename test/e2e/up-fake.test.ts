@@ -156,9 +156,11 @@ test("`node drain` pauses what a node has and keeps new boxes away, until it is 
   const drained = await berth.json<object>(["node", "drain", node.name]);
   assert.deepEqual(drained, { node: node.name, paused: 1, endedBuilds: 0 });
   assert.equal((await berth.json<Box>(["show", "first"])).phase, "paused");
-  const waits = await berth.berth(["resume", "first", "--timeout", "1s"]);
-  assert.equal(waits.code, 1);
-  assert.match(waits.stderr.replaceAll("\n", " "), /takes no new boxes/);
+  await until("it says why it waits", async () => {
+    const waits = await berth.berth(["resume", "first", "--timeout", "1s"]);
+    assert.equal(waits.code, 1);
+    return /takes no new boxes/.test(waits.stderr.replaceAll("\n", " "));
+  });
   await berth.ok(["node", "uncordon", node.name]);
   await berth.ok(["wait", "first", "--for", "running"]);
 });
@@ -186,7 +188,8 @@ test("`down` pauses every box until it is durable, and `up` finds them so", asyn
 
 test("`down` ends a build that runs, and leaves nothing of it", async () => {
   const faults = join(berth.stateDir, "node/faults.json");
-  await writeFile(faults, JSON.stringify({ latencyMs: { exec: 3_600_000 } }));
+  // It takes a minute, in six parts, of which the first is waited for.
+  await writeFile(faults, JSON.stringify({ latencyMs: { exec: 10_000 } }));
   const file = join(berth.stateDir, "slow.yaml");
   await writeFile(file, "name: slow\nsetup: 'true'\n");
   const boxes = async () =>

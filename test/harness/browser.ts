@@ -63,7 +63,10 @@ export async function keepScreenshot(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`) });
 }
 
-const LOOKS = 3;
+const LOOKS = 5;
+/** Whether something moves or changes colour, and will have done so. */
+const IS_CHANGING = `document.getAnimations().some((one) =>
+  one.playState === "running" && one.effect.getTiming().iterations !== Infinity)`;
 const LOOK_AGAIN_MS = 1000;
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
@@ -81,21 +84,35 @@ interface Flaw {
 const isChoices = (id: string, html: string) =>
   id === "scrollable-region-focusable" && html.includes("data-scrollarea-viewport");
 
-/** What keeps somebody from using the page as it is shown: by keyboard, by ear, with weak eyes. */
+/** What keeps somebody from using the page as it is shown, in both themes: by keyboard, by ear, with weak eyes. */
 export async function seriousFlaws(page: Page): Promise<string[]> {
   await page.evaluate(readFileSync(AXE, "utf8"));
-  // A button that is being enabled has for a moment the colours of neither.
-  for (let look = 1; look < LOOKS; look += 1) {
-    if ((await lookForFlaws(page)).length === 0) return [];
-    await page.waitForTimeout(LOOK_AGAIN_MS);
+  const found = await lookAgain(page);
+  for (const colorScheme of ["dark", "light"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
+    // The other theme has other colours, and is else the same.
+    if (colorScheme === "dark") found.push(...(await lookAgain(page, ["color-contrast"])));
   }
-  return await lookForFlaws(page);
+  return found;
 }
 
-async function lookForFlaws(page: Page): Promise<string[]> {
-  const { violations } = (await page.evaluate(
-    "axe.run(document, { resultTypes: ['violations'] })",
-  )) as { violations: readonly Flaw[] };
+/** What changes colour, as a button that is being enabled does, has for a moment those of neither. */
+async function lookAgain(page: Page, rules?: readonly string[]): Promise<string[]> {
+  let found = await lookForFlaws(page, rules);
+  for (let look = 1; look < LOOKS && found.length > 0; look += 1) {
+    await page.waitForTimeout(LOOK_AGAIN_MS);
+    found = await lookForFlaws(page, rules);
+  }
+  return found;
+}
+
+async function lookForFlaws(page: Page, rules?: readonly string[]): Promise<string[]> {
+  while (await page.evaluate(IS_CHANGING)) await page.waitForTimeout(50);
+  const options = { resultTypes: ["violations"], ...(rules ? { runOnly: rules } : {}) };
+  const { violations } = (await page.evaluate(`axe.run(document, ${JSON.stringify(options)})`)) as {
+    violations: readonly Flaw[];
+  };
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .flatMap(({ id, nodes }) =>

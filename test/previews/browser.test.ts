@@ -54,7 +54,7 @@ async function lured(): Promise<Page> {
 function attack(page: Page, script: string): Promise<unknown> {
   const run = `(async () => { try { ${script} } catch (error) { return String(error); } })()`;
   return page.evaluate(
-    `Promise.race([${run}, new Promise((done) => setTimeout(done, 5000, "it never ends"))])`,
+    `Promise.race([${run}, new Promise((done) => setTimeout(done, 15_000, "it never ends"))])`,
   );
 }
 
@@ -315,7 +315,9 @@ test("neither a page of Berth nor a private preview can be framed, and a popup h
   await page.goto(`${victim.origin}/`);
   const second = page.waitForEvent("popup");
   await attack(page, `window.open(${JSON.stringify(`${evil.origin}/`)})`);
-  assert.notEqual(await (await second).evaluate("window.opener && 1"), null);
+  const again = await second;
+  await again.waitForURL(`${evil.origin}/`);
+  assert.notEqual(await again.evaluate("window.opener && 1"), null);
   await page.context().close();
 });
 

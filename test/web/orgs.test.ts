@@ -262,22 +262,26 @@ test("every page of the organization is shown whole, in both themes and on a sma
     ...["audit", "providers", "rules"],
   ];
   const paths = [...sections.map((section) => `/org/${section}`), "/boxes/first/share", "/tokens"];
-  for (const scheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const width of [1280, 400]) {
-      await page.setViewportSize({ width, height: 800 });
-      for (const path of paths) {
-        await page.goto(`${url}${path}`);
-        await page.getByRole("main").waitFor();
-        await until(
-          `${path} is loaded`,
-          async () => (await page.getByRole("status", { name: "Loading" }).count()) === 0,
-        );
-        await page.locator("h1").first().waitFor();
+  for (const width of [1280, 400]) {
+    await page.setViewportSize({ width, height: 800 });
+    for (const path of paths) {
+      await page.goto(`${url}${path}`);
+      await page.getByRole("main").waitFor();
+      await until(
+        `${path} is loaded`,
+        async () => (await page.getByRole("status", { name: "Loading" }).count()) === 0,
+      );
+      await page.locator("h1").first().waitFor();
+      for (const colorScheme of ["light", "dark"] as const) {
+        await page.emulateMedia({ colorScheme });
+        await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
         const overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
         assert.ok(Number(overflow) <= 0, `${path} is wider than ${width}`);
         if (path !== "/tokens")
-          await keepScreenshot(page, `${path.slice(1).replaceAll("/", "-")}-${scheme}-${width}`);
+          await keepScreenshot(
+            page,
+            `${path.slice(1).replaceAll("/", "-")}-${colorScheme}-${width}`,
+          );
       }
     }
   }
