@@ -11,7 +11,7 @@ import { silentLog } from "#lib/log.ts";
 import { type Caller, type ControlPlane, controlPlane } from "#test/harness/control-plane.ts";
 import { emptyDatabase, testDatabase } from "#test/harness/database.ts";
 import { createUser } from "./access.ts";
-import { type Database, openDatabase } from "./db.ts";
+import { type Database, isUnavailable, openDatabase } from "./db.ts";
 import { migrate } from "./migrate.ts";
 import { openPreview } from "./preview-changes.ts";
 import { ensureTenantLogin, withLogin } from "./tenant-login.ts";
@@ -158,6 +158,36 @@ test("what one organization leaves in a session, the next one does not find", as
     ]);
     await sql`update orgs set name = 'two'`.execute(two);
   }
+});
+
+test("who ends the connections of other requests stops them for a moment, and changes nothing", async (t) => {
+  const { db, orgs } = await world(t);
+  const other = openDatabase({ url: db.url, failpoints: new Failpoints(), log: silentLog });
+  t.after(() => other.close());
+  const [one, two] = orgs.map((orgId) => other.tenants.of({ orgId })) as unknown as [
+    Kysely<never>,
+    Kysely<never>,
+  ];
+  const read = async () => {
+    const { rows } = await sql<{ name: string }>`select name from orgs`.execute(two);
+    return rows[0]?.name;
+  };
+  assert.equal(await read(), "two");
+  // In the middle of what somebody else does.
+  const change = db.tenants.of({ orgId: orgs[1] }).transaction();
+  const stopped = change.execute(async (tx) => {
+    await sql`update orgs set name = 'half'`.execute(tx);
+    const end = sql`select pg_terminate_backend(pid) from pg_stat_activity
+      where usename = session_user and datname = current_database() and pid <> pg_backend_pid()`;
+    await end.execute(one);
+    await sql`select 1`.execute(tx);
+  });
+  await assert.rejects(stopped, (error) => isUnavailable(error), "an answer of 503");
+  // The pool may hand out one more that is about to break.
+  let name: string | undefined;
+  for (let tries = 0; tries < 100 && name === undefined; tries += 1)
+    name = await read().catch((error) => assert.ok(isUnavailable(error)) as undefined);
+  assert.equal(name, "two");
 });
 
 test("nobody calls what acts for the owner: not as a function, not as a trigger of their own", async (t) => {
