@@ -54,8 +54,8 @@ export interface NodeApiContext {
 const DAY_MS = 86_400_000;
 /** Nodes and gateways renew theirs when two thirds are over. One that was away for longer joins again. */
 const CERTIFICATE_MS = 30 * DAY_MS;
-/** Host certificates are made anew at each start; a box may run for long. */
-const HOST_CERTIFICATE_MS = 3650 * DAY_MS;
+/** Made anew at each start, and after 30 days of a box that goes on (src/node/guest-care.ts). */
+const HOST_CERTIFICATE_MS = 90 * DAY_MS;
 const BACKDATE_MS = 5 * 60_000;
 const MAX_WAIT_MS = 60_000;
 

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { BoxIdentity, BoxRun, BoxSource, BoxSpec, SnapshotKind } from "#domain/box.ts";
 import { type BoxId, makeId, type SnapshotId, type TemplateVersionId } from "#domain/ids.ts";
+import { testCertificate } from "#drivers/conformance-certificate.ts";
 import { testEgress } from "#drivers/conformance-egress.ts";
 import {
   attachTo,
@@ -151,6 +152,10 @@ class Story {
       await driver.authorizeKeys(box.boxId, box.epoch, []);
       await rejectsWith(driver.listeningPorts(box.boxId, box.epoch + 1), "epoch_stale");
       await rejectsWith(driver.authorizeKeys(box.boxId, box.epoch + 1, []), "epoch_stale");
+    });
+    await this.#step("an old certificate is replaced while the box runs", async (driver) => {
+      await testCertificate(driver, box);
+      assert.equal(await this.#readMemory(driver, box), "first");
     });
     await this.#step("bytes that leave it are counted", (driver) => testEgress(driver, box));
     await this.#step("a new driver object finds the box as it runs", async (driver) => {

@@ -198,6 +198,13 @@ export interface Driver {
   /** The SSH public key lines that enter as dev besides certificates; all others stop working for new logins. */
   authorizeKeys(boxId: BoxId, epoch: number, keys: readonly string[]): Promise<void>;
 
+  /** Gives a `ready` box another certificate of its host key when its own is older; what is connected stays so. */
+  certifyHostKey(
+    boxId: BoxId,
+    epoch: number,
+    options: Pick<StartOptions, "signHostKey"> & { readonly olderThanMs: number },
+  ): Promise<void>;
+
   /** The last bytes of the box's console (serial port), at most `maxBytes`. */
   console(boxId: BoxId, maxBytes: number): Promise<string>;
 

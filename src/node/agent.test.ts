@@ -534,3 +534,24 @@ test("SSH keys are given to the guest, and again when they change or it booted a
     return host.get(BOX)?.state === "ready" && keys() === "ssh-ed25519 AAAA two";
   });
 });
+
+test("a box that runs for long gets another certificate of its host key", async (t) => {
+  const { desk, host, until, restart } = await scene(t);
+  desk.want({ boxes: [assignment()] });
+  const isCertified = () =>
+    /^certificate of /.test(host.get(BOX)?.certificate?.text ?? "") &&
+    host.get(BOX)?.state === "ready";
+  await until("ready", isCertified);
+  const box = host.get(BOX);
+  assert.ok(box);
+  const certify = (days: number) =>
+    host.put({ ...box, certificate: { text: "first", atMs: Date.now() - days * 86_400_000 } });
+  certify(29);
+  await restart();
+  host.setPorts(BOX, [{ port: 22, isLoopback: false, program: "sshd" }]);
+  await until("looked after", () => desk.heard.get(BOX)?.ports?.length === 1);
+  assert.equal(host.get(BOX)?.certificate?.text, "first", "it is not old");
+  certify(31);
+  await restart();
+  await until("another one", isCertified);
+});

@@ -49,6 +49,8 @@ export interface BoxState {
   egressSeenMs: number | null;
   /** Epoch, VMM and SSH keys of the last `authorizeKeys`. */
   authorized: string | null;
+  /** When the age of its host key's certificate was looked at last, by the clock that never jumps; null: never. */
+  certifiedSeenMs: number | null;
   isCaredFor: boolean;
   /** Aborts the call that is running for it. */
   abort: AbortController | null;
@@ -73,6 +75,7 @@ export function newBoxState(boxId: string): BoxState {
     egress: null,
     egressSeenMs: null,
     authorized: null,
+    certifiedSeenMs: null,
     isCaredFor: false,
     abort: null,
   };

@@ -263,6 +263,18 @@ class FakeDriver implements Driver {
     this.#host.put({ ...this.#expectReady(boxId, epoch), authorizedKeys: [...keys] });
   }
 
+  async certifyHostKey(
+    boxId: BoxId,
+    epoch: number,
+    { signHostKey, olderThanMs }: Parameters<Driver["certifyHostKey"]>[2],
+  ): Promise<void> {
+    const { certificate, sshHostKey } = this.#expectReady(boxId, epoch);
+    if (this.#clock.nowMs() - (certificate?.atMs ?? 0) < olderThanMs) return;
+    const text = await signHostKey(sshHostKey);
+    const box = this.#expectReady(boxId, epoch);
+    this.#host.put({ ...box, certificate: { text, atMs: this.#clock.nowMs() } });
+  }
+
   async console(boxId: BoxId, maxBytes: number): Promise<string> {
     return (this.#host.get(boxId)?.console ?? "").slice(-maxBytes);
   }
@@ -393,7 +405,7 @@ class FakeDriver implements Driver {
 
   async #renew(box: FakeBox, run: BoxRun, options: StartOptions): Promise<FakeBox> {
     this.#host.faults.throwFor("renew", run.boxId);
-    await options.signHostKey(box.sshHostKey);
+    const text = await options.signHostKey(box.sshHostKey);
     const always = ["entropy", "clock", "exec-token", "ssh-host-certificate"];
     const isNew = box.disk["/etc/machine-id"] !== `${run.identity.machineId}\n`;
     const renewed = isNew ? [...always, "hostname", "machine-id", "ssh-host-key"] : always;
@@ -406,6 +418,7 @@ class FakeDriver implements Driver {
     const ready = this.#host.put({
       ...named,
       authorizedKeys: options.sshAuthorizedKeys ?? (isSameEpoch ? named.authorizedKeys : []),
+      certificate: { text, atMs: this.#clock.nowMs() },
       state: "ready",
       wasReady: true,
       disk: { ...named.disk, ...identityFiles(named) },

@@ -31,6 +31,8 @@ export interface FakeBox {
   disk: Record<string, string>;
   notices: Notice[];
   sshHostKey: string;
+  /** Of its host key, and when it was made. */
+  certificate?: { readonly text: string; readonly atMs: number };
   renewal: RenewalReport | null;
   /** Snapshot that its bytes grew from. */
   parentId: string | null;

@@ -38,6 +38,8 @@ export interface BoxRecord {
   readonly sshHostKey: SshHostKey;
   /** Certificate of the host key, for a renewal without the control plane. */
   readonly sshHostCertificate: string | null;
+  /** When it was made; absent: before that was written down. */
+  readonly certifiedAtMs?: number;
   readonly imageContentDigest: string;
   readonly vmm: ProcessIdentity | null;
   /** A snapshot began that was neither committed nor given up. */

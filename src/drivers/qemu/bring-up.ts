@@ -168,6 +168,7 @@ export async function renew(
     run,
     mustGrow: false,
     sshHostCertificate: certificate,
+    ...(certificate !== record.sshHostCertificate && { certifiedAtMs: host.clock.nowMs() }),
     freezing: null,
     notices: await emulatedNotice(host, record.notices),
     acknowledged: {

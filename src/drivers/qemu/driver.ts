@@ -372,6 +372,25 @@ export class QemuDriver implements Driver {
     await this.#askGuest(boxId, epoch, (guest) => guest.authorizeKeys(keys));
   }
 
+  async certifyHostKey(
+    boxId: BoxId,
+    epoch: number,
+    { signHostKey, olderThanMs }: Parameters<Driver["certifyHostKey"]>[2],
+  ): Promise<void> {
+    const isOld = ({ certifiedAtMs = 0 }: BoxRecord) =>
+      this.#host.clock.nowMs() - certifiedAtMs >= olderThanMs;
+    const found = await this.#requireReady(boxId, epoch);
+    if (!isOld(found)) return;
+    const certificate = await signHostKey(found.sshHostKey.publicKey);
+    await this.#turns.take(boxId, async () => {
+      const record = await this.#requireReady(boxId, epoch);
+      const { acknowledged, run } = record;
+      if (!acknowledged || !isOld(record)) return;
+      const phases = new Phases(this.#host);
+      await renew(this.#host, this.#vmms, record, run, certificate, acknowledged.how, phases);
+    });
+  }
+
   /** Between two changes of the box: its control channel is not to be had in the middle of a snapshot. */
   async #askGuest<T>(
     boxId: BoxId,
