@@ -1,12 +1,15 @@
-// VS Code in a box as its user sees it, in Chromium through the preview: the folder, two language servers, a terminal, and
-// all of it where it was after the box rested: in the same tab, and in one that is loaded again.
+// VS Code in a box as its user sees it, in Chromium through the preview: the folder, two language servers without the
+// internet, a terminal, and all of it where it was after the box rested: in the same tab, and in one that is loaded again.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { keepScreenshot, launchBrowser, visit } from "#test/harness/browser.ts";
 import { CodeEditor } from "#test/harness/code-editor.ts";
-import { createCodeServerBox } from "#test/harness/code-server-box.ts";
+import { createCodeServerBox, type Forward, forwardEditor } from "#test/harness/code-server-box.ts";
 import { TestInstallation, until } from "#test/harness/installation.ts";
+
+const UNTIL_HEALTHY =
+  "curl -fsS --retry 300 --retry-delay 1 --retry-all-errors http://127.0.0.1:8080/healthz";
 
 test("VS Code in a browser", async (t) => {
   const berth = await TestInstallation.make("qemu");
@@ -27,6 +30,16 @@ test("VS Code in a browser", async (t) => {
   };
   /** The page is open all the while, and does not wake it. */
   const pause = () => berth.ok(["pause", "ide"]);
+  const inBox = (script: string) => berth.ok(["exec", "ide", "--", "bash", "-c", script]);
+  const who = () => inBox("systemctl show -p MainPID -p NRestarts -p ActiveState code-server");
+  let forward: Forward | null = null;
+  t.after(() => forward?.close());
+  /** Without a browser, by a port of this machine. */
+  const served = async (path: string) => {
+    const answer = await fetch(`${forward?.url}${path}`, { signal: AbortSignal.timeout(300_000) });
+    assert.equal(answer.status, 200, path);
+    return `${answer.url}\n${await answer.text()}`;
+  };
 
   await step("a link to its port opens the project", async () => {
     await berth.ok(["up", "--detach"]);
@@ -37,6 +50,20 @@ test("VS Code in a browser", async (t) => {
     await editor.open(url);
     assert.equal(new URL(page.url()).host, new URL(url).host);
     assert.deepEqual(await editor.entries(), ["src", "package.json", "tsconfig.json"]);
+  });
+
+  await step("it asks nobody on the internet", async () => {
+    assert.match(await who(), /NRestarts=0\nActiveState=active/);
+    forward = await forwardEditor(berth, "ide");
+    assert.match(await served("/healthz"), /"status":"(alive|expired)"/);
+    const html = await served("/");
+    assert.match(html, /id="vscode-workbench-web-configuration"/);
+    assert.match(html, /^\S+folder=\/home\/dev\/project\n/, "it opens the project");
+    assert.match(html, /extensionsGallery&quot;:{}/);
+    assert.match(html, /enableTelemetry&quot;:false/);
+    assert.match(html, /enableWorkspaceTrust&quot;:false/);
+    const settings = await inBox("cat ~/.local/share/code-server/User/settings.json");
+    assert.match(settings, /"telemetry.telemetryLevel": "off"/);
   });
 
   await step("a language server underlines what is typed", async () => {
@@ -62,8 +89,11 @@ test("VS Code in a browser", async (t) => {
   await step("the same tab goes on after pause and resume", async () => {
     await editor.newFile();
     await editor.type("saved nowhere");
+    const before = await who();
     await pause();
+    assert.deepEqual(await berth.vmms(), []);
     await berth.ok(["start", "ide"]);
+    assert.equal(await who(), before, "it is the same process");
     await editor.untilText("saved nowhere");
     await editor.openTerminal();
     await editor.runInTerminal("echo second-$it");
@@ -91,5 +121,13 @@ test("VS Code in a browser", async (t) => {
     await editor.untilUnderlined();
     await editor.erase("oops");
     await editor.untilNotUnderlined();
+  });
+
+  await step("it comes back by itself when it dies, and when the box boots", async () => {
+    await inBox("sudo systemctl kill --signal=KILL code-server");
+    await inBox(UNTIL_HEALTHY);
+    await berth.ok(["restart", "ide"]);
+    await inBox(UNTIL_HEALTHY);
+    assert.match(await served("/"), /id="vscode-workbench-web-configuration"/);
   });
 });

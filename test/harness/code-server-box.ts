@@ -1,4 +1,4 @@
-// A running box of templates/code-server.yaml, with its editor on a port of this machine.
+// A running box of templates/code-server.yaml, and its editor on a port of this machine.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,11 +10,9 @@ const root = resolve(import.meta.dirname, "../..");
 const TEMPLATE = "code-server";
 const PORT = 8080;
 
-export interface CodeServerBox {
-  readonly name: string;
+export interface Forward {
   /** Of the editor, through the gateway and a port stream; `/healthz` answers without one. */
   readonly url: string;
-  /** Ends the forwarding; the box stays. */
   close(): Promise<void>;
 }
 
@@ -25,8 +23,7 @@ export async function createCodeServerBox(berth: TestInstallation, name: string)
   await berth.ok(["create", name, "--template", TEMPLATE]);
 }
 
-export async function codeServerBox(berth: TestInstallation, name = "ide"): Promise<CodeServerBox> {
-  await createCodeServerBox(berth, name);
+export async function forwardEditor(berth: TestInstallation, name: string): Promise<Forward> {
   const forward = spawn(join(root, "berth"), ["port", "forward", name, `:${PORT}`], {
     env: berth.env,
     stdio: ["ignore", "pipe", "inherit"],
@@ -38,7 +35,7 @@ export async function codeServerBox(berth: TestInstallation, name = "ide"): Prom
   };
   for await (const line of createInterface({ input: forward.stdout })) {
     const address = /^(127\.0\.0\.1:\d+) -> /.exec(line)?.[1];
-    if (address) return { name, url: `http://${address}`, close };
+    if (address) return { url: `http://${address}`, close };
   }
   throw new Error(`port ${PORT} of ${name} could not be forwarded`);
 }
