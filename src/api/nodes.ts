@@ -130,6 +130,15 @@ function previewNotices({ previewOrigin, gatewayUrl }: ApiContext): string[] {
 }
 
 /** What an operator should know although nothing is broken. */
+const NAMED = 5;
+
+function silenceOf(names: readonly string[]): string {
+  if (names.length === 1) return `Node ${names[0]} does not answer.`;
+  const rest = names.length - NAMED;
+  const more = rest > 0 ? ` and ${rest} more` : "";
+  return `${names.length} nodes do not answer: ${names.slice(0, NAMED).join(", ")}${more}.`;
+}
+
 function noticesOf(nodes: readonly NodeView[]): string[] {
   if (nodes.length === 0) return ["There is no node yet, so no box can run."];
   const silent = nodes.filter(({ status, fingerprint }) => status !== "ready" && fingerprint);
@@ -138,7 +147,7 @@ function noticesOf(nodes: readonly NodeView[]): string[] {
     ({ fingerprint }) => fingerprint?.acceleratorReason ?? "",
   );
   return [
-    ...silent.map(({ name }) => `Node ${name} does not answer.`),
+    ...(silent.length > 0 ? [silenceOf(silent.map(({ name }) => name))] : []),
     ...[...emulated].map(
       ([reason, those]) =>
         `${those.map(({ name }) => name).join(", ")}: CPUs are emulated, so boxes are slow, and emulation is not a security boundary. ${reason}`,

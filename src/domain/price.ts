@@ -35,11 +35,11 @@ export const UNITS: Readonly<Record<Resource, ResourceUnit>> = {
   disk_paused: { title: "disk of paused boxes", unit: "GiB-hour", perUnit: HOUR },
   disk_stopped: { title: "disk of stopped boxes", unit: "GiB-hour", perUnit: HOUR },
   snapshot: {
-    title: "bytes that only this snapshot has in the object store",
+    title: "snapshots, what each adds to the object store",
     unit: "GiB-hour",
     perUnit: BYTES_PER_GIB * HOUR,
   },
-  egress: { title: "bytes that left a box", unit: "GiB", perUnit: BYTES_PER_GIB },
+  egress: { title: "bytes that leave a box", unit: "GiB", perUnit: BYTES_PER_GIB },
 };
 
 /** What one unit of each resource costs. One that is left out costs nothing. */

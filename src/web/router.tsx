@@ -9,6 +9,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { BoxesPage } from "./boxes/boxes-page.tsx";
+import { readAddress, writeAddress } from "./data/address.ts";
 import { Frame } from "./frame.tsx";
 import { LoginPage } from "./login-page.tsx";
 import { Crashed, NotFound } from "./parts/lost.tsx";
@@ -112,6 +113,8 @@ export const router = createRouter({
       nowhere,
     ]),
   ]),
+  parseSearch: readAddress,
+  stringifySearch: writeAddress,
   defaultErrorComponent: Crashed,
   defaultNotFoundComponent: NotFound,
   // Only reads follow from hovering; they are light.

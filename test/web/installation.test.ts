@@ -275,12 +275,12 @@ test("what operators did is in the installation's trail, and gateways and nodes 
   await page.getByText(gatewayUrls[0] ?? "none").waitFor();
   await page.goto(`${url}/nodes`);
   await page.waitForURL(`${url}/installation/nodes`);
-  await press("Keep new boxes away");
+  await press(/^Keep new boxes away from/);
   await until(
     "none come",
     async () => (await admin.nodes.list({})).items[0]?.schedulable === false,
   );
-  await press("Let new boxes come");
+  await press(/^Let new boxes come to/);
   await until("they come", async () => (await admin.nodes.list({})).items[0]?.schedulable === true);
 });
 

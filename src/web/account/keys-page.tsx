@@ -5,7 +5,7 @@ import { IconKey, IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
 import { useSystem } from "../data/me.ts";
-import { newestFirst, usePages } from "../data/pages.ts";
+import { newestFirst, useAll } from "../data/pages.ts";
 import type { SshKey } from "../data/types.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty } from "../parts/empty.tsx";
@@ -27,7 +27,7 @@ function sshCommand(address: string): string {
 export function KeysPage() {
   const [isAdding, setAdding] = useState(false);
   const { data: system } = useSystem();
-  const list = usePages(["keys"], (page) => berth.keys.list(page), newestFirst);
+  const list = useAll(["keys"], (page) => berth.keys.list(page), newestFirst);
   const address = system?.sshAddress ?? null;
   return (
     <ListPage

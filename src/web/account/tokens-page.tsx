@@ -3,7 +3,7 @@
 import { IconTicket } from "@tabler/icons-react";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
-import { newestFirst, usePages } from "../data/pages.ts";
+import { newestFirst, useAll } from "../data/pages.ts";
 import { Empty } from "../parts/empty.tsx";
 import { ListPage } from "../parts/list-card.tsx";
 import { TokenDialogs, TokenTable } from "./token-table.tsx";
@@ -12,13 +12,17 @@ const refresh = () => queries.invalidateQueries({ queryKey: ["tokens"] });
 
 export function TokensPage() {
   const [isMaking, setMaking] = useState(false);
-  const list = usePages(["tokens"], (page) => berth.tokens.list(page), newestFirst);
+  const list = useAll(["tokens"], (page) => berth.tokens.list(page), newestFirst);
   return (
     <ListPage
       title="Tokens"
       lead="What programs and the CLI show to be let in. Revoking one also logs out the browsers that logged in with it."
       add={{ label: "New token", open: () => setMaking(true) }}
       list={list}
+      find={{
+        what: "tokens",
+        textOf: ({ id, name, scopes }) => `${id} ${name} ${scopes?.join(" ") ?? ""}`,
+      }}
       empty={
         <Empty
           icon={<IconTicket size={34} stroke={1.4} />}

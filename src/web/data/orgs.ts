@@ -1,6 +1,13 @@
-// Going from one organization to another.
+// The organizations of the installation, and going from one to another.
 
 import { berth } from "./berth.ts";
+import { byName, type Pages, useAll } from "./pages.ts";
+import type { InstallationOrg } from "./types.ts";
+
+/** For operators; nobody else is told anything of others'. */
+export function useOrgs(isWanted = true): Pages<InstallationOrg> {
+  return useAll(["installation", "orgs"], (page) => berth.orgs.listAll(page), byName, { isWanted });
+}
 
 /** For as long servers remember who somebody is. */
 const REMEMBERED_MS = 1000;

@@ -1,32 +1,29 @@
 // The members and teams of the organization, for choosing one and for saying who is meant by an id.
 
-import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { berth } from "./berth.ts";
 import { useMay } from "./me.ts";
+import { byName, type Pages, useAll } from "./pages.ts";
 import type { Member, Team } from "./types.ts";
 
-/** Who is not among so many is named by address or name. */
-const SHOWN = 200;
+export function useMembers(): Pages<Member> {
+  const isWanted = useMay()("member.read");
+  return useAll(["members", "list"], (page) => berth.members.list(page), byName, { isWanted });
+}
+
+export function useTeamList(): Pages<Team> {
+  const isWanted = useMay()("team.read");
+  return useAll(["teams", "list"], (page) => berth.teams.list(page), byName, { isWanted });
+}
+
+const NOBODY: readonly never[] = [];
 
 export function usePeople(): readonly Member[] {
-  const may = useMay();
-  const { data } = useQuery({
-    queryKey: ["members", "people"],
-    queryFn: async () => (await berth.members.list({ limit: SHOWN })).items,
-    enabled: may("member.read"),
-  });
-  return data ?? [];
+  return useMembers().items ?? NOBODY;
 }
 
 export function useTeams(): readonly Team[] {
-  const may = useMay();
-  const { data } = useQuery({
-    queryKey: ["teams", "all"],
-    queryFn: async () => (await berth.teams.list({ limit: SHOWN })).items,
-    enabled: may("team.read"),
-  });
-  return data ?? [];
+  return useTeamList().items ?? NOBODY;
 }
 
 /** The name of a user or a team; the id itself when it is nobody of those. */

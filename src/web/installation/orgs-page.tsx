@@ -1,36 +1,49 @@
 // Every organization of the installation: making one, for oneself or for somebody; its limits and prices.
 
-import { Button, Radio, TextInput } from "@mantine/core";
-import { IconAdjustments, IconBuildingSkyscraper, IconPencil } from "@tabler/icons-react";
+import { Radio } from "@mantine/core";
+import { IconAdjustments, IconBuildingSkyscraper } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
-import { byName, usePages } from "../data/pages.ts";
+import { useOrgs } from "../data/orgs.ts";
+import { byName, newestFirst } from "../data/pages.ts";
 import type { InstallationOrg, Quota } from "../data/types.ts";
 import { EditLimits } from "../org/edit-limits.tsx";
-import { SetPrices } from "../org/prices-card.tsx";
+import { PricesCard } from "../org/prices-card.tsx";
 import { QuotaCard } from "../org/quotas-page.tsx";
 import { Empty, Failed, Loading } from "../parts/empty.tsx";
-import { FormDialog, MadeDialog } from "../parts/form-dialog.tsx";
-import { ListPage } from "../parts/list-card.tsx";
+import { FormDialog, MadeDialog, NameField } from "../parts/form-dialog.tsx";
+import { type Find, ListPage } from "../parts/list-card.tsx";
 import { notifyDone } from "../parts/notify.ts";
-import { Card } from "../parts/page.tsx";
 import css from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
 import { Sheet } from "../parts/sheet.tsx";
 import { Ago } from "../parts/when.tsx";
 
+const FIND: Find<InstallationOrg> = {
+  what: "organizations",
+  textOf: ({ id, name }) => `${id} ${name}`,
+  orders: {
+    "By name": byName,
+    "Most running": (one, other) => other.running - one.running,
+    "Most boxes": (one, other) => other.boxes - one.boxes,
+    "Most members": (one, other) => other.members - one.members,
+    "Newest first": newestFirst,
+  },
+};
+
 export function OrgsPage() {
   const [isMaking, setMaking] = useState(false);
   const [url, setUrl] = useState<string | null>(null);
   const [opened, setOpened] = useState<InstallationOrg | null>(null);
-  const list = usePages(["installation", "orgs"], (page) => berth.orgs.listAll(page), byName);
+  const list = useOrgs();
   return (
     <ListPage
       title="Organizations"
       lead="Whoever shares this installation. What is in an organization is its own: operators see how much it takes, not its boxes."
       add={{ label: "New organization", open: () => setMaking(true) }}
       list={list}
+      find={FIND}
       empty={
         <Empty
           icon={<IconBuildingSkyscraper size={34} stroke={1.4} />}
@@ -54,12 +67,11 @@ export function OrgsPage() {
             </MadeDialog>
           ) : null}
           <Sheet
-            isOpen={opened !== null}
+            of={opened}
             close={() => setOpened(null)}
-            size="md"
-            title={opened ? `Organization ${opened.name}` : ""}
+            title={({ name }) => `Organization ${name}`}
           >
-            {opened ? <OrgDetails org={opened} /> : null}
+            {(org) => <OrgDetails org={org} />}
           </Sheet>
         </>
       }
@@ -120,47 +132,22 @@ function OrgTable(props: {
 
 function OrgDetails({ org }: { readonly org: InstallationOrg }) {
   const [edited, setEdited] = useState<Quota | null>(null);
-  const [isPricing, setPricing] = useState(false);
   const quota = useQuery({
     queryKey: ["quotas", "org", org.id],
     queryFn: () => berth.quotas.getOrg(org.id),
   });
-  const book = useQuery({ queryKey: ["prices"], queryFn: () => berth.prices.get() });
   const { data } = quota;
   return (
     <div className={css.stack}>
       {quota.isPending ? <Loading rows={4} /> : null}
       {quota.error ? <Failed error={quota.error} retry={() => void quota.refetch()} /> : null}
       {data ? <QuotaCard title="What it takes" quota={data} edit={() => setEdited(data)} /> : null}
-      <Card
-        title="Prices"
-        actions={
-          <Button
-            size="compact-xs"
-            variant="default"
-            leftSection={<IconPencil size={13} />}
-            aria-label={`Set prices of ${org.name}`}
-            disabled={!book.data?.currency}
-            onClick={() => setPricing(true)}
-          >
-            Set prices
-          </Button>
-        }
-      >
-        <div className={css.cardText}>
-          {book.data?.currency === null
-            ? "Nothing has a price yet: set those of the installation first, at Prices."
-            : "Those of the installation hold, but for what is set for it here."}
-        </div>
-      </Card>
+      <PricesCard org={org} />
       {edited ? (
         <EditLimits
           of={{ scope: "org", id: org.id, name: org.name, limits: edited.ownLimits }}
           close={() => setEdited(null)}
         />
-      ) : null}
-      {isPricing && book.data ? (
-        <SetPrices book={book.data} org={org} close={() => setPricing(false)} />
       ) : null}
     </div>
   );
@@ -187,14 +174,7 @@ function Make(props: { readonly close: () => void; readonly made: (url: string) 
       close={props.close}
       send={send}
     >
-      <TextInput
-        data-autofocus
-        label="Name"
-        description="Lowercase letters, digits and hyphens."
-        placeholder="acme"
-        value={name}
-        onChange={(event) => setName(event.currentTarget.value.trim())}
-      />
+      <NameField placeholder="acme" name={name} setName={setName} />
       <Radio.Group
         mt="md"
         label="Its first owner"

@@ -9,7 +9,7 @@ export function PricesPage() {
       title="Prices"
       lead="The price book of the installation. Prices of one organization are set at Organizations."
     >
-      <PricesCard />
+      <PricesCard isOfAll />
     </Page>
   );
 }

@@ -57,23 +57,20 @@ export function EntryDrawer(props: {
   readonly entry: AuditEntry | null;
   readonly close: () => void;
 }) {
-  const { entry } = props;
   return (
     <Sheet
-      isOpen={entry !== null}
+      of={props.entry}
       close={props.close}
-      title={
-        entry ? (
-          <span className={css.title}>
-            <code>{entry.verb}</code>
-            <Badge size="sm" variant="light" tt="none" color={OUTCOME_COLORS[entry.outcome]}>
-              {entry.code ?? entry.outcome}
-            </Badge>
-          </span>
-        ) : null
-      }
+      title={({ verb, outcome, code }) => (
+        <span className={css.title}>
+          <code>{verb}</code>
+          <Badge size="sm" variant="light" tt="none" color={OUTCOME_COLORS[outcome]}>
+            {code ?? outcome}
+          </Badge>
+        </span>
+      )}
     >
-      {entry ? <Facts facts={factsOf(entry)} /> : null}
+      {(entry) => <Facts facts={factsOf(entry)} />}
     </Sheet>
   );
 }

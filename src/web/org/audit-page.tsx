@@ -1,48 +1,50 @@
 // The audit trail: who did what, from where, and how it ended. Searched, and followed as it grows.
 
-import { Badge, Button, Select, Switch, TextInput } from "@mantine/core";
+import { Badge, Button, Menu, Select, Switch, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { IconDownload, IconHistory, IconSearch } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
+import { useAddress } from "../data/address.ts";
 import { berth, noteError } from "../data/berth.ts";
 import { useLive, useNow } from "../data/live.ts";
-import { useWho } from "../data/me.ts";
+import { useOrgs } from "../data/orgs.ts";
 import { usePages } from "../data/pages.ts";
 import { useNameOf } from "../data/people.ts";
 import type { AuditEntry } from "../data/types.ts";
-import { ago, clockTime, fullTime } from "../format.ts";
+import { dayAndTime, fullTime } from "../format.ts";
+import { csvOf, download } from "../parts/download.ts";
 import { Empty } from "../parts/empty.tsx";
 import { ListCard } from "../parts/list-card.tsx";
+import { attempt } from "../parts/notify.ts";
 import { Page } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
 import css from "./audit.module.css";
 import { EntryDrawer, OUTCOME_COLORS, targetOf } from "./audit-entry.tsx";
 import org from "./org.module.css";
 
-interface Filter {
-  readonly text: string;
-  readonly actor: string;
-  readonly verb: string | null;
-  readonly outcome: AuditEntry["outcome"] | null;
-  readonly sinceMs: string | null;
-}
-
-const NO_FILTER: Filter = { text: "", actor: "", verb: null, outcome: null, sinceMs: null };
+/** As the address has it. */
+const NO_FILTER = { text: "", actor: "", verb: "", outcome: "", since: "", from: "", to: "" };
+type Filter = Readonly<typeof NO_FILTER>;
 const HOUR_MS = 3_600_000;
+const DAYS = "days";
 const SINCE = [
-  { value: String(HOUR_MS), label: "Last hour" },
-  { value: String(24 * HOUR_MS), label: "Last day" },
-  { value: String(7 * 24 * HOUR_MS), label: "Last 7 days" },
-  { value: String(30 * 24 * HOUR_MS), label: "Last 30 days" },
+  { value: "1h", label: "Last hour", hours: 1 },
+  { value: "1d", label: "Last day", hours: 24 },
+  { value: "7d", label: "Last 7 days", hours: 7 * 24 },
+  { value: "30d", label: "Last 30 days", hours: 30 * 24 },
+  { value: DAYS, label: "From day to day…", hours: 0 },
 ];
 /** The part of a verb before its point, and what people call it. */
 const KINDS = [
   { value: "enter.", label: "Entries into boxes" },
   { value: "boxes.", label: "Boxes" },
+  { value: "snapshots.", label: "Snapshots" },
   { value: "shares.", label: "Shares" },
   { value: "members.", label: "Members" },
   { value: "invitations.", label: "Invitations" },
+  { value: "grants.", label: "Roles by providers" },
+  { value: "scim.", label: "Directory" },
+  { value: "serviceAccounts.", label: "Service accounts" },
   { value: "teams.", label: "Teams" },
   { value: "tokens.", label: "Tokens" },
   { value: "keys.", label: "SSH keys" },
@@ -53,6 +55,12 @@ const KINDS = [
   { value: "quotas.", label: "Quotas" },
   { value: "budgets.", label: "Budgets" },
   { value: "providers.", label: "Sign-in providers" },
+  { value: "scimTokens.", label: "SCIM tokens" },
+  { value: "org.", label: "Rules of the organization" },
+  { value: "orgs.", label: "Organizations" },
+  { value: "prices.", label: "Prices" },
+  { value: "nodes.", label: "Nodes" },
+  { value: "gateways.", label: "Gateways" },
 ];
 const OUTCOMES = [
   { value: "ok", label: "Done" },
@@ -62,15 +70,23 @@ const OUTCOMES = [
 
 type Scope = "org" | "installation";
 
+const isOutcome = (text: string): text is AuditEntry["outcome"] =>
+  OUTCOMES.some(({ value }) => value === text);
+const isDay = (text: string) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text));
+
 function queryOf(scope: Scope, filter: Filter, openedMs: number) {
-  const { text, actor, verb, outcome, sinceMs } = filter;
+  const { text, actor, verb, outcome, since, from, to } = filter;
+  const hours = SINCE.find(({ value }) => value === since)?.hours ?? 0;
+  const isDays = since === DAYS;
   return {
     scope,
     ...(text.trim() ? { text: text.trim() } : {}),
     ...(actor.trim() ? { actor: actor.trim() } : {}),
     ...(verb ? { verb } : {}),
-    ...(outcome ? { outcome } : {}),
-    ...(sinceMs ? { since: new Date(openedMs - Number(sinceMs)).toISOString() } : {}),
+    ...(isOutcome(outcome) ? { outcome } : {}),
+    ...(hours > 0 ? { since: new Date(openedMs - hours * HOUR_MS).toISOString() } : {}),
+    ...(isDays && isDay(from) ? { since: new Date(`${from}T00:00`).toISOString() } : {}),
+    ...(isDays && isDay(to) ? { until: new Date(`${to}T23:59:59.999`).toISOString() } : {}),
   };
 }
 type AuditQuery = ReturnType<typeof queryOf>;
@@ -95,7 +111,7 @@ export function InstallationTrail() {
 }
 
 function Trail({ scope, lead }: { readonly scope: Scope; readonly lead: string }) {
-  const [filter, setFilter] = useState(NO_FILTER);
+  const [filter, setFilter] = useAddress(NO_FILTER);
   const [openedMs] = useState(() => Date.now());
   const [settled] = useDebouncedValue(filter, 300);
   const [isLive, setLive] = useState(false);
@@ -117,15 +133,7 @@ function Trail({ scope, lead }: { readonly scope: Scope; readonly lead: string }
             checked={isLive}
             onChange={(event) => setLive(event.currentTarget.checked)}
           />
-          <Button
-            component="a"
-            href={`/v1/audit/export?scope=${scope}`}
-            download={`audit-${scope}.jsonl`}
-            variant="default"
-            leftSection={<IconDownload size={14} />}
-          >
-            Export
-          </Button>
+          <Export scope={scope} query={query} />
         </div>
       }
     >
@@ -140,10 +148,74 @@ function Trail({ scope, lead }: { readonly scope: Scope; readonly lead: string }
           </Empty>
         }
       >
-        {(entries) => <Entries entries={entries} open={setOpened} />}
+        {(entries) => <Entries scope={scope} entries={entries} open={setOpened} />}
       </ListCard>
       <EntryDrawer entry={opened} close={() => setOpened(null)} />
     </Page>
+  );
+}
+
+/** A spreadsheet takes more, and nobody reads more. */
+const CSV_MAX = 20_000;
+const HEADS = [
+  "at",
+  "who",
+  "user",
+  "as",
+  "verb",
+  "on",
+  "touched",
+  "outcome",
+  "code",
+  "from",
+  "with",
+];
+
+async function downloadShown(query: AuditQuery): Promise<void> {
+  const entries: AuditEntry[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = { limit: 200, ...(cursor ? { cursor } : {}) };
+    const { items, nextCursor } = await berth.audit.list({ ...query, ...page });
+    entries.push(...items);
+    cursor = nextCursor ?? undefined;
+  } while (cursor && entries.length < CSV_MAX);
+  const rows = entries.map(({ at, actor, verb, resource, touched, ...entry }) => [
+    ...[at, actor?.name ?? null, actor?.id ?? null, actor?.roles.join(" ") ?? null, verb],
+    Object.entries(resource)
+      .map(([kind, value]) => `${kind} ${value}`)
+      .join(" "),
+    ...[touched.join(" "), entry.outcome, entry.code, entry.address, entry.userAgent],
+    ...[entry.requestId, entry.seq, entry.hash],
+  ]);
+  download(`audit-${query.scope}.csv`, csvOf([...HEADS, "request", "place", "hash"], rows));
+}
+
+function Export({ scope, query }: { readonly scope: Scope; readonly query: AuditQuery }) {
+  const [isReading, setReading] = useState(false);
+  const read = async () => {
+    setReading(true);
+    await attempt("The entries were not exported", () => downloadShown(query));
+    setReading(false);
+  };
+  return (
+    <Menu position="bottom-end" width={270} shadow="md">
+      <Menu.Target>
+        <Button variant="default" loading={isReading} leftSection={<IconDownload size={14} />}>
+          Export
+        </Button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item onClick={() => void read()}>What matches, as CSV</Menu.Item>
+        <Menu.Item
+          component="a"
+          href={`/v1/audit/export?scope=${scope}`}
+          download={`audit-${scope}.jsonl`}
+        >
+          The whole chain, to be verified (JSON Lines)
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
   );
 }
 
@@ -169,8 +241,24 @@ function useTail(isLive: boolean, query: AuditQuery): readonly AuditEntry[] {
   return entries;
 }
 
-function Filters(props: { readonly filter: Filter; readonly setFilter: (filter: Filter) => void }) {
+function Filters(props: {
+  readonly filter: Filter;
+  readonly setFilter: (change: Partial<Filter>) => void;
+}) {
   const { filter, setFilter } = props;
+  // A link may name an operation, or a kind that is not among those.
+  const isKnown = filter.verb === "" || KINDS.some(({ value }) => value === filter.verb);
+  const kinds = isKnown ? KINDS : [...KINDS, { value: filter.verb, label: filter.verb }];
+  const dayField = (name: "from" | "to", label: string) => (
+    <TextInput
+      size="xs"
+      w={140}
+      type="date"
+      aria-label={label}
+      value={filter[name]}
+      onChange={(event) => setFilter({ [name]: event.currentTarget.value })}
+    />
+  );
   return (
     <search className={org.toolbar}>
       <TextInput
@@ -180,7 +268,7 @@ function Filters(props: { readonly filter: Filter; readonly setFilter: (filter: 
         placeholder="Anywhere in an entry: a name, an id, an address"
         leftSection={<IconSearch size={14} />}
         value={filter.text}
-        onChange={(event) => setFilter({ ...filter, text: event.currentTarget.value })}
+        onChange={(event) => setFilter({ text: event.currentTarget.value })}
       />
       <TextInput
         size="xs"
@@ -188,7 +276,7 @@ function Filters(props: { readonly filter: Filter; readonly setFilter: (filter: 
         aria-label="Who"
         placeholder="By whom"
         value={filter.actor}
-        onChange={(event) => setFilter({ ...filter, actor: event.currentTarget.value })}
+        onChange={(event) => setFilter({ actor: event.currentTarget.value })}
       />
       <Select
         size="xs"
@@ -197,61 +285,56 @@ function Filters(props: { readonly filter: Filter; readonly setFilter: (filter: 
         placeholder="Everything"
         clearable
         searchable
-        data={KINDS}
-        value={filter.verb}
-        onChange={(verb) => setFilter({ ...filter, verb })}
+        data={kinds}
+        value={filter.verb || null}
+        onChange={(verb) => setFilter({ verb: verb ?? "" })}
       />
       <Select
         size="xs"
-        w={110}
+        w={130}
         aria-label="Outcome"
         placeholder="Any outcome"
         clearable
         data={OUTCOMES}
-        value={filter.outcome}
-        onChange={(outcome) =>
-          setFilter({ ...filter, outcome: outcome as AuditEntry["outcome"] | null })
-        }
+        value={filter.outcome || null}
+        onChange={(outcome) => setFilter({ outcome: outcome ?? "" })}
       />
       <Select
         size="xs"
-        w={120}
+        w={150}
         aria-label="Since"
         placeholder="Any time"
         clearable
         data={SINCE}
-        value={filter.sinceMs}
-        onChange={(sinceMs) => setFilter({ ...filter, sinceMs })}
+        value={filter.since || null}
+        onChange={(since) => setFilter({ since: since ?? "", from: "", to: "" })}
       />
+      {filter.since === DAYS ? (
+        <>
+          {dayField("from", "First day")}
+          {dayField("to", "Last day")}
+        </>
+      ) : null}
     </search>
   );
 }
 
 /** Of members, teams and boxes that are there; of others the id is all there is. */
-function useNames(): (id: string) => string {
+function useNames(scope: Scope): (id: string) => string {
   const nameOf = useNameOf();
   const { boxes } = useLive();
-  const orgs = useOrgNames();
+  const all = useOrgs(scope === "installation").items;
+  const orgs = useMemo(() => new Map(all?.map(({ id, name }) => [id, name])), [all]);
   return (id) => boxes.get(id)?.name ?? orgs.get(id) ?? nameOf(id);
 }
 
-/** Of other organizations nobody but an operator is told anything. */
-function useOrgNames(): ReadonlyMap<string, string> {
-  const isOperator = useWho()?.isOperator ?? false;
-  const { data } = useQuery({
-    queryKey: ["installation", "org-names"],
-    queryFn: async () => (await berth.orgs.listAll({ limit: 200 })).items,
-    enabled: isOperator,
-  });
-  return new Map(data?.map(({ id, name }) => [id, name]));
-}
-
 function Entries(props: {
+  readonly scope: Scope;
   readonly entries: readonly AuditEntry[];
   readonly open: (entry: AuditEntry) => void;
 }) {
   const now = useNow();
-  const nameOf = useNames();
+  const nameOf = useNames(props.scope);
   return (
     <table className={`${parts.table} ${css.entries}`} aria-label="Audit entries">
       <thead>
@@ -267,7 +350,7 @@ function Entries(props: {
         {props.entries.map((entry) => (
           <tr key={entry.id} onClick={() => props.open(entry)}>
             <td className={`${parts.dim} ${parts.nowrap}`} title={fullTime(entry.at)}>
-              {now - Date.parse(entry.at) < 24 * HOUR_MS ? clockTime(entry.at) : ago(entry.at, now)}
+              {dayAndTime(entry.at, now)}
             </td>
             <td className={css.actor}>
               {entry.actor?.name ?? entry.actor?.id ?? <span className={parts.dim}>–</span>}

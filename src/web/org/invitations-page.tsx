@@ -4,7 +4,7 @@ import { Select, TextInput } from "@mantine/core";
 import { IconMail, IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
-import { newestFirst, usePages } from "../data/pages.ts";
+import { newestFirst, useAll } from "../data/pages.ts";
 import { useNameOf, useTeams } from "../data/people.ts";
 import type { Invitation, OrgRole } from "../data/types.ts";
 import { confirm } from "../parts/confirm.tsx";
@@ -28,7 +28,7 @@ const LIFETIMES = [
 export function InvitationsPage() {
   const [isMaking, setMaking] = useState(false);
   const [url, setUrl] = useState<string | null>(null);
-  const list = usePages(["invitations"], (page) => berth.invitations.list(page), newestFirst);
+  const list = useAll(["invitations"], (page) => berth.invitations.list(page), newestFirst);
   const open = () => setMaking(true);
   return (
     <ListPage
@@ -36,6 +36,10 @@ export function InvitationsPage() {
       lead="A link makes whoever opens it a member, once. These can still be taken."
       add={{ label: "Invite somebody", open }}
       list={list}
+      find={{
+        what: "invitations",
+        textOf: ({ email, roles }) => `${email ?? "whoever has the link"} ${roles.join(" ")}`,
+      }}
       empty={
         <Empty
           icon={<IconMail size={34} stroke={1.4} />}

@@ -6,26 +6,40 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
 import { useMay, useWho } from "../data/me.ts";
-import { byName, usePages } from "../data/pages.ts";
+import { byName } from "../data/pages.ts";
+import { useMembers } from "../data/people.ts";
 import type { Member, OrgRole } from "../data/types.ts";
 import { count } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty } from "../parts/empty.tsx";
 import { FormDialog } from "../parts/form-dialog.tsx";
-import { ListPage } from "../parts/list-card.tsx";
+import { type Find, ListPage } from "../parts/list-card.tsx";
 import { attempt, notifyDone } from "../parts/notify.ts";
 import css from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
 import { Ago } from "../parts/when.tsx";
-import { RoleBadges, RolesField } from "./roles.tsx";
+import { ROLE_WORDS, RoleBadges, RolesField } from "./roles.tsx";
 
+const FIND: Find<Member> = {
+  what: "members",
+  textOf: ({ id, name, email, kind, roles, isDisabled, isSuspended }) =>
+    [
+      ...[id, name, email, kind, ...roles.map((role) => ROLE_WORDS[role][0])],
+      ...[isDisabled ? "disabled" : "", isSuspended ? "refused" : ""],
+    ].join(" "),
+  orders: {
+    "By name": byName,
+    "Newest first": (one, other) => Date.parse(other.since) - Date.parse(one.since),
+    "Most boxes": (one, other) => other.boxes - one.boxes,
+  },
+};
 const refresh = () => queries.invalidateQueries({ queryKey: ["members"] });
 
 export function MembersPage() {
   const may = useMay();
   const navigate = useNavigate();
   const [edited, setEdited] = useState<Member | null>(null);
-  const list = usePages(["members", "list"], (page) => berth.members.list(page), byName);
+  const list = useMembers();
   const invite = () => void navigate({ to: "/org/$section", params: { section: "invitations" } });
   return (
     <ListPage
@@ -33,6 +47,7 @@ export function MembersPage() {
       lead="Whoever belongs to the organization. Roles add up; what somebody loses ends within seconds, open terminals too."
       add={may("member.manage") ? { label: "Invite somebody", open: invite } : null}
       list={list}
+      find={FIND}
       empty={<Empty icon={<IconUsers size={34} stroke={1.4} />} title="Nobody yet" />}
       also={edited ? <EditRoles member={edited} close={() => setEdited(null)} /> : null}
     >

@@ -12,7 +12,7 @@ import {
 import { type ReactNode, useState } from "react";
 import { berth, queries } from "../data/berth.ts";
 import { useWho } from "../data/me.ts";
-import { byName, newestFirst, usePages } from "../data/pages.ts";
+import { byName, newestFirst, useAll } from "../data/pages.ts";
 import type { Provider, ScimToken } from "../data/types.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty } from "../parts/empty.tsx";
@@ -33,8 +33,8 @@ type Dialog =
 
 export function ProvidersPage() {
   const [dialog, setDialog] = useState<Dialog | null>(null);
-  const list = usePages(["providers"], (page) => berth.providers.list(page), byName);
-  const scim = usePages(["scim-tokens"], (page) => berth.scimTokens.list(page), newestFirst);
+  const list = useAll(["providers"], (page) => berth.providers.list(page), byName);
+  const scim = useAll(["scim-tokens"], (page) => berth.scimTokens.list(page), newestFirst);
   return (
     <Page
       title="Sign-in providers"
@@ -75,7 +75,7 @@ export function ProvidersPage() {
 /** Those of everybody. Only operators get here. */
 export function InstallationProviders() {
   const [dialog, setDialog] = useState<Dialog | null>(null);
-  const all = usePages(["providers"], (page) => berth.providers.list(page), byName);
+  const all = useAll(["providers"], (page) => berth.providers.list(page), byName);
   const items = all.items?.filter(({ isOfInstallation }) => isOfInstallation) ?? null;
   const add = () => setDialog({ kind: "make" });
   return (

@@ -1,22 +1,29 @@
 // What is taken, beside what may be: mine, my teams', the organization's; and the limits of each.
 
-import { Button, SegmentedControl } from "@mantine/core";
+import { Alert, Button, SegmentedControl } from "@mantine/core";
 import { IconAdjustments, IconGauge } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { berth } from "../data/berth.ts";
 import { useMay, useWho } from "../data/me.ts";
-import { usePages } from "../data/pages.ts";
+import { byName, useAll } from "../data/pages.ts";
 import type { Quota, QuotaLimits } from "../data/types.ts";
 import { Empty, Failed, Loading } from "../parts/empty.tsx";
-import { ListCard } from "../parts/list-card.tsx";
+import { type Find, ListCard } from "../parts/list-card.tsx";
 import { Meter } from "../parts/meter.tsx";
 import { Card, Page } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
 import { EditLimits, type LimitsOf } from "./edit-limits.tsx";
 import css from "./org.module.css";
-import { COUNTED, COUNTED_NAMES, isWorthShowing, limitWords } from "./resources.ts";
+import {
+  COUNTED,
+  COUNTED_NAMES,
+  type Counted,
+  isWorthShowing,
+  limitWords,
+  waysToFree,
+} from "./resources.ts";
 
 const LOOK_MS = 10_000;
 type Holders = "team" | "user";
@@ -118,6 +125,11 @@ export function QuotaCard(props: {
             show={COUNTED[name].show}
           />
         ))}
+        {waysToFree(quota).map((words) => (
+          <Alert key={words} color="yellow" p="xs">
+            {words}
+          </Alert>
+        ))}
         {props.hint ? <div className={parts.dim}>{props.hint}</div> : null}
       </div>
     </Card>
@@ -177,15 +189,32 @@ export function LimitsCard(props: {
   );
 }
 
+const mostFirst = (name: Counted) => (one: Quota, other: Quota) =>
+  other.usage[name] - one.usage[name] || byName(one, other);
+
+const FIND: Omit<Find<Quota>, "what"> = {
+  textOf: ({ id, name }) => `${id} ${name}`,
+  orders: {
+    "Most boxes": mostFirst("boxes"),
+    "Most running": mostFirst("running"),
+    "Most memory": mostFirst("memoryMib"),
+    "Most disk": mostFirst("diskGib"),
+    "Most snapshots": mostFirst("snapshotBytes"),
+    "By name": byName,
+  },
+};
+
 function HoldersCard({ edit }: { readonly edit: ((quota: Quota) => void) | null }) {
   const [scope, setScope] = useState<Holders>("user");
-  const list = usePages(["quotas", "holders", scope], (page) =>
-    berth.quotas.list({ scope, ...page }),
+  const list = useAll(
+    ["quotas", "holders", scope],
+    (page) => berth.quotas.list({ scope, ...page }),
+    mostFirst("boxes"),
   );
   return (
     <div className={css.gap}>
       <ListCard
-        title="Who takes how much"
+        title="Who takes it"
         actions={
           <SegmentedControl
             size="xs"
@@ -199,6 +228,7 @@ function HoldersCard({ edit }: { readonly edit: ((quota: Quota) => void) | null 
           />
         }
         list={list}
+        find={{ ...FIND, what: scope === "team" ? "teams" : "users" }}
         empty={
           <Empty icon={<IconGauge size={34} stroke={1.4} />} title="Nobody takes anything">
             {scope === "team" ? "There is no team yet." : null}
@@ -211,7 +241,7 @@ function HoldersCard({ edit }: { readonly edit: ((quota: Quota) => void) | null 
   );
 }
 
-const COLUMNS = ["boxes", "running", "cpus", "memoryMib", "diskGib"] as const;
+const COLUMNS = ["boxes", "running", "cpus", "memoryMib", "diskGib", "snapshotBytes"] as const;
 
 const columnOf = (name: (typeof COLUMNS)[number]) =>
   name === "boxes" ? parts.number : `${parts.number} ${parts.wideOnly}`;
@@ -242,7 +272,11 @@ function HolderTable(props: {
               const { show } = COUNTED[name];
               return (
                 <td key={name} className={columnOf(name)}>
-                  {show(quota.usage[name])}
+                  {quota.usage[name] === 0 ? (
+                    <span className={parts.dim}>0</span>
+                  ) : (
+                    show(quota.usage[name])
+                  )}
                   {limit === null ? null : <span className={parts.dim}> / {show(limit)}</span>}
                 </td>
               );

@@ -42,6 +42,33 @@ export function isWorthShowing({ usage, limits }: Quota, name: Counted): boolean
   return limits[name] !== null || usage[name] > 0 || name === "boxes" || name === "running";
 }
 
+const FREED: Readonly<Record<Counted, string>> = {
+  boxes: "delete boxes, or hand them over to somebody else",
+  running: "pause or stop boxes",
+  cpus: "pause or stop boxes",
+  memoryMib: "pause or stop boxes",
+  gpus: "pause or stop boxes that have one",
+  diskGib: "delete boxes",
+  snapshotBytes: "delete checkpoints, or boxes at rest",
+  sharedPorts: "close previews, or make them private",
+  createsPerHour: "wait: each box counts for an hour",
+};
+const NEARLY = 0.9;
+
+/** Of what is taken, or nearly: what happens, and what makes room. */
+export function waysToFree({ usage, limits }: Quota): readonly string[] {
+  const tight = COUNTED_NAMES.filter((name) => {
+    const limit = limits[name];
+    return limit !== null && usage[name] > 0 && usage[name] >= limit * NEARLY;
+  });
+  const ways = Map.groupBy(tight, (name) => FREED[name]);
+  return [...ways].map(([way, names]) => {
+    const labels = names.map((name) => COUNTED[name].label).join(", ");
+    const isFull = names.some((name) => usage[name] >= (limits[name] ?? 0));
+    return `${labels}: ${isFull ? "full, so more is refused" : "nearly full"}. To free it, ${way}.`;
+  });
+}
+
 /** The limits that are set, in one line. */
 export function limitWords(
   limits: Omit<QuotaLimits, "templates"> & Partial<Pick<QuotaLimits, "templates">>,

@@ -5,7 +5,7 @@ import { IconRobot, IconTicket, IconTrash } from "@tabler/icons-react";
 import { useState } from "react";
 import { TokenDialogs, TokenTable } from "../account/token-table.tsx";
 import { berth, queries } from "../data/berth.ts";
-import { byName, usePages } from "../data/pages.ts";
+import { byName, useAll } from "../data/pages.ts";
 import type { Member, OrgRole } from "../data/types.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty } from "../parts/empty.tsx";
@@ -23,7 +23,7 @@ const refresh = () => queries.invalidateQueries({ queryKey: ["service-accounts"]
 export function ServiceAccountsPage() {
   const [isMaking, setMaking] = useState(false);
   const [opened, setOpened] = useState<Member | null>(null);
-  const list = usePages(
+  const list = useAll(
     ["service-accounts", "list"],
     (page) => berth.serviceAccounts.list(page),
     byName,
@@ -34,6 +34,10 @@ export function ServiceAccountsPage() {
       lead="Users that are programs: a build server, a bot. They log in with tokens only, and have roles as people do."
       add={{ label: "New service account", open: () => setMaking(true) }}
       list={list}
+      find={{
+        what: "service accounts",
+        textOf: ({ id, name, roles }) => `${id} ${name} ${roles.join(" ")}`,
+      }}
       empty={
         <Empty
           icon={<IconRobot size={34} stroke={1.4} />}
@@ -47,11 +51,11 @@ export function ServiceAccountsPage() {
         <>
           {isMaking ? <Make close={() => setMaking(false)} made={setOpened} /> : null}
           <Sheet
-            isOpen={opened !== null}
+            of={opened}
             close={() => setOpened(null)}
-            title={opened ? `Tokens of ${opened.name}` : ""}
+            title={({ name }) => `Tokens of ${name}`}
           >
-            {opened ? <AccountTokens account={opened} /> : null}
+            {(account) => <AccountTokens account={account} />}
           </Sheet>
         </>
       }
@@ -151,7 +155,7 @@ function Make(props: { readonly close: () => void; readonly made: (account: Memb
 function AccountTokens({ account }: { readonly account: Member }) {
   const [isMaking, setMaking] = useState(false);
   const key = ["service-accounts", account.id, "tokens"];
-  const list = usePages(key, (page) => berth.serviceAccounts.tokens(account.id, page));
+  const list = useAll(key, (page) => berth.serviceAccounts.tokens(account.id, page));
   const again = () => queries.invalidateQueries({ queryKey: key });
   return (
     <>

@@ -1,6 +1,6 @@
 // Teams: members with boxes in common.
 
-import { Button, Group, Select, TextInput } from "@mantine/core";
+import { Button, Group, Select } from "@mantine/core";
 import {
   IconPencil,
   IconTrash,
@@ -11,14 +11,15 @@ import {
 import { useState } from "react";
 import { berth, queries } from "../data/berth.ts";
 import { useMay, useWho } from "../data/me.ts";
-import { byName, usePages } from "../data/pages.ts";
+import { byName, newestFirst, useAll } from "../data/pages.ts";
+import { useTeamList } from "../data/people.ts";
 import { mayManageTeam } from "../data/rights.ts";
 import type { Team, TeamMember, TeamRole } from "../data/types.ts";
 import { count } from "../format.ts";
 import { confirm } from "../parts/confirm.tsx";
 import { Empty } from "../parts/empty.tsx";
-import { FormDialog } from "../parts/form-dialog.tsx";
-import { ListCard, ListPage } from "../parts/list-card.tsx";
+import { FormDialog, NameField } from "../parts/form-dialog.tsx";
+import { type Find, ListCard, ListPage } from "../parts/list-card.tsx";
 import { attempt } from "../parts/notify.ts";
 import css from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
@@ -33,12 +34,23 @@ const refresh = async () => {
   await queries.invalidateQueries({ queryKey: ["system"] });
 };
 
+const FIND: Find<Team> = {
+  what: "teams",
+  textOf: ({ id, name }) => `${id} ${name}`,
+  orders: {
+    "By name": byName,
+    "Most members": (one, other) => other.members - one.members,
+    "Most boxes": (one, other) => other.boxes - one.boxes,
+    "Newest first": newestFirst,
+  },
+};
+
 type Dialog = { readonly kind: "make" } | { readonly kind: "rename" | "open"; readonly team: Team };
 
 export function TeamsPage() {
   const may = useMay();
   const [dialog, setDialog] = useState<Dialog | null>(null);
-  const list = usePages(["teams", "list"], (page) => berth.teams.list(page), byName);
+  const list = useTeamList();
   const close = () => setDialog(null);
   const add = may("team.manage")
     ? { label: "New team", open: () => setDialog({ kind: "make" }) }
@@ -49,6 +61,7 @@ export function TeamsPage() {
       lead="A team's members see and enter the boxes that belong to it. It can have limits and a budget of its own."
       add={add}
       list={list}
+      find={FIND}
       empty={
         <Empty
           icon={<IconUsersGroup size={34} stroke={1.4} />}
@@ -65,11 +78,11 @@ export function TeamsPage() {
           {dialog?.kind === "make" ? <NameTeam team={null} close={close} /> : null}
           {dialog?.kind === "rename" ? <NameTeam team={dialog.team} close={close} /> : null}
           <Sheet
-            isOpen={dialog?.kind === "open"}
+            of={dialog?.kind === "open" ? dialog.team : null}
             close={close}
-            title={dialog?.kind === "open" ? `Team ${dialog.team.name}` : ""}
+            title={({ name }) => `Team ${name}`}
           >
-            {dialog?.kind === "open" ? <TeamMembers team={dialog.team} /> : null}
+            {(team) => <TeamMembers team={team} />}
           </Sheet>
         </>
       }
@@ -167,14 +180,7 @@ function NameTeam({ team, close }: { readonly team: Team | null; readonly close:
         close();
       }}
     >
-      <TextInput
-        data-autofocus
-        label="Name"
-        description="Lowercase letters, digits and hyphens."
-        placeholder="web"
-        value={name}
-        onChange={(event) => setName(event.currentTarget.value.trim())}
-      />
+      <NameField placeholder="web" name={name} setName={setName} />
     </FormDialog>
   );
 }
@@ -182,8 +188,10 @@ function NameTeam({ team, close }: { readonly team: Team | null; readonly close:
 function TeamMembers({ team }: { readonly team: Team }) {
   const who = useWho();
   const isMine = who !== null && mayManageTeam(who, team.id);
-  const list = usePages(["teams", team.id, "members"], (page) =>
-    berth.teams.members(team.id, page),
+  const list = useAll(
+    ["teams", team.id, "members"],
+    (page) => berth.teams.members(team.id, page),
+    byName,
   );
   const members = list.items ?? [];
   return (

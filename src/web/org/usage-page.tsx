@@ -1,11 +1,13 @@
 // What was used and what it costs: over time, and by whom.
 
-import { SegmentedControl, Select } from "@mantine/core";
-import { IconReceipt2 } from "@tabler/icons-react";
+import { Button, SegmentedControl, Select } from "@mantine/core";
+import { IconDownload, IconReceipt2 } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { useAddress } from "../data/address.ts";
 import { berth } from "../data/berth.ts";
 import type { Usage } from "../data/types.ts";
+import { csvOf, download } from "../parts/download.ts";
 import { Empty, Failed, Loading } from "../parts/empty.tsx";
 import { Card, Page } from "../parts/page.tsx";
 import parts from "../parts/parts.module.css";
@@ -13,16 +15,41 @@ import { BarChart } from "./bar-chart.tsx";
 import { amount, money } from "./money.ts";
 import css from "./org.module.css";
 import { PricesCard } from "./prices-card.tsx";
-import { chartOf, type Measure, stepsOf, sumsOf } from "./usage-series.ts";
+import { chartOf, type Measure, NOBODY, type Series, stepsOf, sumsOf } from "./usage-series.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const RANGES = [
-  { value: "day", label: "24 hours", spanMs: DAY_MS, step: "hour" },
-  { value: "week", label: "7 days", spanMs: 7 * DAY_MS, step: "day" },
-  { value: "month", label: "30 days", spanMs: 30 * DAY_MS, step: "day" },
+  { value: "day", label: "24 hours", step: "hour" },
+  { value: "week", label: "7 days", step: "day" },
+  { value: "month", label: "30 days", step: "day" },
+  // As budgets have it.
+  { value: "this", label: "This month", step: "day" },
+  { value: "last", label: "Last month", step: "day" },
 ] as const;
 type RangeId = (typeof RANGES)[number]["value"];
+
+function periodOf(range: RangeId, nowMs: number): { readonly from: string; readonly to?: string } {
+  const monthAt = (offset: number) => {
+    const now = new Date(nowMs);
+    return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + offset, 1)).toISOString();
+  };
+  // Days are whole, of UTC: the first of them is the one so many days ago.
+  const daysAgo = (days: number) =>
+    new Date(Math.floor(nowMs / DAY_MS) * DAY_MS - days * DAY_MS).toISOString();
+  switch (range) {
+    case "day":
+      return { from: new Date(nowMs - DAY_MS).toISOString() };
+    case "week":
+      return { from: daysAgo(6) };
+    case "month":
+      return { from: daysAgo(29) };
+    case "this":
+      return { from: monthAt(0) };
+    default:
+      return { from: monthAt(-1), to: monthAt(0) };
+  }
+}
 
 const HOLDERS = [
   { value: "user", label: "User" },
@@ -47,13 +74,12 @@ const ALL_MEASURES = Object.keys(MEASURES) as Measure[];
 
 export function UsagePage() {
   const [openedMs] = useState(() => Date.now());
-  const [rangeId, setRange] = useState<RangeId>("week");
-  const [by, setBy] = useState<Holder>("user");
-  const range = RANGES.find(({ value }) => value === rangeId) ?? RANGES[1];
-  const from = new Date(openedMs - range.spanMs).toISOString();
+  const [asked, ask] = useAddress({ time: "week", by: "user", measure: "" });
+  const by = HOLDERS.find(({ value }) => value === asked.by)?.value ?? "user";
+  const range = RANGES.find(({ value }) => value === asked.time) ?? RANGES[1];
   const usage = useQuery({
-    queryKey: ["usage", rangeId, by],
-    queryFn: () => berth.usage.get({ from, by, step: range.step }),
+    queryKey: ["usage", range.value, by],
+    queryFn: () => berth.usage.get({ ...periodOf(range.value, openedMs), by, step: range.step }),
   });
   return (
     <Page
@@ -61,28 +87,47 @@ export function UsagePage() {
       lead={
         usage.data?.isWhole === false
           ? "What you have used, and teams that you manage. Whoever may see the organization's usage sees all of it."
-          : "What the organization uses, hour by hour. The present hour counts up to now."
+          : "What the organization uses, hour by hour. The present hour counts up to now; days and months are those of UTC."
+      }
+      actions={
+        usage.data ? (
+          <Button
+            variant="default"
+            leftSection={<IconDownload size={14} />}
+            onClick={() => downloadUsage(usage.data, by)}
+          >
+            Export CSV
+          </Button>
+        ) : null
       }
     >
       <div className={css.toolbar}>
         <SegmentedControl
           size="xs"
           aria-label="Time"
-          value={rangeId}
-          onChange={(value) => setRange(value as RangeId)}
+          value={range.value}
+          onChange={(time) => ask({ time })}
           data={RANGES.map(({ value, label }) => ({ value, label }))}
         />
         <SegmentedControl
           size="xs"
           aria-label="By"
           value={by}
-          onChange={(value) => setBy(value as Holder)}
+          onChange={(value) => ask({ by: value })}
           data={HOLDERS.map(({ value, label }) => ({ value, label }))}
         />
       </div>
       {usage.isPending ? <Loading rows={6} /> : null}
       {usage.error ? <Failed error={usage.error} retry={() => void usage.refetch()} /> : null}
-      {usage.data ? <Shown usage={usage.data} isByHour={range.step === "hour"} by={by} /> : null}
+      {usage.data ? (
+        <Shown
+          usage={usage.data}
+          isByHour={range.step === "hour"}
+          by={by}
+          asked={asked.measure}
+          setMeasure={(measure) => ask({ measure })}
+        />
+      ) : null}
       <div className={css.gap}>
         <PricesCard />
       </div>
@@ -94,22 +139,31 @@ interface ShownProps {
   readonly usage: Usage;
   readonly isByHour: boolean;
   readonly by: Holder;
+  readonly asked: string;
+  readonly setMeasure: (measure: Measure) => void;
 }
 
-function Shown({ usage, isByHour, by }: ShownProps) {
+function downloadUsage({ rows, currency }: Usage, by: Holder): void {
+  const heads = ["at", by, "id", "resource", "amount", "unit", "cost", "currency"];
+  const lines = rows.map(({ at, name, id, resource, amount: used, unit, cost }) => [
+    ...[at, name, id, resource, Number(used), unit, Number(cost), currency],
+  ]);
+  download(`usage-by-${by}.csv`, csvOf(heads, lines));
+}
+
+function Shown({ usage, isByHour, by, asked, setMeasure }: ShownProps) {
   const { currency, rows } = usage;
-  const [asked, setMeasure] = useState<Measure | null>(null);
   const possible = ALL_MEASURES.filter((measure) =>
     measure === "cost"
       ? currency !== null && Number(usage.total) > 0
       : rows.some(({ resource }) => resource === measure),
   );
-  const measure = asked && possible.includes(asked) ? asked : possible[0];
+  const measure = possible.find((one) => one === asked) ?? possible[0];
   if (!measure)
     return (
       <Card>
         <Empty icon={<IconReceipt2 size={34} stroke={1.4} />} title="Nothing was used in this time">
-          Usage begins with the first box that runs.
+          Usage begins with the first box that runs: choose a longer time, or start one.
         </Empty>
       </Card>
     );
@@ -144,7 +198,7 @@ function Shown({ usage, isByHour, by }: ShownProps) {
       >
         <BarChart
           label={`${MEASURES[measure]} by ${by}`}
-          chart={chart}
+          chart={{ ...chart, series: chart.series.map((one) => named(one, by)) }}
           show={show}
           tick={(at, index) => (index % every === 0 ? words(at) : null)}
           titleOf={words}
@@ -157,6 +211,10 @@ function Shown({ usage, isByHour, by }: ShownProps) {
   );
 }
 
+const TOP = 20;
+const named = (series: Series, by: Holder): Series =>
+  series.id === NOBODY ? { ...series, name: NO_ONE[by] } : series;
+
 const NO_ONE: Readonly<Record<Holder, string>> = {
   user: "nobody",
   team: "no team",
@@ -164,13 +222,17 @@ const NO_ONE: Readonly<Record<Holder, string>> = {
   box: "no box",
 };
 
+const shareWords = (share: number) => (share < 0.01 ? "under 1 %" : `${Math.round(share * 100)} %`);
+
 function SharesTable(props: {
   readonly usage: Usage;
   readonly measure: Measure;
   readonly by: Holder;
   readonly show: (value: number) => string;
 }) {
+  const [isWholeShown, setWholeShown] = useState(false);
   const sums = sumsOf(props.usage.rows, props.measure);
+  const shown = isWholeShown ? sums : sums.slice(0, TOP);
   const whole = sums.reduce((sum, { total }) => sum + total, 0);
   return (
     <Card>
@@ -183,17 +245,24 @@ function SharesTable(props: {
           </tr>
         </thead>
         <tbody>
-          {sums.map(({ id, name, total }) => (
+          {shown.map(({ id, name, total }) => (
             <tr key={id}>
               <td>
-                {id === "none" ? <span className={parts.dim}>{NO_ONE[props.by]}</span> : name}
+                {id === NOBODY ? <span className={parts.dim}>{NO_ONE[props.by]}</span> : name}
               </td>
-              <td className={parts.wideOnly}>{Math.round((total / whole) * 100)} %</td>
+              <td className={parts.wideOnly}>{shareWords(total / whole)}</td>
               <td>{props.show(total)}</td>
             </tr>
           ))}
         </tbody>
       </table>
+      {shown.length < sums.length ? (
+        <div className={parts.more}>
+          <Button variant="subtle" color="gray" onClick={() => setWholeShown(true)}>
+            Show all {sums.length}
+          </Button>
+        </div>
+      ) : null}
     </Card>
   );
 }

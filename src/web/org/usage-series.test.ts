@@ -45,5 +45,5 @@ test("an amount is of one resource only", () => {
 });
 
 test("scales end at round numbers", () => {
-  assert.deepEqual([0, 0.03, 1, 1.2, 23, 49, 700].map(roundUp), [1, 0.05, 1, 2, 25, 50, 1000]);
+  assert.deepEqual([0, 0.03, 1, 1.2, 23, 49, 700].map(roundUp), [1, 0.03, 1, 1.2, 30, 50, 800]);
 });

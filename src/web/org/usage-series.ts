@@ -29,7 +29,7 @@ export interface Chart {
 
 const MAX_SERIES = 5;
 export const OTHERS = "others";
-const NOBODY = "none";
+export const NOBODY = "none";
 
 export function drawnOf(row: Row, measure: Measure): number {
   if (measure === "cost") return Number(row.cost);
@@ -84,6 +84,6 @@ export function chartOf(rows: readonly Row[], measure: Measure, steps: readonly 
 export function roundUp(value: number): number {
   if (value <= 0) return 1;
   const magnitude = 10 ** Math.floor(Math.log10(value));
-  const step = [1, 2, 2.5, 5, 10].find((one) => one * magnitude >= value) ?? 10;
+  const step = [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].find((one) => one * magnitude >= value) ?? 10;
   return step * magnitude;
 }

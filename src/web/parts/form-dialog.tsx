@@ -1,6 +1,6 @@
 // A dialog that is one form: what is wrong is said in it, and it stays until it was done or left.
 
-import { Alert, Button, Group, Modal } from "@mantine/core";
+import { Alert, Button, Group, Modal, TextInput } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useFocusBack } from "./focus-back.ts";
 import { Copyable } from "./page.tsx";
@@ -49,6 +49,24 @@ function DialogForm(props: FormProps) {
         </Button>
       </Group>
     </form>
+  );
+}
+
+/** Of what is named in addresses and commands. */
+export function NameField(props: {
+  readonly name: string;
+  readonly setName: (name: string) => void;
+  readonly placeholder: string;
+}) {
+  return (
+    <TextInput
+      data-autofocus
+      label="Name"
+      description="Lowercase letters, digits and hyphens."
+      placeholder={props.placeholder}
+      value={props.name}
+      onChange={(event) => props.setName(event.currentTarget.value.trim())}
+    />
   );
 }
 

@@ -10,17 +10,21 @@ export function Meter(props: {
   /** Null: there is no limit. */
   readonly of: number | null;
   readonly show?: (value: number) => string;
+  /** Where something else says what it is, such as the head of a column. */
+  readonly isBare?: boolean;
+  /** The fuller the better. */
+  readonly isGood?: boolean;
   /** Shares of the whole that are marked on the bar. */
   readonly marks?: readonly number[];
 }) {
   const { used, of } = props;
   const show = props.show ?? String;
   const share = of === null ? 0 : of === 0 ? (used > 0 ? 1 : 0) : used / of;
-  const tone = share >= 1 ? "full" : share > HIGH ? "high" : "calm";
+  const tone = props.isGood ? "calm" : share >= 1 ? "full" : share > HIGH ? "high" : "calm";
   return (
     <div className={css.meter}>
       <div className={css.words}>
-        <span>{props.label}</span>
+        {props.isBare ? null : <span>{props.label}</span>}
         <span>
           <b>{show(used)}</b> {of === null ? "· no limit" : `of ${show(of)}`}
         </span>

@@ -9,14 +9,16 @@ function isAlone(target: Element): boolean {
   return target === document.body && document.querySelectorAll("[aria-modal]").length === 1;
 }
 
-export function Sheet(props: {
-  readonly title: ReactNode;
-  readonly isOpen: boolean;
+export function Sheet<Item>(props: {
+  /** What it is about; null: it is closed. */
+  readonly of: Item | null;
+  readonly title: (of: Item) => ReactNode;
   readonly close: () => void;
   readonly size?: string;
-  readonly children: ReactNode;
+  readonly children: (of: Item) => ReactNode;
 }) {
-  const { isOpen, close } = props;
+  const { of, close } = props;
+  const isOpen = of !== null;
   const content = useRef<HTMLDivElement>(null);
   const onKey = ({ key, target, isComposing }: KeyboardEvent) => {
     if (key !== "Escape" || isComposing || !isOpen || !(target instanceof Element)) return;
@@ -34,9 +36,9 @@ export function Sheet(props: {
       closeOnEscape={false}
       position="right"
       size={props.size ?? "lg"}
-      title={props.title}
+      title={isOpen ? props.title(of) : ""}
     >
-      {props.children}
+      {isOpen ? props.children(of) : null}
     </Drawer>
   );
 }
