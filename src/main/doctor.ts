@@ -1,8 +1,7 @@
 // `berth doctor`: checks this machine, and says what to do about each fault. Exit code 1 when one is found.
 
-import { access, readFile, statfs } from "node:fs/promises";
+import { access, readFile } from "node:fs/promises";
 import { freemem, totalmem } from "node:os";
-import { dirname } from "node:path";
 import { EXIT, ExitWith } from "#cli/exit.ts";
 import type { OutputOptions } from "#cli/options.ts";
 import type { Session } from "#cli/session.ts";
@@ -19,6 +18,7 @@ import type { VariableName } from "./config.ts";
 import { recordPath } from "./installation.ts";
 import { missingPackages } from "./packages.ts";
 import { readLiving } from "./process-record.ts";
+import { freeDiskBytes } from "./room.ts";
 import { type Installed, readInstalled } from "./settings.ts";
 import { processesOf } from "./status.ts";
 
@@ -121,9 +121,9 @@ async function memory(): Promise<Finding> {
 }
 
 async function disk({ installation }: Installed): Promise<Finding> {
-  const { bavail, bsize } = await statfs(await nearestExisting(installation.stateDir));
-  const found = `${bytes(bavail * bsize)} free for ${installation.stateDir}`;
-  if (bavail * bsize >= FREE_DISK_BYTES_MIN) return ok("disk", found);
+  const free = await freeDiskBytes(installation.stateDir);
+  const found = `${bytes(free)} free for ${installation.stateDir}`;
+  if (free >= FREE_DISK_BYTES_MIN) return ok("disk", found);
   return {
     check: "disk",
     result: "warning",
@@ -259,8 +259,4 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-async function nearestExisting(path: string): Promise<string> {
-  return (await exists(path)) || path === "/" ? path : await nearestExisting(dirname(path));
 }

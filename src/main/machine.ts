@@ -12,15 +12,15 @@ import { printAddress } from "./config.ts";
 import { recordPath } from "./installation.ts";
 import { installPackages, missingPackages } from "./packages.ts";
 import { readLiving } from "./process-record.ts";
+import { refuseTooLittle, roomFor } from "./room.ts";
 import type { Installed } from "./settings.ts";
 
 export async function prepareMachine(installed: Installed, terminal: Terminal): Promise<void> {
   const { config, installation } = installed;
   if (process.platform !== "linux") throw new CliError("Berth runs boxes on Linux only.");
-  if (config.driver === "qemu") {
-    refuseWithoutRoot();
-    await ensurePackages(terminal);
-  }
+  if (config.driver === "qemu") refuseWithoutRoot();
+  refuseTooLittle(await roomFor(installation.stateDir), installed);
+  if (config.driver === "qemu") await ensurePackages(terminal);
   try {
     for (const directory of [
       installation.stateDir,
