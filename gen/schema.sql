@@ -989,6 +989,7 @@ CREATE INDEX usage_rollups_org ON public.usage_rollups USING btree (org_id, id);
 CREATE INDEX used_logins_until ON public.used_logins USING btree (until);
 CREATE UNIQUE INDEX users_email ON public.users USING btree (lower(email)) WHERE ((email IS NOT NULL) AND (kind = 'person'::text));
 CREATE INDEX users_home ON public.users USING btree (home_org_id, id) WHERE (home_org_id IS NOT NULL);
+CREATE INDEX users_name ON public.users USING btree (name);
 CREATE INDEX users_operators ON public.users USING btree (created_at) WHERE is_operator;
 CREATE UNIQUE INDEX users_service_name ON public.users USING btree (home_org_id, lower(name)) WHERE ((kind = 'service'::text) AND (disabled_at IS NULL));
 CREATE INDEX volumes_box ON public.volumes USING btree (box_id);

@@ -201,9 +201,9 @@ async function readNeededImages(db: Db): Promise<string[]> {
   const { rows } = await sql<{ digest: string }>`
     select digest from ${digestsIn("boxes", sql`i.deleted_at is null`)}
     union select digest from ${digestsIn("snapshots", sql`i.state not in ('failed', 'deleted')`)}
-    union select digest from ${digestsIn("template_versions", sql`true`)} where exists (
+    union select digest from ${digestsIn("template_versions", sql`true`)} cross join lateral (
       select 1 from template_versions v join templates t on t.id = v.template_id
-      where v.image_digest = digest and t.deleted_at is null)
+      where v.image_digest = digest and t.deleted_at is null limit 1) as needed
     order by 1`.execute(db.query);
   return rows.map((row) => row.digest);
 }

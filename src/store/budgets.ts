@@ -153,7 +153,7 @@ async function writeSpent(db: Db, budgets: readonly BudgetView[]): Promise<void>
     update budgets b set month = n.month, spent = n.spent, per_hour = n.per_hour, judged_at = n.at
     from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as n
       (id text, month date, spent numeric, per_hour numeric, at timestamptz)
-    where b.id = n.id and (b.judged_at is null or b.judged_at < n.at or b.judged_at > usage_wall())`.execute(
+    where b.id = any(${rows.map(({ id }) => id)}::text[]) and b.id = n.id and (b.judged_at is null or b.judged_at < n.at or b.judged_at > usage_wall())`.execute(
     db.query,
   );
 }

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { sql } from "kysely";
-import pg from "pg";
 import { testDatabase } from "#test/harness/database.ts";
+import { caught } from "#test/harness/plans.ts";
 import { createUser } from "./access.ts";
 import { admitPerson, confirmPerson } from "./identities.ts";
 import {
@@ -39,24 +39,6 @@ import {
 
 const CALLER = { requestId: "req_1", address: "127.0.0.1", userAgent: null };
 const FIRST = { offset: 0, limit: 10 };
-
-/** Texts of all that pg sends while `work` runs. */
-async function caught(work: () => Promise<void>): Promise<Set<string>> {
-  const sent = new Set<string>();
-  const { query } = pg.Client.prototype;
-  // biome-ignore lint/suspicious/noExplicitAny: pg's query has a dozen overloads.
-  pg.Client.prototype.query = function (this: pg.Client, ...args: any[]): any {
-    const text = typeof args[0] === "string" ? args[0] : args[0]?.text;
-    if (/^\s*(?:select|with|insert|update|delete)\b/i.test(text ?? "")) sent.add(text);
-    return (query as (...rest: unknown[]) => unknown).apply(this, args);
-  } as never;
-  try {
-    await work();
-  } finally {
-    pg.Client.prototype.query = query;
-  }
-  return sent;
-}
 
 test("identity's statements use indexes", async (t) => {
   const { db } = await testDatabase(t);
@@ -123,10 +105,11 @@ test("identity's statements use indexes", async (t) => {
     await deleteScimUser(db, directory, user.id);
     await deleteProvider(db, operator, id);
   });
-  assert.ok(sent.size > 60, `${sent.size} statements`);
+  const texts = new Set(sent.map(({ text }) => text));
+  assert.ok(texts.size > 60, `${texts.size} statements`);
   await db.query.connection().execute(async (query) => {
     await sql`set enable_seqscan = off`.execute(query);
-    for (const text of sent) {
+    for (const text of texts) {
       const { rows } = await sql<{
         "QUERY PLAN": string;
       }>`explain (generic_plan) ${sql.raw(text)}`.execute(query);

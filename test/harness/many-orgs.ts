@@ -100,6 +100,49 @@ export async function fillWithOrgs(db: Db, { orgs, users, boxes }: Crowd): Promi
   return firstOrg(db);
 }
 
+/** What such an installation leaves behind besides: previews, keys, invitations, budgets, usage, the audit trail. */
+export async function fillWithHistory(db: Db, { orgs, users }: Crowd): Promise<void> {
+  const perOrg = Math.floor(users / orgs);
+  const each = sql`from boxes b join template_versions v on v.id = b.template_version_id`;
+  await db.query.connection().execute(async (query) => {
+    const run = (text: RawBuilder<unknown>) => text.execute(query);
+    await run(sql`set session_replication_role = replica`);
+    await run(sql`set statement_timeout = 0`);
+    await run(sql`insert into previews (id, org_id, owner_id, box_id, port, label, visibility, team_id)
+      select ${id("prv", sql`b.name`)}, org_id, owner_id, id, 3000, md5(name), 'private', team_id from boxes b
+      where abs(hashtext(name)) % 5 = 0`);
+    await run(sql`insert into ssh_keys (id, org_id, user_id, name, public_key, fingerprint)
+      select ${id("key", sql`u.name`)}, g.org_id, u.id, 'laptop', 'k', md5(u.name)
+      from users u join grants g on g.user_id = u.id and g.scope = 'org'`);
+    await run(sql`insert into invitations (id, org_id, hash, roles, created_by, expires_at, accepted_at)
+      select ${id("inv", sql`n`)}, ${id("org", sql`n / 2`)}, md5('i' || n), '{member}', ${id("usr", sql`n / 2 * ${perOrg}`)},
+        now() + interval '1 day', case n % 2 when 0 then now() end from generate_series(0, ${orgs * 2 - 1}::integer) n`);
+    await run(sql`insert into budgets (id, org_id, amount, thresholds, policy)
+      select ${id("bud", sql`o.name`)}, id, 100, '{50,100}', 'refuse' from orgs o`);
+    await run(sql`insert into usage_intervals (org_id, team_id, owner_id, box_id, template_id, subject_id, resource, amount,
+        began_at, ended_at)
+      select b.org_id, b.team_id, b.owner_id, b.id, v.template_id, b.id, 'disk_paused', 30, now() - n * interval '2 hours',
+        case n when 1 then 'infinity' else now() - n * interval '1 hour' end ${each}, generate_series(1, 3) n`);
+    await run(sql`insert into usage_rollups (org_id, team_id, owner_id, box_id, template_id, subject_id, resource, hour,
+        amount, cost)
+      select b.org_id, b.team_id, b.owner_id, b.id, v.template_id, b.id, 'disk_paused',
+        date_trunc('hour', now(), 'UTC') - (n + 1) * interval '1 hour', 108000, 1 ${each}, generate_series(1, 3) n`);
+    await run(sql`insert into audit_entries (org_id, verb, outcome, actor_id, touched)
+      select org_id, 'boxes.create', 'ok', owner_id, array[id] from boxes`);
+    await run(sql`insert into audit_chains (chain, head_seq, head_hash, anchor_hash)
+      select org_id, count(*), '', '' from audit_entries group by 1`);
+    await run(sql`insert into audit_seals (chain, seq, entry_id, hash)
+      select org_id, row_number() over (partition by org_id order by id), id, '' from audit_entries`);
+    // An hour is over.
+    await run(sql`update usage_clock set rolled_until = date_trunc('hour', now(), 'UTC') - interval '1 hour',
+      floor_at = date_trunc('hour', now(), 'UTC') - interval '1 hour'`);
+    await run(sql`update audit_state set sealed_to = (select max(id) from audit_entries)`);
+    await run(sql`set session_replication_role = origin`);
+    await run(sql`reset statement_timeout`);
+  });
+  await sql`vacuum (analyze)`.execute(db.query);
+}
+
 async function firstOrg(db: Db): Promise<ManyOrgs> {
   const one = async (prefix: string, n: string) => {
     const { rows } = await sql<{ id: string }>`select ${id(prefix, sql`${n}::text`)} as id`.execute(
