@@ -3,15 +3,24 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
-import { connect, type Socket } from "node:net";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import ssh2, { type ClientChannel } from "ssh2";
 import { systemClock } from "#lib/clock.ts";
 import { until } from "#test/harness/doors.ts";
-import { BOX, CREDENTIAL, HOST, MINUTE_MS, OTHERS, rig, runSsh } from "#test/harness/ssh-rig.ts";
+import {
+  BOX,
+  CREDENTIAL,
+  HOST,
+  listening,
+  MINUTE_MS,
+  OTHERS,
+  rig,
+  runSsh,
+} from "#test/harness/ssh-rig.ts";
 import { WarpClock } from "#test/harness/warp-clock.ts";
 import {
   knownHostsLine,
@@ -20,6 +29,7 @@ import {
   type SshAuthority,
   type UserCertificateOptions,
 } from "#trust/ssh-certificates.ts";
+import { encodeExecFrame } from "#wire/exec-frames.ts";
 
 const run = promisify(execFile);
 
@@ -89,9 +99,14 @@ test("revoking what a login came by ends its open session", async (t) => {
   await certify();
   const child = spawn("ssh", [...options(), `web@${HOST}`, "echo ready; sleep 600"]);
   const ended = new Promise<number | null>((done) => child.once("close", done));
+  let told = "";
+  child.stderr.on("data", (data) => {
+    told += data;
+  });
   await new Promise((done) => child.stdout.once("data", done));
   change({ revocations: [{ credentialId: CREDENTIAL, untilMs: Date.now() + MINUTE_MS }] });
   assert.equal(await ended, 255);
+  assert.match(told, /certificate that you came in by does not hold any more/);
 });
 
 test("a login counts as let in while it has no stream open", async (t) => {
@@ -113,6 +128,23 @@ test("a box at rest is woken while the client waits, and says so", async (t) => 
   assert.equal(stdout, "in\n");
   assert.match(stderr, /berth: web is resuming: restoring memory/);
   assert.deepEqual(woken, ["web"]);
+});
+
+test("whoever shows too many keys, or says too much at once, is told what to do", async (t) => {
+  const { certify, ssh, folder } = await rig(t);
+  await certify();
+  const long = await ssh(["-o", "SetEnv=LANG=x", `web@${HOST}`, `: ${"x".repeat(40_000)}`]);
+  assert.equal(long.code, 255);
+  assert.match(long.stderr, /more than 34 KB as input/);
+  const keys: string[] = [];
+  for (let n = 0; n < 9; n += 1) {
+    const path = join(folder, `key${n}`);
+    await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", path]);
+    keys.push("-i", path);
+  }
+  await rm(join(folder, "id-cert.pub"));
+  const { stderr } = await ssh([...keys, `web@${HOST}`, "true"]);
+  assert.match(stderr, /too many keys .* `berth key list`/);
 });
 
 test("no password, no empty login", async (t) => {
@@ -264,6 +296,33 @@ test("the agent is forwarded when asked for, and only then", async (t) => {
   const forwarded = await list("-A");
   assert.match(forwarded.stdout, /ED25519/, forwarded.stderr);
   assert.match((await list()).stdout, /SOCK=none/);
+});
+
+test("a program runs without the agent when the box has no place for its socket", async (t) => {
+  const { certify, options, ports, folder } = await rig(t);
+  await certify();
+  const exec = ports.get(1) as number;
+  let count = 0;
+  const full = createServer((socket) => {
+    socket.on("error", () => {});
+    count += 1;
+    // The program's own stream comes first.
+    if (count === 1) return void socket.pipe(connect(exec, HOST)).pipe(socket);
+    socket.resume().end(encodeExecFrame({ kind: "error", code: "cannot_listen", message: "full" }));
+  });
+  t.after(() => full.close());
+  ports.set(1, await listening(full));
+  const agent = createServer((socket) => socket.destroy());
+  t.after(() => agent.close());
+  const path = join(folder, "agent");
+  await new Promise<void>((done) => agent.listen(path, done));
+  const { code, stdout, stderr } = await runSsh(
+    ["-A", ...options(), `web@${HOST}`, "echo $" + "{SSH_AUTH_SOCK:-none}"],
+    "",
+    { ...process.env, SSH_AUTH_SOCK: path },
+  );
+  assert.deepEqual([code, stdout], [0, "none\n"], stderr);
+  assert.match(stderr, /your agent is not forwarded: full/);
 });
 
 test("BOX+SESSION is a terminal that outlives its connection", async (t) => {

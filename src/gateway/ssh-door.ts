@@ -66,6 +66,8 @@ const ALGORITHMS = {
 /** A quarter of an hour: a suspended ssh (`~^Z`) and a closed lid answer none, and go on later. */
 const KEEPALIVES_MISSED = 60;
 const BOX_USER = "dev";
+const TOO_MANY_KEYS =
+  "too many keys that are not registered: choose with -i KEY -o IdentitiesOnly=yes; `berth key list` shows those that are";
 
 export interface SshDoor {
   readonly port: number;
@@ -221,14 +223,15 @@ class Guest {
         const { code, ...who } = result.holder;
         boxes.turnAway(who, { address, door: "login", code });
       }
-      if (this.#attempts >= limits.attempts) return this.#guard.leave();
+      if (this.#attempts >= limits.attempts) return this.#guard.leave(TOO_MANY_KEYS);
       context.reject(["publickey"]);
     });
   }
 
   /** Something changed at the control plane: who may no longer be here is sent away. */
   recheck(): void {
-    if (this.#login && !this.#login.isStillGood(this.#options.boxes.known)) this.#guard.leave();
+    if (this.#login && !this.#login.isStillGood(this.#options.boxes.known))
+      this.#guard.leave("the key or certificate that you came in by does not hold any more");
   }
 
   end(): void {

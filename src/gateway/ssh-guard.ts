@@ -4,7 +4,7 @@
 import type { Socket } from "node:net";
 import type { Connection, ServerChannel } from "ssh2";
 import type { Clock } from "#lib/clock.ts";
-import { type GuardedChannel, guarded } from "./ssh2-internals.ts";
+import { endConnection, type GuardedChannel, guarded } from "./ssh2-internals.ts";
 
 /** No client has smaller packets: with 1 byte each, every byte costs a packet; with 0, ssh2 makes packets for ever. */
 const MIN_PACKET_BYTES = 256;
@@ -55,16 +55,16 @@ export class Guard {
       this.#goOn();
     });
     connection.on("rekey", () => this.#goOn());
-    connection.on("error", () => this.leave()); // Strangers are not worth a log line.
+    connection.on("error", ({ message }) => this.leave(whyEnded(message))); // Strangers are not worth a log line.
     connection.on("end", () => this.leave());
   }
 
-  /** Says good-bye, and does not wait for long until the client has read it. */
-  leave(): void {
+  /** Says good-bye and why, and does not wait for long until the client has read it. */
+  leave(why = ""): void {
     if (this.#isLeaving) return;
     this.#isLeaving = true;
     this.#socket.removeAllListeners("data").resume();
-    this.#connection.end();
+    endConnection(this.#connection, why);
     const closed = new AbortController();
     this.#socket.once("close", () => closed.abort());
     this.#clock.sleep(LEAVE_MS, closed.signal).then(
@@ -84,6 +84,13 @@ export class Guard {
     this.#waiting.clear();
     for (const go of waiting) this.whenTaken(go);
   }
+}
+
+/** ssh2 takes packets of 35,000 bytes, which is what every client may count on; OpenSSH's own server takes more. */
+function whyEnded(message: string): string {
+  return message.startsWith("Bad packet length")
+    ? "too long for one packet: give a command or variable of more than 34 KB as input"
+    : message;
 }
 
 function limitUnanswered(protocol: ReturnType<typeof guarded>["_protocol"]): void {

@@ -164,10 +164,14 @@ class Program {
       ...env,
       SSH_CONNECTION: `${clientAddress} 10.0.2.15 22`,
     };
-    if (agent)
-      added.SSH_AUTH_SOCK = await forwardAgent(connection, signal, () =>
-        boxes.open(login, box, { port: EXEC_PORT }, { signal }),
-      );
+    const open = () => boxes.open(login, box, { port: EXEC_PORT }, { signal });
+    const socket = agent
+      ? await forwardAgent(connection, signal, open).catch((error: Error) => {
+          this.#say(`your agent is not forwarded: ${error.message}`);
+          return null;
+        })
+      : null;
+    if (socket) added.SSH_AUTH_SOCK = socket;
     return {
       kind: "start",
       // Without a terminal, a login shell that reads its commands from stdin.

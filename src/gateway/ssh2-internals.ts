@@ -45,8 +45,14 @@ interface Guarded {
     readonly _kexinit: Buffer | undefined;
     /** Packets that wait for its end. */
     readonly _queue: readonly Buffer[] | undefined;
+    readonly _packetRW: { readonly write: Partial<PacketWriter> & { allocStartKEX: number } };
   };
   readonly _chanMgr: { readonly _count: number };
+}
+
+interface PacketWriter {
+  alloc(bytes: number, force: boolean): Buffer;
+  finalize(packet: Buffer, force: boolean): Buffer;
 }
 
 export interface GuardedChannel {
@@ -123,12 +129,39 @@ export function openAgentChannel(connection: Connection): Promise<ServerChannel>
   });
 }
 
+/** Ends the connection with a reason, which OpenSSH shows to its user. ssh2's own message has room for none. */
+export function endConnection(connection: Connection, why: string): void {
+  const { write } = guarded(connection)._protocol._packetRW;
+  const { alloc, finalize } = write;
+  const text = Buffer.from(plainText(why), "latin1");
+  write.alloc = (bytes, force) => (alloc as Alloc).call(write, bytes + text.length, force);
+  write.finalize = (packet, force) => {
+    // Behind the message's kind and its number for the reason; the language's length ends it.
+    const at = packet.writeUInt32BE(text.length, write.allocStartKEX + 5);
+    packet.writeUInt32BE(0, at + text.copy(packet, at));
+    return (finalize as Finalize).call(write, packet, force);
+  };
+  try {
+    connection.end();
+  } finally {
+    delete write.alloc; // The prototype's again.
+    delete write.finalize;
+  }
+}
+
+type Alloc = PacketWriter["alloc"];
+type Finalize = PacketWriter["finalize"];
+
+function plainText(why: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
+  return why.replace(/[\x00-\x1f\x7f-\uffff]/g, "?").slice(0, MAX_WHY_LENGTH);
+}
+
 /** Refuses a channel with a reason, which OpenSSH shows to its user. `reject` is what ssh2 gave for it. */
 export function refuseChannel(connection: Connection, reject: () => void, why: string): void {
   const { _protocol: protocol } = connection as unknown as { _protocol: Partial<Protocol> };
   const fail = protocol.channelOpenFail;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out.
-  const text = why.replace(/[\x00-\x1f\x7f-\uffff]/g, "?").slice(0, MAX_WHY_LENGTH);
+  const text = plainText(why);
   protocol.channelOpenFail = (channel, reason) => fail?.call(protocol, channel, reason, text);
   try {
     reject();
