@@ -119,6 +119,7 @@ export function Frame() {
         />
       ) : null}
       <main className={css.main}>
+        <LostLine />
         <Notices notices={system.data.notices} />
         <Outlet />
       </main>
@@ -186,6 +187,25 @@ function SchemeSwitch() {
         {next === "dark" ? <IconMoon size={16} /> : <IconSun size={16} />}
       </ActionIcon>
     </Tooltip>
+  );
+}
+
+const BRIEF_MS = 3000;
+
+/** Where there is no room for the foot it says so too. What is back at once is not worth a line. */
+function LostLine() {
+  const isLost = useLive().link === "lost";
+  const [isLong, setLong] = useState(false);
+  useEffect(() => {
+    if (!isLost) return setLong(false);
+    const timer = setTimeout(() => setLong(true), BRIEF_MS);
+    return () => clearTimeout(timer);
+  }, [isLost]);
+  if (!isLong) return null;
+  return (
+    <div className={css.notice} role="status">
+      The connection is lost, so what you see may be old. It comes back by itself.
+    </div>
   );
 }
 
