@@ -13,10 +13,7 @@ import css from "../parts/parts.module.css";
 import { RowActions } from "../parts/row-actions.tsx";
 import { Ago, Until } from "../parts/when.tsx";
 
-interface Ended {
-  readonly tokens: number;
-  readonly keys: number;
-}
+type Ended = Readonly<Record<"tokens" | "keys" | "scimTokens" | "invitations" | "links", number>>;
 
 export function TokenTable(props: {
   readonly tokens: readonly Token[];
