@@ -1,7 +1,7 @@
 // npm test. Runs the quick checks, then every test file in a process of its own: the fast ones two
-// at a time, then those that start VMs (*.vm.test.ts) one after another. Closes with a line
-// "N passed, N failed". `npm test -- NAME …` runs the files whose path contains a NAME, --fast those
-// without VMs, --vm those with.
+// at a time, then those that start VMs (*.vm.test.ts) one after another, with those beside them that
+// need little but Postgres. Closes with a line "N passed, N failed". `npm test -- NAME …` runs the
+// files whose path contains a NAME, --fast those without VMs, --vm those with.
 
 import { spawn, spawnSync } from "node:child_process";
 import { globSync, mkdirSync, writeFileSync } from "node:fs";
@@ -16,6 +16,9 @@ const root = resolve(import.meta.dirname, "..");
 // A file takes a few minutes at most, and several times as long on a machine that does much else.
 const FILE_TIMEOUT_MS = 15 * 60_000;
 const TAIL_LINES = 100;
+const isOfVms = (file: string) => file.endsWith(".vm.test.ts");
+/** Needs a process and Postgres: VMs leave it room. */
+const isLight = (file: string) => /^src\/(api|objects|reconciler|scheduler|store)\//.test(file);
 
 interface Outcome {
   file: string;
@@ -94,7 +97,7 @@ const chosen = globSync(["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.te
   cwd: root,
 })
   .filter((file) => wanted.length === 0 || wanted.some((name) => file.includes(name)))
-  .filter((file) => !groups.includes(file.endsWith(".vm.test.ts") ? "--fast" : "--vm"))
+  .filter((file) => !groups.includes(isOfVms(file) ? "--fast" : "--vm"))
   // The long ones lie in test/: they begin first, so that both workers end together.
   .sort()
   .reverse();
@@ -116,16 +119,18 @@ if (wanted.length === 0) {
   if (check.status === 0) passed += 1;
   else failed += 1;
 }
+const width = Math.min(2, availableParallelism());
+const vms = chosen.filter(isOfVms);
 const outcomes = [
   ...(await runAll(
-    chosen.filter((f) => !f.endsWith(".vm.test.ts")),
-    Math.min(2, availableParallelism()),
+    chosen.filter((file) => !isOfVms(file) && !isLight(file)),
+    width,
   )),
-  ...(await runAll(
-    chosen.filter((f) => f.endsWith(".vm.test.ts")),
-    1,
-  )),
-];
+  ...(await Promise.all([
+    runAll(vms, 1),
+    runAll(chosen.filter(isLight), vms.length > 0 ? 1 : width),
+  ])),
+].flat();
 await clearTestRun(process.env.TMPDIR);
 for (const outcome of outcomes) {
   passed += outcome.passed;
