@@ -324,6 +324,7 @@ async function startPart(
   const flags = nodeFlags(role === "agent" ? "node" : role);
   const child = spawn(process.execPath, [...flags, ...profiling, program, role, path], {
     stdio: ["ignore", "pipe", "inherit"],
+    detached: true, // As the supervisor starts them: the kernel shares the CPUs among sessions first.
   });
   await new Promise<void>((done, fail) => {
     child.stdout?.once("data", () => done());
