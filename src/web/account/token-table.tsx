@@ -34,7 +34,7 @@ export function TokenTable(props: {
       const others = ended.scimTokens + ended.invitations + ended.links;
       if (ended.tokens + ended.keys + others > 0)
         notifyDone(
-          `${count(ended.tokens, "token")}, ${count(ended.keys, "SSH key")} and ${count(others, "other thing")} ended with it`,
+          `${count(ended.tokens, "token")} and ${count(ended.keys, "SSH key")} ended with it${others > 0 ? `, and ${count(others, "other thing")}` : ""}`,
         );
     });
     await props.refresh();
