@@ -16,6 +16,11 @@ export interface Migration {
 
 const SERVER_VERSION_MIN = 150_000;
 
+/** The database is not one that this version can work with; who starts Berth can correct it. */
+export class UnfitDatabase extends Error {
+  override readonly name = "UserError";
+}
+
 export async function readMigrations(directory = MIGRATIONS_DIRECTORY): Promise<Migration[]> {
   const names = (await readdir(directory)).filter((name) => name.endsWith(".sql")).sort();
   return Promise.all(
@@ -84,11 +89,11 @@ function refuseDifferentPast(
   for (const [index, row] of applied.entries()) {
     const migration = wanted[index];
     if (!migration)
-      throw new Error(
+      throw new UnfitDatabase(
         `the database has migration ${row.name}, which this version does not know: run the newer version`,
       );
     if (migration.name !== row.name || migration.checksum !== row.checksum)
-      throw new Error(
+      throw new UnfitDatabase(
         `migration ${row.name} was changed after it was applied (now ${migration.name}): restore it and add a new one`,
       );
   }
@@ -97,5 +102,5 @@ function refuseDifferentPast(
 async function refuseOldServer(client: pg.Client): Promise<void> {
   const { rows } = await client.query<{ server_version_num: string }>("show server_version_num");
   if (Number(rows[0]?.server_version_num) < SERVER_VERSION_MIN)
-    throw new Error("PostgreSQL 15 or newer is needed: point DATABASE_URL at one");
+    throw new UnfitDatabase("PostgreSQL 15 or newer is needed: point DATABASE_URL at one");
 }
