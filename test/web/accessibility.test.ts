@@ -65,9 +65,6 @@ const DIALOGS: readonly (readonly [path: string, button: string | RegExp])[] = [
   ["/installation/nodes", /^Drain/],
   ["/installation/nodes", "New node"],
   ["/org/audit", "Export"],
-  ["/installation/nodes", /^Drain/],
-  ["/installation/nodes", "New node"],
-  ["/org/audit", "Export"],
 ];
 
 async function show(path: string): Promise<void> {
