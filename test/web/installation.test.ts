@@ -185,6 +185,7 @@ test("a provider of everybody: what is wrong is said in the form; made, register
   await dialog.getByRole("textbox", { name: "Client secret" }).fill(client.clientSecret);
   await dialog.getByLabel("Only these e-mail domains").fill("Corp.Test");
   await choose(dialog.getByRole("combobox", { name: "Whom no group gives a role" }), "Viewer");
+  await dialog.getByLabel("Tokens and SSH keys work without a sign-in for").fill("30");
   await press("Save", dialog);
   await closed(/^Change/);
   const changed = await admin.providers.get("corp");
@@ -195,8 +196,9 @@ test("a provider of everybody: what is wrong is said in the form; made, register
       changed.hasClientSecret,
       changed.emailDomains,
       changed.defaultRole,
+      changed.memberMaxAgeMs,
     ],
-    ["Corp", client.clientId, true, ["corp.test"], "viewer"],
+    ["Corp", client.clientId, true, ["corp.test"], "viewer", 30 * 86_400_000],
   );
 });
 

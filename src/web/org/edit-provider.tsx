@@ -53,13 +53,15 @@ interface Draft {
   readonly groupsClaim: string;
   readonly defaultRole: OrgRole | null;
   readonly sessionMaxMs: number;
+  readonly memberMaxAgeMs: number | null;
 }
 
 const HOURS_MS = 3_600_000;
+const DAYS_MS = 24 * HOURS_MS;
 const NEW: Draft = {
   ...{ name: "", label: "", issuer: "", clientId: "", clientSecret: "" },
   ...{ isTrusted: false, admitsNewUsers: true, emailDomains: [], groupsClaim: "groups" },
-  ...{ defaultRole: "member", sessionMaxMs: HOURS_MS * 12 },
+  ...{ defaultRole: "member", sessionMaxMs: HOURS_MS * 12, memberMaxAgeMs: null },
 };
 
 interface SendOptions {
@@ -72,10 +74,10 @@ interface SendOptions {
 async function send(draft: Draft, options: SendOptions): Promise<Provider> {
   const { provider, isOfInstallation, isOperator } = options;
   const { name, label, clientId, clientSecret, admitsNewUsers, defaultRole } = draft;
-  const { isTrusted, sessionMaxMs } = draft;
+  const { isTrusted, sessionMaxMs, memberMaxAgeMs } = draft;
   const body = {
     ...{ name: name.trim(), label: label.trim(), clientId: clientId.trim() },
-    ...{ admitsNewUsers, defaultRole, sessionMaxMs },
+    ...{ admitsNewUsers, defaultRole, sessionMaxMs, memberMaxAgeMs },
     ...(isOperator && !isOfInstallation ? { isTrusted } : {}),
     ...{
       emailDomains: draft.emailDomains.map((domain) => domain.trim().toLowerCase()),
@@ -176,6 +178,22 @@ export function EditProvider({ provider, isOfInstallation, close, made }: EditPr
           onChange={(hours) => set({ sessionMaxMs: Math.max(1, Number(hours)) * HOURS_MS })}
         />
       </div>
+      <NumberInput
+        mt="sm"
+        size="sm"
+        label="Tokens and SSH keys work without a sign-in for"
+        description="Then they wait for the next one. Empty: until the provider, or the directory, says that somebody has left."
+        placeholder="No limit"
+        min={1}
+        max={3660}
+        suffix=" days"
+        allowDecimal={false}
+        allowNegative={false}
+        value={draft.memberMaxAgeMs === null ? "" : draft.memberMaxAgeMs / DAYS_MS}
+        onChange={(days) =>
+          set({ memberMaxAgeMs: days === "" ? null : Math.max(1, Number(days)) * DAYS_MS })
+        }
+      />
       <Checkbox
         mt="md"
         size="xs"
