@@ -7,6 +7,7 @@ import { StoreRefusal } from "#domain/refusal.ts";
 import { systemClock } from "#lib/clock.ts";
 import { placeBoxes } from "#scheduler/place-boxes.ts";
 import { testDatabase } from "#test/harness/database.ts";
+import { until } from "#test/harness/doors.ts";
 import { PaperWorld } from "#test/harness/world.ts";
 import { createUser } from "./access.ts";
 import { setDesired } from "./box-intent.ts";
@@ -16,6 +17,7 @@ import { forkBox } from "./forks.ts";
 import { answerOnce } from "./idempotency.ts";
 import { getOperation } from "./operations.ts";
 import { deleteSnapshot, getSnapshot, listSnapshots } from "./snapshots.ts";
+import { createTeam, deleteTeam } from "./teams.ts";
 import { getTemplate } from "./templates.ts";
 
 const refuses = (code: string) => (error: unknown) =>
@@ -445,4 +447,36 @@ test("a memory that cannot be restored falls back to the disks, loudly", async (
   assert.equal(booted.source?.withMemory, false);
   assert.equal(booted.epoch, 3);
   assert.ok(booted.notices.some((notice) => notice.code === "memory_lost"));
+});
+
+test("no box is left in a team that is deleted while the box is made", async (t) => {
+  const { db, failpoints } = await testDatabase(t);
+  const { admin } = await PaperWorld.make(db);
+  const inTeam = (name: string) => ({ ...box(name), team: "red" });
+  await createTeam(db, admin, "red");
+  failpoints.arm("store.box.create.before_commit", {
+    kind: "run",
+    run: async () => {
+      await deleteTeam(db, admin, "red");
+    },
+  });
+  const late = createBoxOnce(db, admin, null, inTeam("late"), ({ box }) => box);
+  await assert.rejects(late, { code: "not_found", message: /There is no team/ });
+
+  await createTeam(db, admin, "red");
+  let deletion: Promise<unknown> = Promise.resolve();
+  failpoints.arm("store.box.create.before_commit", {
+    kind: "run",
+    run: async () => {
+      deletion = deleteTeam(db, admin, "red");
+      await until(async () => {
+        const { rows } = await sql`select 1 from pg_stat_activity where wait_event_type = 'Lock'
+          and datname = current_database()`.execute(db.query);
+        return rows.length > 0;
+      }, "the deletion waits");
+    },
+  });
+  await createBox(db, admin, inTeam("early"));
+  await deletion;
+  assert.equal((await getBox(db, admin, "early")).teamId, null);
 });

@@ -68,6 +68,7 @@ export async function createBoxOnce<Answer>(
         const kept = await readAnswer<Answer>(db, subject, mutation);
         if (kept) return kept.answer;
       }
+      await resolveTeam(db, subject, teamId);
       if (input.name !== null) throw nameTaken(input.name);
     }
     throw noFreeName(version.template_name);
@@ -158,6 +159,7 @@ export async function insertBox(tx: Db, subject: Subject, box: NewBox): Promise<
     const accepted = draftBox(subject, box);
     if (await writeBox(tx, accepted, null))
       return { box: accepted.box, operation: accepted.operation };
+    await resolveTeam(tx, subject, box.teamId);
     if (box.name !== null) throw nameTaken(box.name);
   }
   throw noFreeName(box.baseName);
@@ -219,7 +221,7 @@ function draftBox(subject: Subject, wanted: NewBox): DraftedBox {
 
 /**
  * Box, home volume, operation, event, remembered answer and wakes: one statement. False when it wrote nothing, because
- * the name or the key is taken; a key that is taken meanwhile fails the statement.
+ * the name or the key is taken, or the team gone; a key that is taken meanwhile fails the statement.
  */
 async function writeBox(
   db: Db,
@@ -249,6 +251,8 @@ async function writeBox(
         ${box.phase}, ${box.reason}, ${draft.created_at}::timestamptz, ${draft.created_at}::timestamptz
       where not exists (select 1 from idempotency_keys where org_id = ${box.orgId}
         and user_id = ${box.ownerId} and key = ${answer?.key ?? null})
+        and (${box.teamId}::text is null
+          or exists (select 1 from teams where id = ${box.teamId} and deleted_at is null for key share))
       on conflict (org_id, name) where deleted_at is null do nothing returning id),
     home as (
       insert into volumes (id, org_id, owner_id, box_id, name, mount_path, size_gib)

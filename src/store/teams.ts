@@ -97,6 +97,8 @@ export async function deleteTeam(db: Db, subject: Subject, reference: string): P
   return transact(db, "store.team.delete", async (tx) => {
     const team = await lockTeam(tx, subject, reference);
     permit(subject, "team.manage");
+    // Who has begun to make a box in it holds the row (boxes.ts); who begins later finds no team.
+    await sql`select 1 from teams where id = ${team.id} for update`.execute(tx.query);
     await sql`update teams set deleted_at = now() where id = ${team.id}`.execute(tx.query);
     const { rows: lost } = await sql<{ userId: UserId | null; boxId: BoxId | null }>`
       delete from grants where (scope = 'team' and scope_id = ${team.id}) or team_id = ${team.id}

@@ -150,6 +150,8 @@ test("no other page can put the dashboard in a frame", async (context) => {
       );
       assert.equal(await framed.count(), 0);
     } else await framed.waitFor();
+    // Parts of the page may still be on their way.
+    await page.unrouteAll({ behavior: "ignoreErrors" });
     await profile.close();
   }
 });

@@ -137,6 +137,7 @@ test("a box that is linked to is shown while the list of all is still on its way
   await guest.getByRole("heading", { name: "first", exact: true }).waitFor();
   await guest.getByText("first was created").waitFor();
   release();
+  await guest.unrouteAll({ behavior: "ignoreErrors" });
   await guest.context().close();
 });
 
@@ -197,5 +198,6 @@ test("a page that hears nothing says so on every screen, until it hears again", 
   isCut = false;
   await said.waitFor({ state: "detached" });
   await phone.getByRole("link", { name: "first", exact: true }).waitFor();
+  await phone.unrouteAll({ behavior: "ignoreErrors" });
   await phone.context().close();
 });
