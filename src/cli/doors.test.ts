@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -173,6 +173,35 @@ test("plain ssh, scp and sftp reach BOX.berth through the installed ssh_config",
   ]);
   assert.equal(fetched.code, 0, fetched.stderr);
   assert.ok((await readFile(join(home, "fetched"))).equals(bytes));
+});
+
+test("while the control plane is away ssh enters by what it was given last, for as long as that lasts", async (t) => {
+  const config = join(home, ".ssh/config");
+  const plain = () => runProgram(["ssh", "-F", config, "web.berth", "echo in"]);
+  for (const enter of [() => berth(["ssh", "web", "--", "echo in"]), plain])
+    assert.equal((await enter()).stdout.toString(), "in\n");
+  api.isAway = true;
+  t.after(() => {
+    api.isAway = false;
+  });
+  for (const enter of [() => berth(["ssh", "web", "--", "echo in"]), plain]) {
+    const { stdout, stderr } = await enter();
+    assert.equal(stdout.toString(), "in\n", stderr);
+    assert.match(
+      stderr,
+      /The control plane does not answer: entering web by the ticket of last time/,
+    );
+  }
+  const ways = join(home, ".cache/berth/ssh");
+  for (const ref of ["web", BOX]) {
+    const way = await readFile(join(ways, `${ref}.way`), "utf8");
+    assert.equal((await stat(join(ways, `${ref}.way`))).mode & 0o077, 0, "others may not read it");
+    const old = way.replace(/"expiresAt":"[^"]*"/, '"expiresAt":"2001-01-01T00:00:00.000Z"');
+    await writeFile(join(ways, `${ref}.way`), old);
+  }
+  const late = await berth(["ssh", "web", "--", "true"]);
+  assert.deepEqual([late.code, late.stdout.toString()], [1, ""]);
+  assert.match(late.stderr, /cannot be reached|does not answer|unreachable/i);
 });
 
 test("a host key that is not certified for the box is refused, not asked about", async () => {

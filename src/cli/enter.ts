@@ -70,23 +70,27 @@ export function isAway(error: unknown): boolean {
 
 async function ticketFor(
   session: Session,
-  { id }: Pick<Box, "id">,
+  box: Pick<Box, "id">,
   door: StreamDoor,
 ): Promise<Ticket> {
-  const { terminal, tickets } = session;
-  const scope = scopeOf(door);
-  const key = JSON.stringify([id, scope]);
+  const { terminal } = session;
   try {
     const { access } = await session.client();
-    const ticket = await access.ticket(id, scope, { signal: terminal.interrupted });
-    tickets.set(key, ticket);
+    const { interrupted: signal } = terminal;
+    const ticket = await access.ticket(box.id, scopeOf(door), { signal });
+    session.tickets.set(ticketKey(box, door), ticket);
     return ticket;
   } catch (error) {
-    const last = tickets.get(key);
+    const last = session.tickets.get(ticketKey(box, door));
     const isGood = last !== undefined && Date.parse(last.expiresAt) > terminal.clock.nowMs();
     if (isGood && isAway(error)) return last;
     throw error;
   }
+}
+
+/** Of `session.tickets`. */
+export function ticketKey(box: Pick<Box, "id">, door: StreamDoor): string {
+  return JSON.stringify([box.id, scopeOf(door)]);
 }
 
 /** A ticket that opens that door and no other. */

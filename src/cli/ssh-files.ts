@@ -74,7 +74,8 @@ async function ensureKey(path: string): Promise<string> {
   }
 }
 
-async function replaceFile(path: string, text: string): Promise<void> {
+/** Whole or not at all; unreadable for others. */
+export async function replaceFile(path: string, text: string): Promise<void> {
   if ((await readFile(path, "utf8").catch(() => null)) === text) return;
   const next = `${path}.${randomUUID()}`;
   await writeFile(next, text, { mode: 0o600 });

@@ -3,13 +3,15 @@
 
 import { spawn } from "node:child_process";
 import { join } from "node:path";
-import { openDoor, wake } from "./enter.ts";
+import type { Box } from "#sdk/client.ts";
+import { openDoor, ticketKey, wake } from "./enter.ts";
 import { CliError, ExitWith } from "./exit.ts";
+import { keepWay, lastWay } from "./last-way.ts";
 import type { Session } from "./session.ts";
-import { prepareSsh } from "./ssh-files.ts";
+import { prepareSsh, type SshEntry, sshPaths } from "./ssh-files.ts";
 import { pipeStdio } from "./stdio.ts";
 
-const SSH_PORT = 22;
+const SSH_DOOR = { port: 22 };
 const SIGNAL_EXIT_BASE = 128;
 const FAILED_TO_CONNECT = 255;
 
@@ -30,8 +32,7 @@ export function selfCommand(): readonly string[] {
 }
 
 export async function ssh(session: Session, ref: string, options: SshOptions): Promise<never> {
-  const box = await wake(session, ref);
-  const { paths, user, hostName } = await prepareSsh(session, box.id);
+  const { box, paths, user, hostName } = await prepare(session, ref);
   const proxy = [...selfCommand(), "ssh", "--stdio", box.id].map(quote).join(" ");
   const settings = [
     `ProxyCommand=${percent(proxy)}`,
@@ -51,6 +52,23 @@ export async function ssh(session: Session, ref: string, options: SshOptions): P
     ...options.command,
   ];
   throw new ExitWith(await runSsh(argv, session.terminal.env));
+}
+
+interface Prepared extends SshEntry {
+  readonly box: Pick<Box, "id" | "name">;
+}
+
+async function prepare(session: Session, ref: string): Promise<Prepared> {
+  try {
+    const box = await wake(session, ref);
+    const entry = await prepareSsh(session, box.id);
+    await keepWay(session, box, { login: { user: entry.user, hostName: entry.hostName } });
+    return { box, ...entry };
+  } catch (error) {
+    const { box, login } = await lastWay(session, ref, error);
+    if (!login) throw error;
+    return { box, paths: sshPaths(session.terminal.env), ...login };
+  }
 }
 
 function asOptions(settings: readonly string[]): string[] {
@@ -103,20 +121,40 @@ function signalNumber(signal: NodeJS.Signals | null): number {
 }
 
 /** `berth ssh --stdio`: the transport that ssh starts as its ProxyCommand. */
-export async function sshStdio(session: Session, ref: string): Promise<void> {
-  const box = await wake(session, boxOfHost(ref));
-  const stream = await openDoor(session, box, { port: SSH_PORT });
+export async function sshStdio(session: Session, host: string): Promise<void> {
+  const box = await awake(session, boxOfHost(host));
+  const stream = await openDoor(session, box, SSH_DOOR);
+  const ticket = session.tickets.get(ticketKey(box, SSH_DOOR));
+  if (ticket) await keepWay(session, box, { ticket });
   await pipeStdio(stream).catch((error: Error) => {
     session.terminal.err(`berth: the connection to ${box.name} broke: ${error.message}\n`);
     throw new ExitWith(FAILED_TO_CONNECT);
   });
 }
 
+async function awake(session: Session, ref: string): Promise<Pick<Box, "id" | "name">> {
+  try {
+    return await wake(session, ref);
+  } catch (error) {
+    const { box, ticket } = await lastWay(session, ref, error);
+    if (ticket) session.tickets.set(ticketKey(box, SSH_DOOR), ticket);
+    session.terminal.err(
+      `The control plane does not answer: entering ${box.name} by the ticket of last time, good until ${ticket?.expiresAt}.\n`,
+    );
+    return box;
+  }
+}
+
 /** `berth ssh --prepare`: before ssh reads the certificate that the generated ssh_config names. */
 export async function sshPrepare(session: Session, host: string): Promise<void> {
-  const client = await session.client();
-  const box = await client.boxes.get(boxOfHost(host));
-  await prepareSsh(session, box.id, host);
+  const ref = boxOfHost(host);
+  try {
+    const client = await session.client();
+    const box = await client.boxes.get(ref);
+    await prepareSsh(session, box.id, host);
+  } catch (error) {
+    await lastWay(session, ref, error); // What it wrote then is still there.
+  }
 }
 
 const HOST_SUFFIX = ".berth";
