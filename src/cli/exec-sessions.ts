@@ -3,10 +3,12 @@
 import type { Command } from "commander";
 import type { ExecSessionInfo } from "#wire/exec-frames.ts";
 import { wake } from "./enter.ts";
+import { CliError } from "./exit.ts";
 import { type OutputOptions, withExamples, withOutput } from "./options.ts";
 import type { Session } from "./session.ts";
 import { table } from "./table.ts";
 import { age } from "./terminal.ts";
+import { happening } from "./waiting.ts";
 
 export function addSessionCommands(program: Command, session: Session): void {
   const group = program
@@ -45,7 +47,16 @@ export function addSessionCommands(program: Command, session: Session): void {
     .argument("<box>", "name or id")
     .action(async (ref: string, options: OutputOptions) => {
       const { listSessions } = await import("./lasting-exec.ts");
-      const sessions = await listSessions(session, await wake(session, ref));
+      const box = await (await session.client()).boxes.get(ref);
+      // Who only looks wakes nobody.
+      if (box.phase !== "running")
+        throw new CliError(
+          `${box.name} is ${happening(box)}: what is in it is seen when it runs.`,
+          {
+            next: `\`berth resume ${box.name}\` opens it as it was, \`berth start ${box.name}\` boots a stopped one.`,
+          },
+        );
+      const sessions = await listSessions(session, box);
       session.print(options, sessions, (all) => sessionTable(all, session.terminal.clock.nowMs()));
     });
   withExamples(withOutput(list), ["berth session list web"]);

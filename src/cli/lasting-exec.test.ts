@@ -116,6 +116,9 @@ test("a box that is put to rest is not woken by who was in it; the session goes 
   await gateway.close();
   await until(() => said.err.includes("web is paused"), "it is told");
   gateway = await doors.restartGateway();
+  const looked = await ran("session", "list", "web");
+  assert.equal(looked.code, 1);
+  assert.match(looked.err, /web is paused.*`berth resume web`/s);
   assert.deepEqual(api.asked, []);
   api.phase = "running";
   child.stdin.end("this\n");
