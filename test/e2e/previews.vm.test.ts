@@ -60,7 +60,7 @@ test("previews of a real box", async (t) => {
     await berth.ok(["up", "--detach"]);
     await berth.ok(["exec", "--detach", "first", "--", "perl", "-e", APP]);
     ({ url } = await berth.json<{ url: string }>(["port", "open", "first", "3000"]));
-    assert.equal((await get(url)).status, 401);
+    await until("the gateway hears of it", async () => (await get(url)).status === 401);
     const link = await berth.json<{ url: string }>(["port", "share", "first", "3000"]);
     const entered = await get(link.url);
     assert.equal(entered.status, 302, entered.body);
@@ -111,6 +111,6 @@ test("previews of a real box", async (t) => {
     const again = await berth.json<{ url: string }>(["port", "open", "first", "3000"]);
     assert.notEqual(again.url, url);
     assert.equal((await get(url, cookie)).status, 410);
-    assert.equal((await get(again.url, cookie)).status, 401);
+    await until("it is known", async () => (await get(again.url, cookie)).status === 401);
   });
 });
