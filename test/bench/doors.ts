@@ -57,7 +57,8 @@ const FEED_BOX: FeedBox = {
 export async function run(): Promise<Row[]> {
   const rig = await Rig.open();
   try {
-    return [...(await loginRows(rig)), ...(await echoRows(rig)), await bulkRow(rig)];
+    // Floods come last: their programs outlive those who read them.
+    return [...(await loginRows(rig)), await bulkRow(rig), ...(await echoRows(rig))];
   } finally {
     await rig.close();
   }

@@ -152,12 +152,16 @@ test("a registered SSH key enters until it is taken away, and in no later epoch"
   }
 });
 
-/** A port of this machine that is the box's port 22. */
+/** A port of this machine that is the box's port 22. A box that is put to rest says no more, not even that it ends. */
 async function listen(): Promise<Server> {
   const server = createServer((socket) => {
     socket.on("error", () => {});
     driver.connect(boxId, epoch, 22).then(
-      (stream) => socket.pipe(stream).pipe(socket),
+      (stream) => {
+        stream.on("error", () => {});
+        socket.once("close", () => stream.destroy());
+        socket.pipe(stream).pipe(socket);
+      },
       () => socket.destroy(),
     );
   });
