@@ -1,9 +1,9 @@
 // A replica of the control plane: API, node API, scheduler and reconcilers on one Postgres. It keeps nothing of its own:
 // authorities and keys are in the database, so that any number of replicas are one.
 
-import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { createApi, createNodeApi } from "#api/server.ts";
+import { ownVersion } from "#cli/own-version.ts";
 import { identityContext } from "#identity/context.ts";
 import { BASES, baseImageDigest } from "#images/recipe.ts";
 import { Metrics } from "#lib/metrics.ts";
@@ -85,7 +85,7 @@ export async function startServer(context: RoleContext): Promise<RunningServer> 
     ...ssh,
     ...previews,
     identity,
-    version: await ownVersion(),
+    version: ownVersion(),
     signTicket: ticketSigner(keys.ticketKeyPem),
     gatewayUrl: config.gatewayUrl,
     audit: { key: keys.audit, exportedHead: (chain) => readExportedHead(store, chain) },
@@ -194,9 +194,4 @@ function ownHosts(config: Config): string[] {
   return [
     ...new Set([named, config.nodeApiListen.host, hostname(), "localhost", "127.0.0.1"]),
   ].filter((host) => host !== "0.0.0.0" && host !== "::");
-}
-
-async function ownVersion(): Promise<string> {
-  const text = await readFile(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -5,12 +5,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import type { FeedPreview } from "#contract/gateway-feed.ts";
 import { systemClock } from "#lib/clock.ts";
 import { run } from "#lib/run.ts";
 import { BOX, emptyFeed, makeAuthority, nodeTls, serverTls } from "#test/harness/doors.ts";
+import { freePort } from "#test/harness/free-ports.ts";
 import { previewSigner } from "#trust/preview-tokens.ts";
 import { makeTicketKey } from "#trust/tickets.ts";
 import type { CertificateAuthority } from "#trust/x509.ts";
@@ -259,15 +259,6 @@ async function until(isTrue: () => Promise<boolean>, what: string): Promise<void
     if (systemClock.monotonicMs() > deadlineMs) throw new Error(`never: ${what}`);
     await systemClock.sleep(50);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, HOST);
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 /** Requests a second by wrk, over that many connections. */
